@@ -279,9 +279,7 @@ def broken(**sources: str) -> list[str]:
         ({"bgp__speaker": "from reflector.config import x", "reflector__config": ""}, "upward"),
         ({"bgp__stray": ""}, "no layer"),
         (
-            {
-                "bgp__wire__a": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from bgp.router import R"
-            },
+            {"bgp__wire__a": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import bgp.router"},
             "upward",
         ),
     ],
