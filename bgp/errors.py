@@ -282,7 +282,9 @@ class Fault:
 class Notify(Exception):
     """A fault that ends the session with a NOTIFICATION (RFC 4271 section 6)."""
 
-    def __init__(self, code: int, subcode: int = 0, data: bytes = b"", reason: str = "", offset: int = 0) -> None:
+    def __init__(
+        self, code: int, subcode: int = 0, data: bytes = b"", reason: str = "", offset: int = 0
+    ) -> None:
         super().__init__(code, subcode, data, reason, offset)
         self.code = code
         self.subcode = subcode
