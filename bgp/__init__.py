@@ -1,0 +1,1 @@
+"""Martlet: a BGP speaker and route reflector for asyncio."""

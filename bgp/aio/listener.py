@@ -1,0 +1,178 @@
+"""A listening socket on the event loop: who may come in is decided before anything is built for him.
+
+Asyncio's own server makes a transport and a protocol for whoever connects and has one backlog for all;
+here an accepted socket is first looked at (address, limits), and costs nothing more if it is refused.  A
+turn of the loop takes a bounded number of connections, so that a flood of them does not hold up sessions.
+When descriptors run out a reserve one is spent to accept and close: otherwise the connection would stay
+in the queue and the loop would spin on it.
+"""
+
+import asyncio
+import errno
+import logging
+import os
+import socket
+from collections import OrderedDict
+from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Network
+
+from bgp.aio.address import Endpoint, from_sockaddr
+from bgp.aio.sockopt import largest_backlog, listening_socket, set_md5_key, set_ttl
+
+logger = logging.getLogger(__name__)
+
+ACCEPTS_PER_TURN = 64
+# Where accept itself fails for want of memory or descriptors, it is tried again after this many seconds.
+PAUSE = 0.1
+
+_OUT_OF_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE})
+_OUT_OF_MEMORY = frozenset({errno.ENOBUFS, errno.ENOMEM})
+
+# Takes the socket and returns True, or leaves it to be closed; told the local and the remote end.
+Admit = Callable[[socket.socket, Endpoint, Endpoint], bool]
+
+
+class Listener:
+    """Accept connections on one address and hand them to `admit`."""
+
+    def __init__(self, endpoint: Endpoint, admit: Admit) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._admit = admit
+        self._socket = listening_socket(endpoint, largest_backlog())
+        self._reserve: int | None = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        self._pause: asyncio.TimerHandle | None = None
+        self.accepted = 0
+        self.refused = 0
+        self.out_of_descriptors = 0
+        self.endpoint = from_sockaddr(self._socket.getsockname())
+        self._loop.add_reader(self._socket, self._accept)
+
+    def close(self) -> None:
+        """Stop listening; connections that were accepted go on."""
+        if self._pause is not None:
+            self._pause.cancel()
+            self._pause = None
+        if self._socket.fileno() >= 0:
+            self._loop.remove_reader(self._socket)
+            self._socket.close()
+        if self._reserve is not None:
+            os.close(self._reserve)
+            self._reserve = None
+
+    def set_ttl(self, ttl: int) -> None:
+        """Answer SYNs with this TTL: RFC 5082 peers drop the SYN-ACK otherwise."""
+        set_ttl(self._socket, ttl)
+
+    def set_md5_key(self, network: IPv4Network | IPv6Network, key: bytes | None) -> None:
+        """Demand this key of whoever connects from `network`, or none any more; raise OSError."""
+        if (network.version == 4) != (self.endpoint.address.version == 4):
+            return
+        try:
+            set_md5_key(self._socket, network, key)
+        except OSError as error:
+            if key is not None or error.errno != errno.ENOENT:
+                raise
+
+    def _accept(self) -> None:
+        try:
+            for _ in range(ACCEPTS_PER_TURN):
+                self._accept_one()
+        except BlockingIOError:
+            return  # the queue is empty
+        except OSError as error:
+            self._rest(error)
+
+    def _accept_one(self) -> None:
+        """Take one connection; raise BlockingIOError if none waits, OSError if none can be taken now."""
+        try:
+            sock, sockaddr = self._socket.accept()
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            if error.errno in _OUT_OF_DESCRIPTORS and self._reserve is not None:
+                self._spend_reserve()
+            elif error.errno in _OUT_OF_DESCRIPTORS or error.errno in _OUT_OF_MEMORY:
+                raise
+            # Else the connection was gone before we came to it (accept(2), "Error handling").
+            return
+        try:
+            self._handle(sock, sockaddr)
+        except Exception:
+            logger.exception("cannot take the connection from %s", sockaddr)
+            sock.close()
+
+    def _handle(self, sock: socket.socket, sockaddr: tuple[str, int]) -> None:
+        try:
+            local = from_sockaddr(sock.getsockname())
+        except OSError:
+            sock.close()  # it was reset meanwhile
+            return
+        if self._admit(sock, local, from_sockaddr(sockaddr)):
+            self.accepted += 1
+        else:
+            self.refused += 1
+            sock.close()
+
+    def _spend_reserve(self) -> None:
+        """Accept one connection in place of the reserve descriptor, and close it; raise as accept does."""
+        assert self._reserve is not None
+        os.close(self._reserve)
+        self._reserve = None
+        try:
+            self._socket.accept()[0].close()
+        finally:
+            self._refill()
+        if not self.out_of_descriptors:
+            logger.error("out of file descriptors: connections to %s are closed", self.endpoint)
+        self.out_of_descriptors += 1
+
+    def _refill(self) -> None:
+        if self._reserve is None:
+            try:
+                self._reserve = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:
+                self._reserve = None
+
+    def _rest(self, error: OSError) -> None:
+        """Look away for a moment, since the queue stays readable."""
+        logger.error("cannot accept on %s: %s", self.endpoint, error.strerror)
+        self._loop.remove_reader(self._socket)
+        self._pause = self._loop.call_later(PAUSE, self._resume)
+
+    def _resume(self) -> None:
+        self._pause = None
+        self._refill()
+        self._loop.add_reader(self._socket, self._accept)
+
+
+class Refusals:
+    """Counts connections that were refused, and says once per address and minute that one should be logged.
+
+    Table and log are bounded: under a flood from many addresses only the first `size` a minute are named.
+    """
+
+    INTERVAL = 60.0
+
+    def __init__(self, size: int = 1024) -> None:
+        self.total = 0
+        self._size = size
+        self._logged: OrderedDict[str, tuple[float, int]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._logged)
+
+    def add(self, host: str, now: float) -> int | None:
+        """Count a refusal; return None, or where it is to be logged how many were silent since the last."""
+        self.total += 1
+        logged, silent = self._logged.get(host, (-self.INTERVAL, 0))
+        if now - logged < self.INTERVAL and host in self._logged:
+            self._logged[host] = (logged, silent + 1)
+            return None
+        if host not in self._logged and len(self._logged) >= self._size:
+            oldest, (since, _) = next(iter(self._logged.items()))
+            if now - since < self.INTERVAL:
+                return None
+            del self._logged[oldest]
+        self._logged[host] = (now, 0)
+        self._logged.move_to_end(host)
+        return silent
