@@ -95,7 +95,7 @@ def without_confederation(path: AsPath) -> AsPath:
 
 
 def as4_path(path: AsPath) -> AsPath | None:
-    """Return the AS4_PATH to send beside `path`, None where all AS numbers have two octets (RFC 6793 4.2.2)."""
+    """Return the AS4_PATH to send beside `path`, None where two octets hold all (RFC 6793 4.2.2)."""
     if all(asn <= 0xFFFF for segment in path for asn in segment.asns):
         return None
     return without_confederation(path) or None

@@ -1,0 +1,373 @@
+"""Path attributes: a table with one row each, and `Attributes`, an interned set of them.
+
+`Attributes` keeps the canonical octets first and decodes on demand.  Canonical means: ascending type,
+the shortest length form, four-octet AS numbers, Partial only where it belongs, and without NEXT_HOP,
+MP_REACH_NLRI and MP_UNREACH_NLRI; the next hop stands beside.  Each distinct (octets, next hop) exists
+once per `AttributeTable`, so identity is equality, and the canonical octets are what goes out again.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from ipaddress import IPv4Address, IPv6Address
+from typing import NamedTuple
+from weakref import ref
+
+from bgp.iana import AttributeFlag, AttributeType, Origin
+from bgp.wire import aspath
+from bgp.wire.aspath import AsPath
+from bgp.wire.community import (
+    LargeCommunity,
+    decode_communities,
+    decode_large,
+    distinct,
+    encode_communities,
+    encode_large,
+    split_extended,
+)
+
+OPTIONAL = int(AttributeFlag.OPTIONAL)
+TRANSITIVE = int(AttributeFlag.TRANSITIVE)
+PARTIAL = int(AttributeFlag.PARTIAL)
+EXTENDED_LENGTH = int(AttributeFlag.EXTENDED_LENGTH)
+
+WELL_KNOWN = TRANSITIVE
+OPTIONAL_TRANSITIVE = OPTIONAL | TRANSITIVE
+OPTIONAL_NON_TRANSITIVE = OPTIONAL
+
+
+class Row(NamedTuple):
+    """What this implementation knows of an attribute: its name, Optional and Transitive bits, and size.
+
+    A value has `size` octets exactly, or a non-zero multiple of `unit` octets; 0 leaves it to the decoder.
+    """
+
+    type: int
+    name: str
+    flags: int
+    size: int = 0
+    unit: int = 0
+
+
+_T = AttributeType
+
+ROWS: dict[int, Row] = {
+    row.type: row
+    for row in (
+        Row(_T.ORIGIN, "ORIGIN", WELL_KNOWN, size=1),
+        Row(_T.AS_PATH, "AS_PATH", WELL_KNOWN),
+        Row(_T.NEXT_HOP, "NEXT_HOP", WELL_KNOWN, size=4),
+        Row(_T.MULTI_EXIT_DISC, "MULTI_EXIT_DISC", OPTIONAL_NON_TRANSITIVE, size=4),
+        Row(_T.LOCAL_PREF, "LOCAL_PREF", WELL_KNOWN, size=4),
+        Row(_T.ATOMIC_AGGREGATE, "ATOMIC_AGGREGATE", WELL_KNOWN),
+        Row(_T.AGGREGATOR, "AGGREGATOR", OPTIONAL_TRANSITIVE),
+        Row(_T.COMMUNITIES, "COMMUNITIES", OPTIONAL_TRANSITIVE, unit=4),
+        Row(_T.ORIGINATOR_ID, "ORIGINATOR_ID", OPTIONAL_NON_TRANSITIVE, size=4),
+        Row(_T.CLUSTER_LIST, "CLUSTER_LIST", OPTIONAL_NON_TRANSITIVE, unit=4),
+        Row(_T.MP_REACH_NLRI, "MP_REACH_NLRI", OPTIONAL_NON_TRANSITIVE),
+        Row(_T.MP_UNREACH_NLRI, "MP_UNREACH_NLRI", OPTIONAL_NON_TRANSITIVE),
+        Row(_T.EXTENDED_COMMUNITIES, "EXTENDED_COMMUNITIES", OPTIONAL_TRANSITIVE, unit=8),
+        Row(_T.AS4_PATH, "AS4_PATH", OPTIONAL_TRANSITIVE),
+        Row(_T.AS4_AGGREGATOR, "AS4_AGGREGATOR", OPTIONAL_TRANSITIVE, size=8),
+        Row(_T.IPV6_EXTENDED_COMMUNITIES, "IPV6_EXTENDED_COMMUNITIES", OPTIONAL_TRANSITIVE, unit=20),
+        Row(_T.AIGP, "AIGP", OPTIONAL_NON_TRANSITIVE),
+        Row(_T.LARGE_COMMUNITIES, "LARGE_COMMUNITIES", OPTIONAL_TRANSITIVE, unit=12),
+        Row(_T.ONLY_TO_CUSTOMER, "ONLY_TO_CUSTOMER", OPTIONAL_TRANSITIVE, size=4),
+    )
+}
+
+
+def attribute(flags: int, type: int, value: bytes) -> bytes:
+    """Return the octets of one attribute with the shortest length form (RFC 4271 section 4.3)."""
+    size = len(value)
+    if size > 255:
+        return bytes((flags | EXTENDED_LENGTH, type)) + size.to_bytes(2, "big") + value
+    return bytes((flags & ~EXTENDED_LENGTH, type, size)) + value
+
+
+def walk(octets: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Yield (flags, type, value) of each attribute in well-formed `octets`; Extended Length is cleared."""
+    position, end = 0, len(octets)
+    while position < end:
+        flags = octets[position]
+        if flags & EXTENDED_LENGTH:
+            start = position + 4
+            size = octets[position + 2] << 8 | octets[position + 3]
+        else:
+            start = position + 3
+            size = octets[position + 2]
+        yield flags & ~EXTENDED_LENGTH, octets[position + 1], octets[start : start + size]
+        position = start + size
+
+
+# What `_scan` fills in at the first reading of any of them.
+_SCANNED = frozenset(
+    ("origin", "as_path_length", "neighbor_as", "med", "local_pref", "originator_id", "cluster_list")
+)
+
+
+class Attributes:
+    """An interned, immutable set of path attributes with its next hop.
+
+    `octets`: the canonical attributes; `next_hop`: 4, 16 or 32 octets, or none (RFC 2545 section 3 gives
+    32: global and link-local).  What the decision reads is decoded once, at the first look: `origin`;
+    `as_path_length` (RFC 4271 9.1.2.2 a); `neighbor_as`, the first AS of a leading AS_SEQUENCE behind
+    confederation segments, else 0; `med` and `local_pref`, None where absent; `originator_id`, four octets
+    or None; `cluster_list`, its octets, empty where absent.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "as_path_length",
+        "cluster_list",
+        "local_pref",
+        "med",
+        "neighbor_as",
+        "next_hop",
+        "octets",
+        "origin",
+        "originator_id",
+    )
+
+    octets: bytes
+    next_hop: bytes
+    origin: int
+    as_path_length: int
+    neighbor_as: int
+    med: int | None
+    local_pref: int | None
+    originator_id: bytes | None
+    cluster_list: bytes
+
+    def __init__(self, octets: bytes, next_hop: bytes) -> None:
+        self.octets = octets
+        self.next_hop = next_hop
+
+    def __getattr__(self, name: str) -> object:
+        # Reached only while a slot is empty: a lone path is never compared, so it is never scanned.
+        if name not in _SCANNED:
+            raise AttributeError(name)
+        self._scan()
+        return getattr(self, name)
+
+    def _scan(self) -> None:
+        self.origin = Origin.INCOMPLETE
+        self.as_path_length = self.neighbor_as = 0
+        self.med = self.local_pref = self.originator_id = None
+        self.cluster_list = b""
+        for _, type_, value in walk(self.octets):
+            if type_ == 1:
+                self.origin = value[0]
+            elif type_ == 2:
+                # One AS_SEQUENCE is by far the commonest path.
+                if value and value[0] == 2 and len(value) == 2 + 4 * value[1]:
+                    self.as_path_length = value[1]
+                    self.neighbor_as = int.from_bytes(value[2:6], "big")
+                else:
+                    path = aspath.parse(value)
+                    self.as_path_length = aspath.length(path)
+                    outside = aspath.without_confederation(path)
+                    if outside and outside[0].type == 2:
+                        self.neighbor_as = outside[0].asns[0]
+            elif type_ == 4:
+                self.med = int.from_bytes(value, "big")
+            elif type_ == 5:
+                self.local_pref = int.from_bytes(value, "big")
+            elif type_ == 9:
+                self.originator_id = value
+            elif type_ == 10:
+                self.cluster_list = value
+                break
+            elif type_ > 10:
+                break
+
+    def __repr__(self) -> str:
+        names = ", ".join(
+            f"{ROWS[type_].name if type_ in ROWS else type_}={value.hex()}"
+            for _, type_, value in self.items()
+        )
+        return f"<Attributes {names} next_hop={self.next_hop.hex()}>"
+
+    def items(self) -> list[tuple[int, int, bytes]]:
+        """Return (flags, type, value) of each attribute, ascending, Extended Length cleared."""
+        return list(walk(self.octets))
+
+    def locate(self, type: int) -> tuple[int, int]:
+        """Return where the attribute stands in `octets`: (start, end), both equal where it is absent."""
+        octets, position, end = self.octets, 0, len(self.octets)
+        while position < end and octets[position + 1] <= type:
+            if octets[position] & EXTENDED_LENGTH:
+                after = position + 4 + (octets[position + 2] << 8 | octets[position + 3])
+            else:
+                after = position + 3 + octets[position + 2]
+            if octets[position + 1] == type:
+                return position, after
+            position = after
+        return position, position
+
+    def get(self, type: int) -> bytes | None:
+        """Return the value octets of one attribute, None where it is absent."""
+        start, end = self.locate(type)
+        if start == end:
+            return None
+        return self.octets[start + (4 if self.octets[start] & EXTENDED_LENGTH else 3) : end]
+
+    @property
+    def as_path(self) -> AsPath:
+        """The AS_PATH's segments, none where it is absent or empty."""
+        return aspath.parse(self.get(_T.AS_PATH) or b"")
+
+    @property
+    def communities(self) -> tuple[int, ...]:
+        """The plain communities as 32-bit integers (RFC 1997)."""
+        return decode_communities(self.get(_T.COMMUNITIES) or b"")
+
+    @property
+    def large_communities(self) -> tuple[LargeCommunity, ...]:
+        """The large communities (RFC 8092)."""
+        return decode_large(self.get(_T.LARGE_COMMUNITIES) or b"")
+
+    @property
+    def extended_communities(self) -> tuple[bytes, ...]:
+        """The extended communities, 8 octets each (RFC 4360)."""
+        return split_extended(self.get(_T.EXTENDED_COMMUNITIES) or b"")
+
+    @property
+    def atomic_aggregate(self) -> bool:
+        start, end = self.locate(_T.ATOMIC_AGGREGATE)
+        return start != end
+
+    @property
+    def aggregator(self) -> tuple[int, IPv4Address] | None:
+        """AGGREGATOR's AS and address (RFC 4271 section 5.1.7)."""
+        value = self.get(_T.AGGREGATOR)
+        return None if value is None else (int.from_bytes(value[:4], "big"), IPv4Address(value[4:]))
+
+    @property
+    def only_to_customer(self) -> int | None:
+        """The AS in the OTC attribute (RFC 9234 section 5)."""
+        value = self.get(_T.ONLY_TO_CUSTOMER)
+        return None if value is None else int.from_bytes(value, "big")
+
+
+class _Entry(ref[Attributes]):
+    """A table's weak hold on its Attributes; their death takes the entry out, without any collector."""
+
+    __slots__ = ("key", "known")
+
+    key: tuple[bytes, bytes]
+    known: dict[tuple[bytes, bytes], "_Entry"]
+
+
+def _forget(entry: ref[Attributes]) -> None:
+    assert isinstance(entry, _Entry)
+    if entry.known.get(entry.key) is entry:
+        del entry.known[entry.key]
+
+
+class AttributeTable:
+    """The interned Attributes of one router; holds none alive that nobody else holds."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[bytes, bytes], _Entry] = {}
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def intern(self, octets: bytes, next_hop: bytes = b"") -> Attributes:
+        """Return the one Attributes of these canonical octets and next hop."""
+        key = (octets, next_hop)
+        known = self._known
+        entry = known.get(key)
+        if entry is not None:
+            found = entry()
+            if found is not None:
+                return found
+        attributes = Attributes(octets, next_hop)
+        entry = _Entry(attributes, _forget)
+        entry.key = key
+        entry.known = known
+        known[key] = entry
+        return attributes
+
+    def build(self, items: Iterable[tuple[int, int, bytes]], next_hop: bytes = b"") -> Attributes:
+        """Return Attributes of (flags, type, value) in any order; each type at most once."""
+        ordered = sorted(items, key=lambda item: item[1])
+        return self.intern(b"".join([attribute(*item) for item in ordered]), next_hop)
+
+    def derive(
+        self, attributes: Attributes, changes: Mapping[int, bytes | None], next_hop: bytes | None = None
+    ) -> Attributes:
+        """Return `attributes` with values replaced or added, or removed where None.
+
+        A new attribute gets its row's flags; raises KeyError for a type that has no row.
+        """
+        items = {type_: (flags, type_, value) for flags, type_, value in walk(attributes.octets)}
+        for type_, value in changes.items():
+            if value is None:
+                items.pop(type_, None)
+            else:
+                flags = items[type_][0] if type_ in items else ROWS[type_].flags
+                items[type_] = (flags, type_, value)
+        return self.build(items.values(), attributes.next_hop if next_hop is None else next_hop)
+
+    def make(
+        self,
+        *,
+        next_hop: str | IPv4Address | IPv6Address | bytes = b"",
+        origin: int = Origin.IGP,
+        as_path: AsPath | str | Iterable[int] = (),
+        med: int | None = None,
+        local_pref: int | None = None,
+        atomic_aggregate: bool = False,
+        aggregator: tuple[int, str | IPv4Address] | None = None,
+        communities: Iterable[int] = (),
+        extended_communities: Iterable[bytes] = (),
+        large_communities: Iterable[LargeCommunity] = (),
+    ) -> Attributes:
+        """Return Attributes of plain values; raise ValueError for a value out of range."""
+        if isinstance(next_hop, str):
+            next_hop = IPv6Address(next_hop) if ":" in next_hop else IPv4Address(next_hop)
+        if not isinstance(next_hop, bytes):
+            next_hop = next_hop.packed
+        path = _as_path(as_path)
+        if any(asn == 0 for segment in path for asn in segment.asns):
+            raise ValueError("AS 0 must not stand in an AS_PATH (RFC 7607)")
+        if origin not in tuple(Origin):
+            raise ValueError(f"origin must be 0, 1 or 2, not {origin}")
+        items = [(WELL_KNOWN, int(_T.ORIGIN), bytes((origin,)))]
+        items.append((WELL_KNOWN, _T.AS_PATH, aspath.encode(path)))
+        if med is not None:
+            items.append((OPTIONAL_NON_TRANSITIVE, _T.MULTI_EXIT_DISC, _number("med", med)))
+        if local_pref is not None:
+            items.append((WELL_KNOWN, _T.LOCAL_PREF, _number("local_pref", local_pref)))
+        if atomic_aggregate:
+            items.append((WELL_KNOWN, _T.ATOMIC_AGGREGATE, b""))
+        if aggregator is not None:
+            value = _number("aggregator", aggregator[0]) + IPv4Address(aggregator[1]).packed
+            items.append((OPTIONAL_TRANSITIVE, _T.AGGREGATOR, value))
+        for type_, value, size in (
+            (_T.COMMUNITIES, encode_communities(tuple(communities)), 4),
+            (_T.EXTENDED_COMMUNITIES, b"".join(extended_communities), 8),
+            (_T.LARGE_COMMUNITIES, encode_large(tuple(large_communities)), 12),
+        ):
+            if value:
+                items.append((OPTIONAL_TRANSITIVE, type_, distinct(value, size)))
+        return self.build(items, next_hop)
+
+
+def _number(name: str, value: int) -> bytes:
+    if not 0 <= value <= 0xFFFFFFFF:
+        raise ValueError(f"{name} must be between 0 and 4294967295, not {value}")
+    return value.to_bytes(4, "big")
+
+
+def _as_path(value: AsPath | str | Iterable[int]) -> AsPath:
+    if isinstance(value, str):
+        return aspath.parse_text(value)
+    items = tuple(value)
+    segments = tuple(item for item in items if isinstance(item, aspath.Segment))
+    asns = tuple(item for item in items if isinstance(item, int))
+    if segments and asns:
+        raise ValueError("as_path is either segments or AS numbers, not both")
+    return segments or (aspath.parse_text(" ".join(map(str, asns))) if asns else ())
