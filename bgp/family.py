@@ -43,6 +43,12 @@ BY_NAME = {family.name: family for family in FAMILIES}
 DEFAULT_FAMILIES = (IPV4_UNICAST,)
 
 
+def family_name(afi: int, safi: int) -> str:
+    """Return the name of any (AFI, SAFI), such as "ipv6-unicast" or, where it is not ours, "afi-25-safi-70"."""
+    family = BY_CODE.get((afi, safi))
+    return family.name if family else f"afi-{afi}-safi-{safi}"
+
+
 def family_of(network: IPv4Network | IPv6Network | str) -> Family:
     """Return the unicast family of `network`; raise ValueError if it is no network."""
     if isinstance(network, str):
