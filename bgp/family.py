@@ -44,7 +44,7 @@ DEFAULT_FAMILIES = (IPV4_UNICAST,)
 
 
 def family_name(afi: int, safi: int) -> str:
-    """Return the name of any (AFI, SAFI), such as "ipv6-unicast" or, where it is not ours, "afi-25-safi-70"."""
+    """Return the name of any (AFI, SAFI), such as "ipv6-unicast" or else "afi-25-safi-70"."""
     family = BY_CODE.get((afi, safi))
     return family.name if family else f"afi-{afi}-safi-{safi}"
 
