@@ -1,0 +1,265 @@
+"""A connected socket on the event loop: octets in, whole messages out, and an orderly end.
+
+It stands on the loop's reader and writer callbacks and not on an asyncio transport, because three things
+must be exact that a transport hides: session messages go out before waiting routing messages but never
+inside one; a NOTIFICATION discards what is unsent; and the send hold timer (RFC 9687) wants to know what
+the kernel took.  It also gives the kernel a chunk that a thousand peers share without copying it.
+
+The end of a connection is: what is left of a half-sent message, the NOTIFICATION, FIN, then reading and
+discarding until the peer's FIN, for a bounded time.  Closing at once with octets unread would send a RST,
+and a RST makes the peer's kernel forget a NOTIFICATION that the peer has not read yet.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections import deque
+from collections.abc import Callable, Iterable
+from itertools import chain, islice
+from typing import Protocol
+
+from bgp.aio import sockopt
+
+READ_SIZE = 64 * 1024
+# How much may wait here for the kernel before routing messages are no longer pulled.
+HIGH_WATER = 64 * 1024
+# Buffers for one system call, well below the kernel's IOV_MAX.
+_VECTOR = 128
+# How long a finished connection may take to deliver its last words and to hear the peer's FIN.
+LINGER = 2.0
+
+
+class Reader(Protocol):
+    """What a stream reports to."""
+
+    def octets(self, data: bytes) -> None:
+        """Take what arrived."""
+
+    def taken(self, octets: int) -> None:
+        """Hear how many octets the kernel took just now."""
+
+    def room(self) -> None:
+        """Hear that all that was queued has been taken."""
+
+    def lost(self, error: OSError | None) -> None:
+        """Hear that the connection is gone: None for the peer's FIN."""
+
+
+class Stream:
+    """Move octets of one connected socket, which it owns from now on."""
+
+    def __init__(self, sock: socket.socket, reader: Reader) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._socket = sock
+        self._reader: Reader | None = reader
+        self._partial: memoryview | None = None  # what is left of a message sent in part
+        self._urgent: deque[bytes] = deque()
+        self._waiting: deque[bytes] = deque()
+        self._queued = 0
+        self._reading = False
+        self._writing = False
+        self._error: OSError | None = None
+        self._finishing: asyncio.TimerHandle | None = None
+        self._closed: Callable[[], None] | None = None
+        self.received = 0
+        self.sent = 0
+
+    @property
+    def socket(self) -> socket.socket:
+        return self._socket
+
+    @property
+    def queued(self) -> int:
+        """Octets that the kernel has not taken."""
+        return self._queued
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the reader still hears of it."""
+        return self._reader is not None
+
+    def resume(self) -> None:
+        """Read when something arrives."""
+        if not self._reading and self._reader is not None:
+            self._reading = True
+            self._loop.add_reader(self._socket, self._readable)
+
+    def pause(self) -> None:
+        """Leave what arrives to the kernel, so that TCP holds the peer back."""
+        if self._reading:
+            self._reading = False
+            self._loop.remove_reader(self._socket)
+
+    def poll(self) -> None:
+        """Read once what the kernel holds, even while paused."""
+        if self._reader is not None:
+            self._readable()
+
+    def write(self, messages: Iterable[bytes], urgent: bool = False) -> None:
+        """Send whole messages; urgent ones before all that are not, and after earlier urgent ones."""
+        if self._reader is None or self._error is not None:
+            return
+        queue = self._urgent if urgent else self._waiting
+        before = len(queue)
+        queue.extend(messages)
+        self._queued += sum(map(len, islice(queue, before, None)))
+        if not self._writing and self._queued:
+            self._send()
+
+    def finish(self, last: Iterable[bytes] = (), closed: Callable[[], None] | None = None) -> None:
+        """Discard what is unsent, send the `last` messages, then FIN; call `closed` when all is done.
+
+        Urgent messages queued before go out as well, a NOTIFICATION among them.  The reader hears no more.
+        """
+        if self._reader is None:
+            return
+        self._reader = None
+        self._closed = closed
+        self._waiting.clear()
+        self._urgent.extend(last)
+        self._queued = len(self._partial or b"") + sum(map(len, self._urgent))
+        self._finishing = self._loop.call_later(LINGER, self._expired)
+        if not self._reading:
+            self._reading = True
+            self._loop.add_reader(self._socket, self._readable)
+        if not self._writing:
+            self._send()
+
+    def abort(self) -> None:
+        """End at once with a RST; the reader hears no more."""
+        self._reader = None
+        self._end(aborting=True)
+
+    # --- reading ---------------------------------------------------------------------------------------
+    def _readable(self) -> None:
+        try:
+            data = self._socket.recv(READ_SIZE)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError as error:
+            self._lose(error)
+            return
+        if self._reader is None:
+            if not data:
+                self._end()
+            return  # past the end of the session: read, and thrown away
+        if not data:
+            self._lose(self._error)
+            return
+        self.received += len(data)
+        self._reader.octets(data)
+
+    # --- writing ---------------------------------------------------------------------------------------
+    def _send(self) -> None:
+        """Give the kernel what it takes; watch for room if it does not take all."""
+        taken = 0
+        error: OSError | None = None
+        while self._queued:
+            try:
+                octets = self._socket.sendmsg(self._vector())
+            except (BlockingIOError, InterruptedError):
+                break
+            except OSError as failure:
+                error = failure
+                break
+            taken += octets
+            self._advance(octets)
+        if error is not None:
+            self._break(error)
+            return
+        if bool(self._queued) != self._writing:
+            self._writing = not self._writing
+            if self._writing:
+                self._loop.add_writer(self._socket, self._writable)
+            else:
+                self._loop.remove_writer(self._socket)
+        self.sent += taken
+        if self._reader is not None:
+            if taken:
+                self._reader.taken(taken)
+        elif not self._queued:
+            self._half_close()
+
+    def _break(self, error: OSError) -> None:
+        """Stop sending after a failure, and let reading come to its end.
+
+        The reason that the peer gave may still wait to be read, so the loss is reported behind it.
+        """
+        if self._reader is None:
+            self._end(aborting=True)
+            return
+        self._error = error
+        self._forget()
+        if self._writing:
+            self._writing = False
+            self._loop.remove_writer(self._socket)
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def _writable(self) -> None:
+        self._send()
+        if self._reader is not None and not self._queued:
+            self._reader.room()
+
+    def _vector(self) -> list[bytes | memoryview]:
+        waiting = chain(self._urgent, self._waiting)
+        if self._partial is None:
+            return list(islice(waiting, _VECTOR))
+        return [self._partial, *islice(waiting, _VECTOR - 1)]
+
+    def _advance(self, octets: int) -> None:
+        """Drop from the front what the kernel took."""
+        self._queued -= octets
+        if self._partial is not None:
+            if octets < len(self._partial):
+                self._partial = self._partial[octets:]
+                return
+            octets -= len(self._partial)
+            self._partial = None
+        for queue in (self._urgent, self._waiting):
+            while queue and octets >= len(queue[0]):
+                octets -= len(queue.popleft())
+            if octets and queue:
+                self._partial = memoryview(queue.popleft())[octets:]
+                return
+
+    # --- the end ---------------------------------------------------------------------------------------
+    def _forget(self) -> None:
+        self._partial = None
+        self._urgent.clear()
+        self._waiting.clear()
+        self._queued = 0
+
+    def _half_close(self) -> None:
+        try:
+            self._socket.shutdown(socket.SHUT_WR)
+        except OSError:
+            self._end()
+
+    def _lose(self, error: OSError | None) -> None:
+        reader, self._reader = self._reader, None
+        self._end()
+        if reader is not None:
+            reader.lost(error)
+
+    def _expired(self) -> None:
+        self._finishing = None
+        self._end(aborting=bool(self._queued))
+
+    def _end(self, aborting: bool = False) -> None:
+        if self._finishing is not None:
+            self._finishing.cancel()
+            self._finishing = None
+        if self._socket.fileno() < 0:
+            return
+        self._loop.remove_reader(self._socket)
+        self._loop.remove_writer(self._socket)
+        self._reading = self._writing = False
+        self._forget()
+        if aborting:
+            sockopt.abort(self._socket)
+        else:
+            self._socket.close()
+        closed, self._closed = self._closed, None
+        if closed is not None:
+            closed()
