@@ -15,6 +15,7 @@ from construct import (
     BitStruct,
     Bytes,
     Construct,
+    ConstructError,
     Default,
     ExprValidator,
     Flag,
@@ -33,6 +34,7 @@ from construct import (
     Struct,
     Switch,
     Terminated,
+    ValidationError,
     len_,
     this,
 )
@@ -40,6 +42,10 @@ from construct import (
 from bgp.family import BY_CODE, IPV4_UNICAST
 from bgp.iana import AttributeType, Origin, SegmentType
 from bgp.wire.context import Context
+
+# What parsing raises: BadValue where the octets fit and their value is none of those allowed.
+Malformed = ConstructError
+BadValue = ValidationError
 
 _AIGP_TLV = 1  # RFC 7311 section 3
 
