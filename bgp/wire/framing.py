@@ -5,13 +5,14 @@ from bgp.iana import HEADER_LENGTH, MAXIMUM_MESSAGE_LENGTH, MessageType
 
 MARKER_OCTETS = b"\xff" * 16
 
-# The shortest message of each type (RFC 4271 section 6.1, RFC 2918 section 3).
+# The shortest message of each type (RFC 4271 section 6.1).  A short ROUTE-REFRESH is left to its decoder,
+# for RFC 7313 section 5 has an error of its own for it.
 _MINIMUM: dict[int, int] = {
     MessageType.OPEN: 29,
     MessageType.UPDATE: 23,
     MessageType.NOTIFICATION: 21,
     MessageType.KEEPALIVE: HEADER_LENGTH,
-    MessageType.ROUTE_REFRESH: 23,
+    MessageType.ROUTE_REFRESH: HEADER_LENGTH,
 }
 # RFC 8654 section 4: extended messages are for all types but these two.
 _MAXIMUM: dict[int, int] = {

@@ -6,7 +6,7 @@ as it is.  The same bytes mean different things in different families, so tables
 
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 
@@ -110,7 +110,7 @@ def masked(prefix: bytes) -> bytes:
     return prefix[:-1] + bytes((prefix[-1] & (0xFF00 >> rest) & 0xFF,))
 
 
-def identified(prefixes: list[bytes], path_ids: list[int]) -> list[bytes]:
+def identified(prefixes: Sequence[bytes], path_ids: Sequence[int]) -> list[bytes]:
     """Return the NLRI octets of each prefix with its path identifier before it (RFC 7911 section 3)."""
     pack: Callable[[int], bytes] = struct.Struct(">I").pack
     return [pack(path_id) + prefix for path_id, prefix in zip(path_ids, prefixes, strict=True)]
