@@ -1,0 +1,1 @@
+"""The route-reflector service: one TOML file, one process, built on `bgp`."""

@@ -1,0 +1,124 @@
+"""What only several keys of a configuration together can get wrong.
+
+And what is allowed, but surely not meant: that is a warning.
+"""
+
+from typing import Any
+
+from bgp.family import FAMILIES, IPV4_UNICAST
+from bgp.session.config import AsExpected
+from reflector.document import Problem
+from reflector.tables import Table
+
+HOLD_TIME = 90
+
+
+def refuse_repeated(tables: list[Table], *names: str) -> None:
+    """Refuse each table that agrees in `names` with an earlier one."""
+    seen: dict[tuple[Any, ...], Table] = {}
+    for table in tables:
+        identity = tuple(table.values.get(name) for name in names)
+        if identity[0] is None:
+            continue
+        first = seen.setdefault(identity, table)
+        if first is not table:
+            what = f"{identity[0]} is already in line {first.where(names[0]).line}"
+            table.where(names[0]).refuse(what, "keep one of the two")
+
+
+def internal(peer: Table, own: int | None) -> bool | None:
+    """Return whether `peer` is surely internal (True), surely external (False), or may be either (None)."""
+    expected = peer.values.get("asn")
+    if expected is None:
+        return True if peer.values.get("client") else None
+    if expected is AsExpected.ANY or own is None:
+        return None
+    if isinstance(expected, AsExpected):
+        return expected is AsExpected.INTERNAL
+    return bool(expected == peer.values.get("local_as", own))
+
+
+def check_peer(peer: Table, own: int | None) -> None:
+    """Refuse what contradicts itself among the keys of a neighbor or listen range, its group's included."""
+    _check_kind(peer, own)
+    _check_times(peer)
+    _check_families(peer)
+    given, where = peer.values, peer.where
+    if "multihop" in given and "ttl" in peer.places:
+        where("multihop").refuse("contradicts ttl", "keep one of the two")
+    source, address = given.get("source_address"), given.get("address")
+    if source is not None and address is not None and source.version != address.version:
+        what = f"is an IPv{source.version} address, but the peer's is an IPv{address.version} one"
+        where("source_address").refuse(what, f"write an IPv{address.version} address")
+
+
+def _check_kind(peer: Table, own: int | None) -> None:
+    given, where, inside = peer.values, peer.where, internal(peer, own)
+    if "asn" not in peer.places and "client" not in given:
+        remedy = 'add client = true, or asn: a number, "internal", "external" or "any"'
+        peer.place.refuse("nothing says which AS the peer has", remedy)
+    elif "asn" not in peer.places and not given["client"]:
+        peer.place.refuse("nothing says which AS the peer has", 'add asn: a number, "internal" or "external"')
+    if given.get("client") and inside is False:
+        what = "only internal peers can be clients of a reflector (RFC 4456 2)"
+        where("client").refuse(what, 'remove client, or write asn = "internal"')
+    if "role" in given and inside:
+        where("role").refuse("roles are for external peers (RFC 9234 4)", "remove role")
+    if given.get("strict_role") and "role" not in peer.places:
+        where("strict_role").refuse("needs a role of our own", "add role")
+    if "multihop" in given and inside:
+        what = "is for external peers; internal ones may be any distance away"
+        where("multihop").refuse(what, "remove multihop")
+
+
+def _check_times(peer: Table) -> None:
+    given, where = peer.values, peer.where
+    hold_time = given.get("hold_time", HOLD_TIME)
+    if hold_time < given.get("minimum_hold_time", 0):
+        what = f"is longer than our own hold_time of {hold_time} seconds"
+        where("minimum_hold_time").refuse(what, "write a lower one, or raise hold_time")
+    if 0 < given.get("send_hold_time", 0) <= hold_time:
+        what = f"must be longer than the hold_time of {hold_time} seconds (RFC 9687 4.4)"
+        where("send_hold_time").refuse(what, "raise it, or leave it out")
+
+
+def _check_families(peer: Table) -> None:
+    families = peer.values.get("families", FAMILIES)
+    place = peer.where("add_path")
+    for family in peer.values.get("add_path", {}):
+        # A word alone means the families there are; a table names them.
+        named = (place / family.name).path in place.document.lines
+        if named and family not in families:
+            (place / family.name).refuse(f"{family} is not offered", f'add "{family}" to families')
+    if peer.values.get("extended_next_hop") and IPV4_UNICAST not in families:
+        what = "is about IPv4 prefixes, which are not offered"
+        peer.where("extended_next_hop").refuse(what, 'add "ipv4-unicast" to families')
+
+
+def check_listening(neighbors: list[Table], ranges: list[Table]) -> None:
+    """Refuse peers that can never connect since we do not listen."""
+    what, remedy = "nobody can connect, since listen in [router] is empty", "name an address there"
+    for table in ranges:
+        table.place.refuse(what, remedy)
+    for table in neighbors:
+        if table.values.get("passive"):
+            table.where("passive").refuse(what, remedy)
+
+
+def warnings(router: Table, neighbors: list[Table], ranges: list[Table]) -> tuple[Problem, ...]:
+    """Return what is allowed but lets nothing pass, each at the line to change."""
+    found: dict[Problem, None] = {}  # a set in the order of finding
+    peers = [*neighbors, *ranges]
+    kinds = [internal(peer, router.values.get("asn")) for peer in peers]
+    if not peers:
+        what, remedy = "nobody will connect", "add a [[neighbor]] or a [[listen_range]]"
+        found[router.place.problem(what, remedy)] = None
+    for peer, inside in zip(peers, kinds, strict=True):
+        if not inside and "policy" not in peer.values:
+            which = "external peers" if inside is False else "those of these peers that are external"
+            what = f"no route will pass to or from {which}: they have no policy (RFC 8212)"
+            found[peer.where("asn").problem(what, 'add policy = "accept-all" if that is not meant')] = None
+    if len(peers) > 1 and all(kinds) and not any(peer.values.get("client") for peer in peers):
+        what = "no route will pass: all peers are internal, and none is a client (RFC 4456 6)"
+        found[peers[0].where("client").problem(what, "add client = true to their group")] = None
+    return tuple(found)

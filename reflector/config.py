@@ -1,0 +1,137 @@
+"""The configuration as the service uses it, validated whole before anything is applied.
+
+`load` reads every table by the rows of `reflector.schema`, lays each neighbor's and listen range's own
+keys over its group's, and then looks at what only several keys together can get wrong.  Whatever is
+wrong is found in one pass and raised together.  What is allowed but surely not meant is a warning.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from bgp.aio.options import PeerOptions
+from bgp.family import FAMILIES
+from bgp.iana import Origin
+from bgp.policy import ACCEPT_ALL
+from bgp.session.config import AsExpected
+from reflector import schema
+from reflector.check import check_listening, check_peer, refuse_repeated, warnings
+from reflector.document import ConfigurationError, Document, Problem, parse, read
+from reflector.tables import Table, over_group, read_groups, read_list, read_router, refuse_unknown_tables
+from reflector.values import Address, Network
+
+LISTEN = ("0.0.0.0:179", "[::]:179")
+RANGE_LIMIT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Router:
+    """The `[router]` table: who we are and where we listen."""
+
+    asn: int
+    router_id: int
+    cluster_id: int
+    listen: tuple[str, ...] = LISTEN
+    log_level: str = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class ListenRange:
+    """A `[[listen_range]]`: whoever connects from `prefix` is a peer with these options."""
+
+    prefix: Network
+    options: PeerOptions
+    limit: int = RANGE_LIMIT
+
+
+@dataclass(frozen=True, slots=True)
+class Originated:
+    """A `[[network]]`: a route of our own."""
+
+    prefix: Network
+    next_hop: Address | None = None
+    origin: Origin = Origin.IGP
+    med: int | None = None
+    local_pref: int | None = None
+    communities: tuple[int, ...] = ()
+    large_communities: tuple[tuple[int, int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """All that a configuration file says, groups already laid under their members."""
+
+    router: Router
+    neighbors: tuple[PeerOptions, ...] = ()
+    listen_ranges: tuple[ListenRange, ...] = ()
+    networks: tuple[Originated, ...] = ()
+    warnings: tuple[Problem, ...] = field(default=(), compare=False)
+
+
+def load(file: str) -> Configuration:
+    """Read and validate the configuration in `file`; raise ConfigurationError with all that is wrong."""
+    return _configuration(read(file))
+
+
+def loads(text: str, file: str = "configuration") -> Configuration:
+    """Validate a configuration held as text; raise ConfigurationError with all that is wrong."""
+    return _configuration(parse(text, file))
+
+
+def _configuration(document: Document) -> Configuration:
+    refuse_unknown_tables(document)
+    router, groups = read_router(document), read_groups(document)
+    neighbors = [over_group(table, groups) for table in read_list(document, "neighbor")]
+    ranges = [over_group(table, groups) for table in read_list(document, "listen_range")]
+    return _checked(
+        document,
+        router,
+        [table for table in neighbors if table is not None],
+        [table for table in ranges if table is not None],
+        read_list(document, "network"),
+    )
+
+
+def _checked(
+    document: Document, router: Table, neighbors: list[Table], ranges: list[Table], networks: list[Table]
+) -> Configuration:
+    refuse_repeated(neighbors, "address", "source_address")
+    refuse_repeated(ranges, "prefix")
+    refuse_repeated(networks, "prefix")
+    for peer in (*neighbors, *ranges):
+        check_peer(peer, router.values.get("asn"))
+    if router.values.get("listen") == ():
+        check_listening(neighbors, ranges)
+    if document.problems:
+        raise ConfigurationError(document.problems)
+    return Configuration(
+        Router(**{"cluster_id": router.values["router_id"], **router.values}),
+        tuple(_options(peer.values) for peer in neighbors),
+        tuple(_listen_range(peer.values) for peer in ranges),
+        tuple(Originated(**table.values) for table in networks),
+        warnings(router, neighbors, ranges),
+    )
+
+
+def _options(values: dict[str, Any]) -> PeerOptions:
+    """Return what the library must know of a peer."""
+    given: dict[str, Any] = {"asn": AsExpected.INTERNAL, "families": FAMILIES}
+    given |= {name: value for name, value in values.items() if name not in _NOT_OPTIONS}
+    for name in ("address", "source_address"):
+        if name in given:
+            given[name] = str(given[name])
+    if "add_path" in given:
+        # A mode for all families is one for those that are offered.
+        given["add_path"] = {key: mode for key, mode in given["add_path"].items() if key in given["families"]}
+    if "policy" in values:
+        given |= {"import_policy": ACCEPT_ALL, "export_policy": ACCEPT_ALL}
+    return PeerOptions(**given)
+
+
+_NOT_OPTIONS = frozenset({"group", "policy", "prefix", "limit"})
+# What a group may say of its neighbors that means nothing to peers who always connect to us.
+_DIALING = frozenset(row.name for row in schema.DIALING)
+
+
+def _listen_range(values: dict[str, Any]) -> ListenRange:
+    options = _options({name: value for name, value in values.items() if name not in _DIALING})
+    return ListenRange(values["prefix"], options, values.get("limit", RANGE_LIMIT))

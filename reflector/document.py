@@ -1,0 +1,176 @@
+"""A configuration file as read, and what is wrong with it: each problem at the line of its own key.
+
+A `Place` is a spot in the document.  Whoever finds a fault there says what is wrong and what to do about
+it; the faults gather in the document, so that all of them are shown at once.
+"""
+
+import re
+import tomllib
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path as FilePath
+
+from reflector.locate import Path, lines
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One fault of a configuration: where it is, what is wrong, and the remedy."""
+
+    file: str
+    line: int
+    key: str
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}: {self.key}" if self.key else f"{self.file}:{self.line}"
+        return f"{where}: {self.what}; {self.remedy}"
+
+
+class ConfigurationError(Exception):
+    """A configuration that cannot be used, with all its problems in the order of their lines."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = tuple(sorted(set(problems)))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+@dataclass(slots=True)
+class Document:
+    """A parsed TOML file, with the line of each of its keys."""
+
+    file: str
+    data: dict[str, object]
+    lines: dict[Path, int]
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def root(self) -> "Place":
+        return Place(self, ())
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A spot in a document, and the way to report what is wrong there."""
+
+    document: Document
+    path: Path
+
+    def __truediv__(self, step: str | int) -> "Place":
+        return Place(self.document, (*self.path, step))
+
+    @property
+    def line(self) -> int:
+        """The line where this spot, or the innermost table around it, is first named."""
+        path = self.path
+        while path and path not in self.document.lines:
+            path = path[:-1]
+        return self.document.lines.get(path, 1)
+
+    @property
+    def name(self) -> str:
+        """This spot as a person would call it: `[group.nodes] hold_time`, `[[neighbor]] 2, address`."""
+        return _name(self.path)
+
+    def problem(self, what: str, remedy: str) -> Problem:
+        return Problem(self.document.file, self.line, self.name, what, remedy)
+
+    def refuse(self, what: str, remedy: str) -> None:
+        self.document.problems.append(self.problem(what, remedy))
+
+
+def _name(path: Path) -> str:
+    table, rest = "", list(path)
+    if len(path) > 1 and isinstance(path[1], int):
+        table, rest = f"[[{path[0]}]] {path[1] + 1}", rest[2:]
+    elif len(path) > 1 and path[0] == "group":
+        table, rest = f"[group.{path[1]}]", rest[2:]
+    elif len(path) > 1:
+        table, rest = f"[{path[0]}]", rest[1:]
+    words = ""
+    for step in rest:
+        words += f", item {step + 1}" if isinstance(step, int) else f".{step}" if words else step
+    if not words:
+        return table
+    return f"{table}{', ' if table.startswith('[[') else ' ' if table else ''}{words}"
+
+
+def nearest(word: str, words: list[str]) -> str | None:
+    """Return the one of `words` that somebody who wrote `word` may have meant, or None."""
+    plain = {each.replace("-", "_"): each for each in words}
+    matches = get_close_matches(word.lower().replace("-", "_"), list(plain), n=1, cutoff=0.7)
+    return plain[matches[0]] if matches else None
+
+
+def read(file: str) -> Document:
+    """Read and parse the TOML document in `file`; raise ConfigurationError if that is impossible."""
+    try:
+        octets = FilePath(file).read_bytes()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise _unusable(file, 1, f"cannot be read: {reason}", "check its name and permissions") from error
+    try:
+        text = octets.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = octets.count(b"\n", 0, error.start) + 1
+        what = f"octet 0x{octets[error.start]:02x} is not UTF-8"
+        raise _unusable(file, line, what, "save the file in UTF-8") from error
+    return parse(text, file)
+
+
+def parse(text: str, file: str) -> Document:
+    """Parse a TOML document; raise ConfigurationError with the line of a syntax error."""
+    if text.startswith("\ufeff"):
+        raise _unusable(file, 1, "begins with a byte order mark", "save the file without one")
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        what, line = _syntax_error(str(error), text)
+        raise _unusable(file, line, what, _syntax_remedy(what)) from error
+    except RecursionError as error:
+        raise _unusable(file, 1, "is nested too deeply", "remove the nested brackets") from error
+    return Document(file, data, lines(text))
+
+
+def _unusable(file: str, line: int, what: str, remedy: str) -> ConfigurationError:
+    return ConfigurationError([Problem(file, line, "", what, remedy)])
+
+
+def _syntax_error(message: str, text: str) -> tuple[str, int]:
+    what = re.sub(r" \(at .*\)$", "", message)
+    place = re.search(r"\(at line (\d+), column \d+\)$", message)
+    line = int(place[1]) if place else text.rstrip().count("\n") + 1
+    # tomllib names tables by tuples: ('group', 'nodes').
+    what = re.sub(r"\((?:'[^']*',? ?)+\)", lambda name: ".".join(re.findall(r"'([^']*)'", name[0])), what)
+    return what[:1].lower() + what[1:], line
+
+
+# What tomllib says (in part), and what most likely helps.
+_SYNTAX_REMEDIES = (
+    ("overwrite a value", "this key or table is there twice: keep one"),
+    ("declare", "this table is there twice: keep one, or write [[double brackets]] for a list of them"),
+    ("mutate immutable", "a table written in one place cannot be extended in another: write it in one"),
+    ("redefine", "this key or table is there twice: keep one"),
+    ("duplicate", "this key is there twice: keep one"),
+    ("after a key", "write key = value, one to a line"),
+    ("invalid value", 'write text in "quotes", true and false in lower case, lists in [brackets]'),
+    ("unterminated", "close the quotes"),
+    ("illegal character", "close the quotes, and remove control characters"),
+    ("unclosed array", "close the list with ]"),
+    ("unclosed inline table", "close the table with }"),
+    ("newline or end", "write one key = value to a line, and text (addresses too) in quotes"),
+    ("end of a table declaration", "write [table], or [[table]], on a line of its own"),
+    ("invalid statement", "write key = value, or a [table] header, one to a line"),
+    (
+        "initial character for a key",
+        "write key = value; a key with other signs than A-Z a-z 0-9 _ - needs quotes",
+    ),
+)
+
+
+def _syntax_remedy(what: str) -> str:
+    for part, remedy in _SYNTAX_REMEDIES:
+        if part in what.lower():
+            return remedy
+    return "correct the TOML syntax (https://toml.io)"

@@ -1,0 +1,175 @@
+"""Every table and key that a configuration may hold: one row each, with its reader and what it means.
+
+The defaults stand where the values are used: in `bgp.aio.options.PeerOptions` for what concerns a peer,
+in `reflector.config` for the rest.
+"""
+
+from dataclasses import dataclass
+
+from reflector import values
+from reflector.values import Reader, list_of, number, one_of
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key of a table: its name, the reader of its value, and a sentence about it."""
+
+    name: str
+    read: Reader
+    text: str
+    required: bool = False
+
+
+SECONDS = number(0, 65535, "seconds")
+LOG_LEVELS = ("debug", "info", "warning", "error")
+ACCEPT_ALL = "accept-all"
+
+ROUTER = (
+    Key("asn", values.as_number, "our AS number", required=True),
+    Key("router_id", values.identifier, "our BGP Identifier, an IPv4 address of this router", required=True),
+    Key("cluster_id", values.identifier, "our CLUSTER_ID (RFC 4456); by default the router_id"),
+    Key("listen", list_of(values.endpoint), "where to listen, a list of address:port"),
+    Key("log_level", one_of(LOG_LEVELS), "the least severe lines that are logged"),
+)
+
+# What may be said of a group, and said otherwise of a neighbor or listen range in it.
+SESSION = (
+    Key("asn", values.expected_as, 'the AS of the peers: a number, "internal", "external" or "any"'),
+    Key("client", values.flag, "they are clients of our reflector (RFC 4456)"),
+    Key(
+        "policy",
+        one_of([ACCEPT_ALL]),
+        "what passes; an external peer without a policy passes nothing (RFC 8212)",
+    ),
+    Key("next_hop_self", values.flag, "announce our own address as the next hop"),
+    Key("families", list_of(values.family, least=1), "the address families offered (RFC 4760)"),
+    Key("hold_time", values.hold_time, "seconds without a message until the session ends; 0: for ever"),
+    Key("minimum_hold_time", values.hold_time, "refuse peers that offer a shorter hold time"),
+    Key(
+        "send_hold_time",
+        SECONDS,
+        "seconds that nothing can be sent until the session ends (RFC 9687); 0: for ever",
+    ),
+    Key("connect_retry_time", number(1, 65535, "seconds"), "seconds between attempts to connect"),
+    Key("idle_hold_time", number(1, 120, "seconds"), "seconds of rest after an error; grows while errors go on"),
+    Key("damp_peer_oscillations", values.flag, "let the rest grow when a session fails again and again"),
+    Key("delay_open", SECONDS, "seconds to wait for the peer's OPEN before sending ours"),
+    Key("collision_detect_established", values.flag, "let a new connection compete with an Established one"),
+    Key("notification_without_open", values.flag, "report errors also before an OPEN was sent"),
+    Key("replace_established", values.flag, "a peer that dials again replaces its Established session"),
+    Key("password", values.password, "the TCP-MD5 password (RFC 2385)"),
+    Key("ttl", number(1, 255), "the TTL of packets sent"),
+    Key("multihop", number(1, 255), "external peers may be this many hops away"),
+    Key("minimum_ttl", number(1, 255), "drop packets that arrive with a lower TTL (RFC 5082)"),
+    Key("local_as", values.as_number, "another AS number that we show to these peers"),
+    Key("four_octet_as", values.flag, "offer four-octet AS numbers (RFC 6793)"),
+    Key("route_refresh", values.flag, "offer route refresh (RFC 2918)"),
+    Key("enhanced_route_refresh", values.flag, "offer enhanced route refresh (RFC 7313)"),
+    Key("extended_messages", values.flag, "offer messages of up to 65535 octets (RFC 8654)"),
+    Key("extended_next_hop", values.extended_next_hop, "offer IPv6 next hops for IPv4 prefixes (RFC 8950)"),
+    Key(
+        "add_path",
+        values.add_path,
+        'several paths for a prefix (RFC 7911): "receive", "send", "both" or "off"',
+    ),
+    Key("role", values.role, "our role towards external peers (RFC 9234)"),
+    Key("strict_role", values.flag, "refuse peers that tell no role"),
+    Key("as_sets", values.flag, "accept AS_SETs, which RFC 9774 deprecates"),
+    Key("first_as", values.flag, "an external peer's AS_PATH must begin with its AS"),
+    Key("aigp", values.flag, "use the accumulated IGP metric (RFC 7311)"),
+)
+
+# What is about a connection that we open; of no use to a listen range.
+DIALING = (
+    Key("port", number(1, 65535), "the TCP port of the peer"),
+    Key("source_address", values.address, "our own address of the connection"),
+    Key("passive", values.flag, "wait for the peer to connect"),
+)
+
+GROUP = (*SESSION, *DIALING)
+NEIGHBOR = (
+    Key("address", values.address, "the peer's IP address", required=True),
+    Key("group", values.text, "the [group.NAME] with the options of this neighbor"),
+    Key("name", values.text, "a name for the logs"),
+    *SESSION,
+    *DIALING,
+)
+LISTEN_RANGE = (
+    Key("prefix", values.prefix, "whoever connects from within this prefix is a peer", required=True),
+    Key("group", values.text, "the [group.NAME] with the options of these peers"),
+    Key("limit", number(1, 1_000_000), "the most peers that may come from this prefix"),
+    *SESSION,
+)
+NETWORK = (
+    Key("prefix", values.prefix, "a prefix that we originate", required=True),
+    Key("next_hop", values.address, "its next hop; by default our own address of each session"),
+    Key("origin", values.origin, "the ORIGIN of the route"),
+    Key("med", number(0, 0xFFFFFFFF), "its MULTI_EXIT_DISC"),
+    Key("local_pref", number(0, 0xFFFFFFFF), "its LOCAL_PREF"),
+    Key("communities", list_of(values.community), "its communities (RFC 1997)"),
+    Key("large_communities", list_of(values.large_community), "its large communities (RFC 8092)"),
+)
+
+TABLES: dict[str, tuple[Key, ...]] = {
+    "router": ROUTER,
+    "group": GROUP,
+    "neighbor": NEIGHBOR,
+    "listen_range": LISTEN_RANGE,
+    "network": NETWORK,
+}
+# How each table is headed.
+HEADINGS = {
+    "router": "[router]",
+    "group": "[group.NAME]",
+    "neighbor": "[[neighbor]]",
+    "listen_range": "[[listen_range]]",
+    "network": "[[network]]",
+}
+
+# What other programs and the RFCs call our keys.
+SYNONYMS = {
+    "as": "asn",
+    "as_number": "asn",
+    "autonomous_system": "asn",
+    "peer_as": "asn",
+    "remote_as": "asn",
+    "id": "router_id",
+    "identifier": "router_id",
+    "bgp_identifier": "router_id",
+    "local_address": "source_address",
+    "update_source": "source_address",
+    "ip": "address",
+    "remote_address": "address",
+    "route_reflector_client": "client",
+    "rr_client": "client",
+    "afi_safi": "families",
+    "address_families": "families",
+    "keepalive": "hold_time",
+    "keepalive_time": "hold_time",
+    "timers": "hold_time",
+    "retry_time": "connect_retry_time",
+    "md5": "password",
+    "md5_password": "password",
+    "auth_password": "password",
+    "ebgp_multihop": "multihop",
+    "ttl_security": "minimum_ttl",
+    "damping": "damp_peer_oscillations",
+    "damp": "damp_peer_oscillations",
+    "peer_group": "group",
+    "description": "name",
+    "maximum_peers": "limit",
+    "max_peers": "limit",
+    "log": "log_level",
+    "import": "policy",
+    "export": "policy",
+    "nexthop": "next_hop",
+    "peer": "neighbor",
+    "neighbour": "neighbor",
+    "neighbors": "neighbor",
+    "dynamic_neighbor": "listen_range",
+    "bgp": "router",
+    "global": "router",
+    "groups": "group",
+    "peer_groups": "group",
+    "networks": "network",
+}
