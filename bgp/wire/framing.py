@@ -12,6 +12,7 @@ _MINIMUM: dict[int, int] = {
     MessageType.UPDATE: 23,
     MessageType.NOTIFICATION: 21,
     MessageType.KEEPALIVE: HEADER_LENGTH,
+    # RFC 7313 section 5 has an error of its own for its length: its decoder judges that.
     MessageType.ROUTE_REFRESH: HEADER_LENGTH,
 }
 # RFC 8654 section 4: extended messages are for all types but these two.
