@@ -12,6 +12,7 @@ from enum import IntEnum
 
 from bgp.iana import Afi, Safi
 from bgp.tools.reading import MAXIMUM_RECORD, FormatError, Source
+from bgp.wire.prefix import masked
 
 
 class Type(IntEnum):
@@ -338,14 +339,8 @@ def _prefix(cursor: _Cursor, longest: int) -> bytes:
     if length > longest:
         raise FormatError(f"prefix length {length} is more than {longest}", cursor.offset - 1)
     octets = cursor.take((length + 7) // 8, "the prefix")
-    return _masked(length, octets)
-
-
-def _masked(length: int, octets: bytes) -> bytes:
     # RFC 6396 section 4.3.2: "the value of trailing bits is irrelevant".
-    if length & 7:
-        octets = octets[:-1] + bytes((octets[-1] & (0xFF00 >> (length & 7)) & 0xFF,))
-    return bytes((length,)) + octets
+    return masked(bytes((length,)) + octets)
 
 
 def _table_dump(header: Header, cursor: _Cursor) -> Rib:
@@ -363,5 +358,5 @@ def _table_dump(header: Header, cursor: _Cursor) -> Rib:
     offset = cursor.offset
     entry = Entry(peer, 0, originated, None, cursor.take(count, "the attributes"), offset)
     cursor.finish()
-    prefix = _masked(length, address[: (length + 7) // 8])
+    prefix = masked(bytes((length,)) + address[: (length + 7) // 8])
     return Rib(header, header.subtype, Safi.UNICAST, sequence, prefix, (entry,), four_octet_as=False)
