@@ -93,7 +93,10 @@ def test_messages(
     extended: bool,
 ) -> None:
     body = session(width, *ends) + BGP
-X
+    if extended:
+        found = only(record(17, subtype, struct.pack("!I", 250_000) + body))
+    else:
+        found = only(record(16, subtype, body))
     assert isinstance(found, Message)
     assert (found.peer, found.local, found.interface) == (Peer(ends[0], 65001), Peer(ends[1], 65002), 7)
     assert (found.four_octet_as, found.add_path, found.sent) == (width == 4, add_path, local)
