@@ -453,7 +453,7 @@ class _Examination:
         as4_path, as4_aggregator = held.get(_AS4_PATH), held.get(_AS4_AGGREGATOR)
         if _AGGREGATOR in held:
             flags, value, _ = held[_AGGREGATOR]
-            if int.from_bytes(value[:2], "big") != AS_TRANS:
+            if as4_aggregator and int.from_bytes(value[:2], "big") != AS_TRANS:
                 # "both the AS4_AGGREGATOR attribute and the AS4_PATH attribute SHALL be ignored"
                 as4_path = as4_aggregator = None
             wide = as4_aggregator[1] if as4_aggregator else b"\0\0" + value
