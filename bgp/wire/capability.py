@@ -88,16 +88,18 @@ class Capabilities:
     def parse(cls, capabilities: Iterable[Capability]) -> "Capabilities":
         """Return the meaning of `capabilities`; never raises."""
         meaning = cls()
+        unknown: list[Capability] = []
+        malformed: list[Capability] = []
         for capability in capabilities:
             row = TABLE.get(capability.code)
             if row is None:
-                meaning = replace(meaning, unknown=(*meaning.unknown, capability))
+                unknown.append(capability)
                 continue
             try:
                 meaning = row.fold(meaning, capability.value)
             except grammar.Malformed:
-                meaning = replace(meaning, malformed=(*meaning.malformed, capability))
-        return meaning
+                malformed.append(capability)
+        return replace(meaning, unknown=tuple(unknown), malformed=tuple(malformed))
 
     def encode(self) -> tuple[Capability, ...]:
         """Return capabilities of this meaning, in ascending code, then the unknown and malformed ones.

@@ -145,13 +145,14 @@ def encode_open(message: Open, extended: bool = False) -> bytes:
         parameters = _build(parameter, type=OptionalParameter.CAPABILITIES, value=capabilities)
     if not 0 <= message.my_as <= 0xFFFFFFFF:
         raise ValueError(f"{message.my_as} is not an AS number")
-    body = _build(
-        grammar.OPEN_FIXED,
-        version=message.version,
-        my_as=message.my_as if message.my_as <= 0xFFFF else AS_TRANS,
-        hold_time=message.hold_time,
-        identifier=message.identifier,
-    ) + _build(grammar.OPTIONAL_PARAMETERS, extended=extended, block=parameters)
+    fixed = {
+        "version": message.version,
+        "my_as": message.my_as if message.my_as <= 0xFFFF else AS_TRANS,
+        "hold_time": message.hold_time,
+        "identifier": message.identifier,
+    }
+    optional = {"extended": extended, "block": parameters}
+    body = _build(grammar.OPEN, fixed=fixed, optional_parameters=optional)
     if HEADER_LENGTH + len(body) > MAXIMUM_MESSAGE_LENGTH:
         # RFC 8654 section 4: an OPEN is never an extended message.
         raise ValueError("the capabilities do not fit into an OPEN")

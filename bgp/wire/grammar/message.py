@@ -258,6 +258,7 @@ OPEN_FIXED_LENGTH: int = OPEN_FIXED.sizeof()
 #   |  Parm. Type   | Parm. Length  |  Parameter Value (variable)
 #   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+--------------------...
 PARAMETER: Any = Struct("type" / Int8ub, "value" / Prefixed(Int8ub, GreedyBytes))
+PARAMETERS: Any = Struct("parameters" / GreedyRange(PARAMETER), Terminated)
 
 # RFC 9072 section 2, figure 2.
 #
@@ -269,6 +270,7 @@ PARAMETER: Any = Struct("type" / Int8ub, "value" / Prefixed(Int8ub, GreedyBytes)
 #   ~            Parameter Value (variable)         ~
 #   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 EXTENDED_PARAMETER: Any = Struct("type" / Int8ub, "value" / Prefixed(Int16ub, GreedyBytes))
+EXTENDED_PARAMETERS: Any = Struct("parameters" / GreedyRange(EXTENDED_PARAMETER), Terminated)
 
 # Where the Optional Parameters are.  RFC 9072 section 2, figure 1: if "Non-Ext OP Len." is not zero and
 # "Non-Ext OP Type" is 255, the extended form is in use, and "Non-Ext OP Len." means nothing.
@@ -290,6 +292,8 @@ OPTIONAL_PARAMETERS: Any = Struct(
     "block" / Bytes(lambda c: c.extended_length if c.extended else c.length),
     Terminated,
 )
+
+OPEN: Any = Struct("fixed" / OPEN_FIXED, "optional_parameters" / OPTIONAL_PARAMETERS)
 
 # --- NOTIFICATION (RFC 4271 section 4.5) ---------------------------------------------------------------
 #
