@@ -54,11 +54,11 @@ def check_peer(peer: Table, own: int | None) -> None:
 
 def _check_kind(peer: Table, own: int | None) -> None:
     given, where, inside = peer.values, peer.where, internal(peer, own)
-    if "asn" not in peer.places and "client" not in given:
-        remedy = 'add client = true, or asn: a number, "internal", "external" or "any"'
+    if "asn" not in peer.places and not given.get("client", "client" in peer.places):
+        remedy = 'add asn: a number, "internal", "external" or "any"'
+        if "client" not in peer.places:
+            remedy = f"add client = true, or {remedy.removeprefix('add ')}"
         peer.place.refuse("nothing says which AS the peer has", remedy)
-    elif "asn" not in peer.places and not given["client"]:
-        peer.place.refuse("nothing says which AS the peer has", 'add asn: a number, "internal" or "external"')
     if given.get("client") and inside is False:
         what = "only internal peers can be clients of a reflector (RFC 4456 2)"
         where("client").refuse(what, 'remove client, or write asn = "internal"')

@@ -84,7 +84,7 @@ def _name(path: Path) -> str:
     table, rest = "", list(path)
     if len(path) > 1 and isinstance(path[1], int):
         table, rest = f"[[{path[0]}]] {path[1] + 1}", rest[2:]
-    elif len(path) > 1 and path[0] == "group":
+    elif len(path) > 2 and path[0] == "group":
         table, rest = f"[group.{path[1]}]", rest[2:]
     elif len(path) > 1:
         table, rest = f"[{path[0]}]", rest[1:]

@@ -51,7 +51,11 @@ SESSION = (
         "seconds that nothing can be sent until the session ends (RFC 9687); 0: for ever",
     ),
     Key("connect_retry_time", number(1, 65535, "seconds"), "seconds between attempts to connect"),
-    Key("idle_hold_time", number(1, 120, "seconds"), "seconds of rest after an error; grows while errors go on"),
+    Key(
+        "idle_hold_time",
+        number(1, 120, "seconds"),
+        "seconds of rest after an error; grows while errors go on",
+    ),
     Key("damp_peer_oscillations", values.flag, "let the rest grow when a session fails again and again"),
     Key("delay_open", SECONDS, "seconds to wait for the peer's OPEN before sending ours"),
     Key("collision_detect_established", values.flag, "let a new connection compete with an Established one"),

@@ -186,7 +186,7 @@ def endpoint(value: object, place: Place) -> str | None:
         bare = value.strip("[]").removesuffix(":")
         if value.count(":") > 1 and "[" not in value:
             remedy = f'put the IPv6 address in brackets and add the port: "[{bare}]:179"'
-        elif re.fullmatch(r"[0-9.]+:?|\[.*\]", value):
+        elif re.fullmatch(r"[0-9]+\.[0-9.]+:?|\[.*\]", value):
             remedy = f'add the port: "{value.removesuffix(":")}:179"'
         elif re.fullmatch(r"\*?:?\d+", value):
             remedy = 'name the address: "0.0.0.0:179" is every IPv4 address, "[::]:179" every IPv6 address'
