@@ -2,57 +2,66 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from bgp.aio.address import Endpoint, parse_address
 from bgp.family import DEFAULT_FAMILIES, Family
-from bgp.iana import BGP_PORT, AddPathMode, Role
+from bgp.iana import BGP_PORT, AddPathMode, CapabilityCode, Role
+from bgp.policy import Policy
+from bgp.session.config import AsExpected, SessionConfig
+from bgp.wire.capability import Fqdn
 
-if TYPE_CHECKING:
-    from bgp.policy import Policy
-    from bgp.session.config import AsExpected
+_KEY_LENGTH = 80  # of TCP-MD5 in Linux
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerOptions:
     """Describe a peer, or with an empty `address` every peer of a listen range.
 
-    `address` is text, with a scope for link-local IPv6 (`fe80::1%eth0`).  `asn` is the AS number that
-    its OPEN must show, or a member of `AsExpected`.  `passive` peers are never dialed.  Times are in
-    seconds.  `ttl` is that of the packets sent; by default 1 towards external peers, as RFC 4271 wants
-    them on a shared subnet, and the system's towards internal ones; `multihop` allows that many hops.
-    `password` is the key of RFC 2385.  `client` makes an internal peer a client of our reflector (RFC 4456).
-    An external peer without a policy passes nothing (RFC 8212).
+    `asn` is the AS number that its OPEN must show, or a member of `AsExpected`.  `address` is text, with a
+    scope for link-local IPv6 (`fe80::1%eth0`).  Of a peer with a `source_address` only connections to that
+    address of ours are taken.  `passive` peers are never dialed.  Times are in seconds.
+
+    `password` is the key of RFC 2385.  `ttl` is that of the packets sent.  By default it is 1 towards
+    external peers, which belong on a shared subnet, and the system's towards internal ones; `multihop`
+    allows an external peer that many hops.  `minimum_ttl` drops what came farther (RFC 5082 section 3).
+
+    `client` makes an internal peer a client of our reflector (RFC 4456).  An external peer without a
+    policy passes nothing that way (RFC 8212).  `maximum_prefixes` counts by family, before policy.
+    `replace_established`: a new connection ends the Established one, for peers that die without a FIN and
+    dial again (otherwise only graceful restart allows that).  Raises ValueError where a value cannot be.
     """
 
-    asn: "int | AsExpected"
+    asn: int | AsExpected
     address: str = ""
     port: int = BGP_PORT
     name: str = ""
     description: str = ""
 
-    # The TCP connection.
     source_address: str | None = None
     passive: bool = False
     password: str | bytes | None = field(default=None, repr=False)
     ttl: int | None = None
     multihop: int | None = None
-    minimum_ttl: int | None = None  # RFC 5082: 256 less the greatest distance
+    minimum_ttl: int | None = None
 
-    # The session (RFC 4271 section 8 and what extends it).
     local_as: int | None = None
+    confederation: bool = False
     families: tuple[Family, ...] = DEFAULT_FAMILIES
     hold_time: int = 90
     minimum_hold_time: int = 0
-    send_hold_time: int | None = None  # RFC 9687; None: eight minutes or twice the hold time
+    open_hold_time: float = 240.0
+    send_hold_time: int | None = None
     connect_retry_time: float = 5.0
-    idle_hold_time: float = 1.0
     delay_open: float = 0.0
+    automatic_restart: bool = True
+    idle_hold_time: float = 1.0
+    idle_hold_maximum: float = 120.0
     damp_peer_oscillations: bool = True
+    stable_time: float = 120.0
     collision_detect_established: bool = False
+    replace_established: bool = False
     notification_without_open: bool = False
-    replace_established: bool | None = None  # None: where graceful restart or a password vouches for it
 
-    # Capabilities on or off, and what the UPDATE decoder accepts.
     four_octet_as: bool = True
     route_refresh: bool = True
     enhanced_route_refresh: bool = True
@@ -61,12 +70,116 @@ class PeerOptions:
     extended_next_hop: tuple[Family, ...] = ()
     role: Role | None = None
     strict_role: bool = False
+    fqdn: Fqdn | None = None
+    required: tuple[CapabilityCode, ...] = ()
     as_sets: bool = False
     first_as: bool = True
     aigp: bool = False
 
-    # What the router makes of it.
     client: bool = False
     next_hop_self: bool = False
-    import_policy: "Policy | None" = None
-    export_policy: "Policy | None" = None
+    next_hops: Mapping[Family, bytes] = field(default_factory=dict)
+    import_policy: Policy | None = None
+    export_policy: Policy | None = None
+    allow_own_as: int = 0
+    maximum_prefixes: Mapping[Family, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.port <= 65535:
+            raise ValueError("port: must be from 1 to 65535")
+        for name, least in (("ttl", 1), ("multihop", 1), ("minimum_ttl", 1)):
+            value = getattr(self, name)
+            if value is not None and not least <= value <= 255:
+                raise ValueError(f"{name}: must be from {least} to 255")
+        if self.ttl is not None and self.multihop is not None:
+            raise ValueError("multihop: excludes ttl, which says the same")
+        if self.key is not None and not 0 < len(self.key) <= _KEY_LENGTH:
+            raise ValueError(f"password: must have 1 to {_KEY_LENGTH} octets")
+        if self.address and self.source_address is not None:
+            if self.remote.family != self.source.family:
+                raise ValueError("source_address: must be of the peer address's family")
+
+    @property
+    def remote(self) -> Endpoint:
+        """The peer's address and port."""
+        try:
+            return parse_address(self.address, self.port)
+        except ValueError as error:
+            raise ValueError(f"address: {error}") from None
+
+    @property
+    def source(self) -> Endpoint | None:
+        """The address that the peer is dialed from."""
+        if self.source_address is None:
+            return None
+        try:
+            return parse_address(self.source_address)
+        except ValueError as error:
+            raise ValueError(f"source_address: {error}") from None
+
+    @property
+    def key(self) -> bytes | None:
+        """The octets of the password."""
+        return self.password.encode() if isinstance(self.password, str) else self.password
+
+    def is_external(self, asn: int) -> bool | None:
+        """Whether the peer is outside the AS `asn` of ours; None if only its OPEN will tell."""
+        match self.asn:
+            case AsExpected.ANY:
+                return None
+            case AsExpected.INTERNAL:
+                return False
+            case AsExpected.EXTERNAL:
+                return True
+            case expected:
+                return expected != (self.local_as or asn)
+
+    def sending_ttl(self, asn: int) -> int | None:
+        """Return the TTL for this peer's packets, None for the system's."""
+        if self.ttl is not None or self.multihop is not None:
+            return self.ttl or self.multihop
+        if self.minimum_ttl is not None:
+            return 255  # RFC 5082 section 3: what the peer in turn expects
+        return 1 if self.is_external(asn) else None
+
+    def is_on_link(self, asn: int) -> bool:
+        """Whether the peer is an external one on a subnet that we share."""
+        return bool(self.is_external(asn)) and self.sending_ttl(asn) in (1, 255)
+
+    def session(self, asn: int, identifier: int) -> SessionConfig:
+        """Return the protocol's part; raise ValueError, its text beginning with the field's name."""
+        return SessionConfig(
+            local_as=self.local_as or asn,
+            identifier=identifier,
+            peer_as=self.asn,
+            families=self.families,
+            confederation=self.confederation,
+            hold_time=self.hold_time,
+            minimum_hold_time=self.minimum_hold_time,
+            open_hold_time=self.open_hold_time,
+            send_hold_time=self.send_hold_time,
+            connect_retry_time=self.connect_retry_time,
+            delay_open=self.delay_open,
+            passive=self.passive,
+            automatic_restart=self.automatic_restart,
+            idle_hold_time=self.idle_hold_time,
+            damp_peer_oscillations=self.damp_peer_oscillations,
+            idle_hold_maximum=self.idle_hold_maximum,
+            stable_time=self.stable_time,
+            collision_detect_established=self.collision_detect_established,
+            replace_established=self.replace_established,
+            notification_without_open=self.notification_without_open,
+            four_octet_as=self.four_octet_as,
+            route_refresh=self.route_refresh,
+            enhanced_route_refresh=self.enhanced_route_refresh,
+            extended_messages=self.extended_messages,
+            add_path=self.add_path,
+            extended_next_hop=self.extended_next_hop,
+            role=self.role,
+            strict_role=self.strict_role,
+            fqdn=self.fqdn,
+            required=self.required,
+            as_sets=self.as_sets,
+            first_as=self.first_as,
+            aigp=self.aigp,
+        )

@@ -109,13 +109,15 @@ class Stream:
     def finish(self, last: Iterable[bytes] = (), closed: Callable[[], None] | None = None) -> None:
         """Discard what is unsent, send the `last` messages, then FIN; call `closed` when all is done.
 
-        Urgent messages queued before go out as well, a NOTIFICATION among them.  The reader hears no more.
+        Of what was queued only the rest of a message that was begun still goes out, since the peer could not
+        find the next one otherwise.  The reader hears no more.
         """
         if self._reader is None:
             return
         self._reader = None
         self._closed = closed
         self._waiting.clear()
+        self._urgent.clear()
         self._urgent.extend(last)
         self._queued = len(self._partial or b"") + sum(map(len, self._urgent))
         self._finishing = self._loop.call_later(LINGER, self._expired)

@@ -1,0 +1,146 @@
+"""One turn of the event loop: what may happen in it, in which order, and for how long.
+
+Octets are received as they arrive until the turn's share of time is used up; who comes later in the turn
+waits in line, not reading, so that TCP holds the peer back.  At the start of the next turn those in line go
+first; then the router does a slice of its long jobs and turns what changed into messages, once however many
+peers changed something; then members with room towards their sockets pull, one chunk each in rotation.
+Each of the three has its own share, so no peer, and no number of them, keeps timers and others waiting.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+logger = logging.getLogger(__name__)
+
+# The share of a turn in seconds.
+SLICE = 0.005
+
+
+class Job(Protocol):
+    """What the router does here."""
+
+    def work(self) -> bool:
+        """Do a slice of the long jobs; return whether more is left."""
+
+    def flush(self) -> bool:
+        """Turn pending changes into messages; return whether more is left."""
+
+
+class Party(Protocol):
+    """A connection, as far as turns are concerned."""
+
+    def receive_slice(self) -> bool:
+        """Process a quota of what arrived; return whether more is left."""
+
+    def send_chunk(self) -> bool:
+        """Send a chunk if there is one and the socket has room; return whether there may be more."""
+
+
+class Turns:
+    """Share the loop's turns among parties and the router."""
+
+    def __init__(self, router: Job) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._router = router
+        self._spent = 0.0
+        self._line: deque[Party] = deque()
+        self._senders: dict[Party, None] = {}
+        self._again = False
+        self._scheduled: asyncio.Handle | None = None
+        self._closed = False
+        self.failures = 0
+
+    def close(self) -> None:
+        """Do nothing any more."""
+        self._closed = True
+        self._line.clear()
+        self._senders.clear()
+        if self._scheduled is not None:
+            self._scheduled.cancel()
+            self._scheduled = None
+
+    def may_receive(self) -> bool:
+        """Whether there is time left to receive in this turn, and nobody in line."""
+        return self._spent < SLICE and not self._line
+
+    def spend(self, seconds: float) -> None:
+        """Count time spent on receiving outside of the line, and see that a turn follows."""
+        self._spent += seconds
+        self.schedule()
+
+    def queue(self, party: Party) -> None:
+        """Let `party` receive in a later turn; it stands in line once at most, which it sees to itself."""
+        self._line.append(party)
+        self.schedule()
+
+    def join(self, party: Party) -> None:
+        """Let `party` send from now on."""
+        self._senders[party] = None
+        self.schedule()
+
+    def leave(self, party: Party) -> None:
+        """Ask `party` no more."""
+        self._senders.pop(party, None)
+
+    def schedule(self) -> None:
+        """See that a turn follows: something changed in the router, or somebody has room again."""
+        if self._scheduled is None and not self._closed:
+            self._scheduled = self._loop.call_soon(self._run)
+
+    def _run(self) -> None:
+        self._scheduled = None
+        self._receive()
+        more = self._guard(self._router.work)
+        more = self._guard(self._router.flush) or more
+        more = self._send() or more
+        if more or self._line:
+            self.schedule()
+
+    def _receive(self) -> None:
+        self._spent = 0.0
+        start = self._loop.time()
+        for _ in range(len(self._line)):
+            if not self._line:
+                break
+            party = self._line.popleft()
+            if party.receive_slice():
+                self._line.append(party)
+            self._spent = self._loop.time() - start
+            if self._spent >= SLICE:
+                break
+
+    def _send(self) -> bool:
+        """Let the senders send in rotation until they have nothing, or time is up; True for the latter."""
+        end = self._loop.time() + SLICE
+        ready = list(self._senders)
+        while ready:
+            again = []
+            for party in ready:
+                if party not in self._senders:
+                    continue  # its session ended meanwhile
+                if party.send_chunk():
+                    again.append(party)
+                if self._loop.time() >= end:
+                    self._rotate(party)
+                    return True
+            ready = again
+        return False
+
+    def _rotate(self, last: Party) -> None:
+        """Let the next turn begin behind `last`."""
+        order = list(self._senders)
+        if last in self._senders:
+            split = order.index(last) + 1
+            self._senders = dict.fromkeys(order[split:] + order[:split])
+
+    def _guard(self, step: Callable[[], bool]) -> bool:
+        """Do a step of the router; an exception there is a bug, and must not end the turns."""
+        try:
+            return step()
+        except Exception:
+            self.failures += 1
+            logger.exception("the router failed")
+            return False
