@@ -37,7 +37,10 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The peer's OPEN is good: look for a collision now (RFC 4271 section 6.8), then receive on."""
+    """The peer's OPEN is good: look for a collision now (RFC 4271 section 6.8), then receive on.
+
+    See `bgp.session.collision`; `Connection.more` is set, so that nothing after the OPEN is lost.
+    """
 
     negotiated: Negotiated
 
@@ -51,7 +54,7 @@ class Established:
 
 @dataclass(frozen=True, slots=True)
 class Down:
-    """The connection is over.
+    """The TCP connection is over, and the FSM in Idle again or, to wait for another, in Active.
 
     `state` is the one that was left: only if it is ESTABLISHED are there routes to give up.  `event` is
     the cause, `sent` and `received` the NOTIFICATION if there was one, and `text` says it in words.
@@ -88,9 +91,14 @@ class Arm:
 
 @dataclass(frozen=True, slots=True)
 class Disarm:
-    """Stop the timer."""
+    """Stop the timer, if it runs."""
 
     timer: Timer
 
 
-Action = Send | Arm | Disarm | Connect | Close | Opened | Established | Down
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Release the resources of the TCP connection: stop every timer, forget input and unsent output."""
+
+
+Action = Send | Arm | Disarm | Release | Connect | Close | Opened | Established | Down

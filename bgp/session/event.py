@@ -1,6 +1,6 @@
 """The states and events of the finite state machine, under the numbers of RFC 4271 sections 8.1 and 8.2.2."""
 
-from enum import Enum, IntEnum
+from enum import IntEnum
 
 
 class State(IntEnum):
@@ -53,9 +53,14 @@ class Event(IntEnum):
     SEND_HOLD_TIMER_EXPIRES = 29  # RFC 9687 section 4.2
     ROUTE_REFRESH_MSG = 30  # our number: RFC 2918 names no event
 
+    @property
+    def label(self) -> str:
+        """The event in words, such as "hold timer expires"."""
+        return self.name.lower().replace("_", " ")
 
-class Timer(Enum):
-    """The timers of a session, each with the event of its expiry (RFC 4271 section 8.1.3)."""
+
+class Timer(IntEnum):
+    """The timers of a session (RFC 4271 section 8.1.3), each under the number of the event of its expiry."""
 
     CONNECT_RETRY = Event.CONNECT_RETRY_TIMER_EXPIRES
     HOLD = Event.HOLD_TIMER_EXPIRES
@@ -63,7 +68,3 @@ class Timer(Enum):
     DELAY_OPEN = Event.DELAY_OPEN_TIMER_EXPIRES
     IDLE_HOLD = Event.IDLE_HOLD_TIMER_EXPIRES
     SEND_HOLD = Event.SEND_HOLD_TIMER_EXPIRES
-
-    @property
-    def event(self) -> Event:
-        return self.value
