@@ -273,7 +273,7 @@ class Connection:
             self._timers.arm(Timer.SEND_HOLD, negotiated.send_hold_time, now)
 
     def request_refresh(self, family: Family) -> bool:
-        """Ask the peer for its routes of `family` again; return whether it takes that (RFC 2918 section 4)."""
+        """Ask the peer for its routes of `family` again; return whether it takes that (RFC 2918 4)."""
         negotiated = self._fsm.negotiated
         if self._fsm.state != State.ESTABLISHED or negotiated is None:
             return False
