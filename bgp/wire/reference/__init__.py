@@ -24,6 +24,7 @@ __all__ = ["Announcement", "Route", "Segments", "Values", "Verdict", "Withdrawal
 
 T = AttributeType
 _MULTIPROTOCOL = (T.MP_REACH_NLRI, T.MP_UNREACH_NLRI)
+_IPV4_UNICAST = (IPV4_UNICAST.afi, IPV4_UNICAST.safi)
 
 
 def decode(body: bytes, context: Context) -> Verdict:
@@ -31,17 +32,19 @@ def decode(body: bytes, context: Context) -> Verdict:
     fields = _fields(body)
     faults: list[Fault] = []
     ignored: list[tuple[int, int]] = []
+    # The fields of RFC 4271 itself hold IPv4 unicast, which need not be negotiated (RFC 4760 section 8).
+    classic = IPV4_UNICAST in context.families
 
     # --- Withdrawn Routes (RFC 7606 3 i: checked as strictly as NLRI)
     withdrawn: list[Withdrawal] = []
-    try:
-        routes = _routes(fields.withdrawn, IPV4_UNICAST, context)
-        if IPV4_UNICAST in context.families:
+    if fields.withdrawn and not classic:
+        ignored.append(_IPV4_UNICAST)
+    elif fields.withdrawn:
+        try:
+            routes = _routes(fields.withdrawn, IPV4_UNICAST, context)
             withdrawn.append(Withdrawal(IPV4_UNICAST, routes))
-        elif fields.withdrawn:
-            ignored.append((IPV4_UNICAST.afi, IPV4_UNICAST.safi))
-    except _BadRoute as bad:
-        faults.append(Fault(errors.NETWORK_FIELD, fields.withdrawn_at + bad.offset))
+        except _BadRoute as bad:
+            faults.append(Fault(errors.NETWORK_FIELD, fields.withdrawn_at + bad.offset))
 
     # --- Path Attributes
     attributes, overrun = _walk(fields.attributes, fields.attributes_at)
@@ -95,24 +98,23 @@ def decode(body: bytes, context: Context) -> Verdict:
 
     # --- Missing attributes (RFC 7606 3 d, RFC 4271 section 5)
     reachable = bool(fields.nlri) or bool(reach and reach.nlri)
-    used = bool(fields.nlri) or bool(reach and reach.family and reach.nlri)
+    used = bool(classic and fields.nlri) or bool(reach and reach.family and reach.nlri)
     if used and overrun is None:
         mandatory = [T.ORIGIN, T.AS_PATH]
-        mandatory += [T.NEXT_HOP] if fields.nlri else []
+        mandatory += [T.NEXT_HOP] if classic and fields.nlri else []
         mandatory += [T.LOCAL_PREF] if context.internal else []
         missing = [type for type in mandatory if type not in met]
         faults += [Fault(errors.MISSING, fields.nlri_at, bytes([type]), type) for type in missing]
 
     # --- Network Layer Reachability Information
-    classic: tuple[Route, ...] = ()
-    try:
-        routes = _routes(fields.nlri, IPV4_UNICAST, context)
-        if IPV4_UNICAST in context.families:
-            classic = routes
-        elif fields.nlri:
-            ignored.append((IPV4_UNICAST.afi, IPV4_UNICAST.safi))
-    except _BadRoute as bad:
-        faults.append(Fault(errors.NETWORK_FIELD, fields.nlri_at + bad.offset))
+    announced_routes: tuple[Route, ...] = ()
+    if fields.nlri and not classic:
+        ignored.append(_IPV4_UNICAST)
+    elif fields.nlri:
+        try:
+            announced_routes = _routes(fields.nlri, IPV4_UNICAST, context)
+        except _BadRoute as bad:
+            faults.append(Fault(errors.NETWORK_FIELD, fields.nlri_at + bad.offset))
 
     # --- The strongest reaction (RFC 7606 3 h)
     resets = [fault for fault in faults if fault.rule.outcome is Outcome.SESSION_RESET]
@@ -129,9 +131,9 @@ def decode(body: bytes, context: Context) -> Verdict:
     reached: list[tuple[Family, tuple[Route, ...], bytes]] = []
     if reach and reach.family:
         reached.append((reach.family, reach.routes, reach.next_hop))
-    if classic:
+    if announced_routes:
         next_hop = kept[T.NEXT_HOP].value if T.NEXT_HOP in kept else b""
-        reached.append((IPV4_UNICAST, classic, next_hop))
+        reached.append((IPV4_UNICAST, announced_routes, next_hop))
     announced: list[Announcement] = []
     if withdraws:
         withdrawn += [Withdrawal(family, routes) for family, routes, _ in reached]
@@ -142,6 +144,8 @@ def decode(body: bytes, context: Context) -> Verdict:
             if routes
         ]
 
+    if not (fields.withdrawn or fields.attributes or fields.nlri or classic):
+        ignored.append(_IPV4_UNICAST)  # the End-of-RIB of IPv4 unicast
     return Verdict(
         outcome=max((fault.rule.outcome for fault in faults), default=Outcome.OK),
         faults=tuple(faults),
@@ -222,12 +226,14 @@ class _BadRoute(Exception):
 def _routes(field: bytes, family: Family, context: Context) -> tuple[Route, ...]:
     """Return the routes of `field`, without those that RFC 4271 section 6.3 has ignored."""
     stream = BytesIO(field)
-    try:
-        parsed = grammar.routes(family.bits, family in context.add_path).parse_stream(stream)
-    except grammar.Malformed:
-        # The repetition has gone back to the start of the route that it could not read.
-        raise _BadRoute(stream.tell()) from None
-    routes = [(route.path_id, _prefix(route.length, route.prefix)) for route in parsed]
+    route = grammar.route(family.bits, family in context.add_path)
+    routes: list[Route] = []
+    while (start := stream.tell()) < len(field):
+        try:
+            parsed = route.parse_stream(stream)
+        except grammar.Malformed:
+            raise _BadRoute(start) from None
+        routes.append((parsed.path_id, _prefix(parsed.length, parsed.prefix)))
     return tuple((path_id, prefix) for path_id, prefix in routes if not _multicast(family, prefix))
 
 
