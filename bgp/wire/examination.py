@@ -162,11 +162,12 @@ class Examination:
 
     def _reach(self, value: bytes, offset: int, raw: bytes) -> None:
         self.reach = multiprotocol.reach(self._checks.context, value, offset, raw)
+        # NLRI of a family that is ignored are reachable all the same (RFC 7606 section 5.2).
+        self.reachable = len(value) > 5 + value[3]
         if self.reach is None:
             self.ignored.append((value[0] << 8 | value[1], value[2]))
-            self.reachable = True
         else:
-            self._reach_octets = self.reachable = len(value) > 5 + value[3]
+            self._reach_octets = self.reachable
 
     def _unreach(self, value: bytes, offset: int, raw: bytes) -> None:
         self.unreach = multiprotocol.unreach(self._checks.context, value, offset, raw)
@@ -182,7 +183,12 @@ class Examination:
         """
         if not classic_field and self.seen >> MP_REACH & 1:
             # RFC 4760 section 3: beside MP_REACH_NLRI alone, NEXT_HOP is ignored.
-            self.faults = [fault for fault in self.faults if fault.attribute != _NEXT_HOP]
+            # A second one is still one too many (RFC 7606 section 3 g).
+            self.faults = [
+                fault
+                for fault in self.faults
+                if fault.attribute != _NEXT_HOP or fault.rule is errors.ATTRIBUTE_REPEATED
+            ]
         if not self._checks.context.four_octet_as:
             self._merge()
         if (classic or self._reach_octets) and not self._overran:
