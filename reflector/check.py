@@ -10,7 +10,10 @@ from bgp.session.config import AsExpected
 from reflector.document import Problem
 from reflector.tables import Table
 
-HOLD_TIME = 90
+# PeerOptions' defaults, for what is compared with them.
+HOLD_TIME, IDLE_HOLD_TIME, IDLE_HOLD_MAXIMUM = 90, 1.0, 120.0
+# Keys with a value for each family.
+BY_FAMILY = ("add_path", "maximum_prefixes", "next_hops")
 
 
 def refuse_repeated(tables: list[Table], *names: str) -> None:
@@ -80,16 +83,25 @@ def _check_times(peer: Table) -> None:
     if 0 < given.get("send_hold_time", 0) <= hold_time:
         what = f"must be longer than the hold_time of {hold_time} seconds (RFC 9687 4.4)"
         where("send_hold_time").refuse(what, "raise it, or leave it out")
+    rest, longest = (
+        given.get("idle_hold_time", IDLE_HOLD_TIME),
+        given.get("idle_hold_maximum", IDLE_HOLD_MAXIMUM),
+    )
+    if longest < rest:
+        key = "idle_hold_maximum" if "idle_hold_maximum" in given else "idle_hold_time"
+        what = f"an idle_hold_time of {rest:g} seconds exceeds the idle_hold_maximum of {longest:g}"
+        where(key).refuse(what, "lower the one or raise the other")
 
 
 def _check_families(peer: Table) -> None:
     families = peer.values.get("families", FAMILIES)
-    place = peer.where("add_path")
-    for family in peer.values.get("add_path", {}):
-        # A word alone means the families there are; a table names them.
-        named = (place / family.name).path in place.document.lines
-        if named and family not in families:
-            (place / family.name).refuse(f"{family} is not offered", f'add "{family}" to families')
+    for name in BY_FAMILY:
+        place = peer.where(name)
+        for family in peer.values.get(name, {}):
+            # A value alone is meant for the families there are; a table names them.
+            named = (place / family.name).path in place.document.lines
+            if named and family not in families:
+                (place / family.name).refuse(f"{family} is not offered", f'add "{family}" to families')
     if peer.values.get("extended_next_hop") and IPV4_UNICAST not in families:
         what = "is about IPv4 prefixes, which are not offered"
         peer.where("extended_next_hop").refuse(what, 'add "ipv4-unicast" to families')

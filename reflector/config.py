@@ -14,7 +14,7 @@ from bgp.iana import Origin
 from bgp.policy import ACCEPT_ALL
 from bgp.session.config import AsExpected
 from reflector import schema
-from reflector.check import check_listening, check_peer, refuse_repeated, warnings
+from reflector.check import BY_FAMILY, check_listening, check_peer, refuse_repeated, warnings
 from reflector.document import ConfigurationError, Document, Problem, parse, read
 from reflector.tables import Table, over_group, read_groups, read_list, read_router, refuse_unknown_tables
 from reflector.values import Address, Network
@@ -119,9 +119,12 @@ def _options(values: dict[str, Any]) -> PeerOptions:
     for name in ("address", "source_address"):
         if name in given:
             given[name] = str(given[name])
-    if "add_path" in given:
-        # A mode for all families is one for those that are offered.
-        given["add_path"] = {key: mode for key, mode in given["add_path"].items() if key in given["families"]}
+    for name in BY_FAMILY:
+        if name in given:
+            # A value for all families is one for those that are offered.
+            given[name] = {
+                family: each for family, each in given[name].items() if family in given["families"]
+            }
     if "policy" in values:
         given |= {"import_policy": ACCEPT_ALL, "export_policy": ACCEPT_ALL}
     return PeerOptions(**given)
@@ -133,5 +136,7 @@ _DIALING = frozenset(row.name for row in schema.DIALING)
 
 
 def _listen_range(values: dict[str, Any]) -> ListenRange:
-    options = _options({name: value for name, value in values.items() if name not in _DIALING})
+    # A password vouches that whoever dials anew is the peer, and its old session dead.
+    replaces = {"replace_established": "password" in values}
+    options = _options(replaces | {name: value for name, value in values.items() if name not in _DIALING})
     return ListenRange(values["prefix"], options, values.get("limit", RANGE_LIMIT))

@@ -7,7 +7,7 @@ in `reflector.config` for the rest.
 from dataclasses import dataclass
 
 from reflector import values
-from reflector.values import Reader, list_of, number, one_of
+from reflector.values import Reader, duration, list_of, number, one_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class Key:
 
 
 SECONDS = number(0, 65535, "seconds")
+WAIT = duration(0.1, 65535)
 LOG_LEVELS = ("debug", "info", "warning", "error")
 ACCEPT_ALL = "accept-all"
 
@@ -42,6 +43,13 @@ SESSION = (
         "what passes; an external peer without a policy passes nothing (RFC 8212)",
     ),
     Key("next_hop_self", values.flag, "announce our own address as the next hop"),
+    Key("next_hops", values.next_hops, "what our own address is by family, if not that of the session"),
+    Key("allow_own_as", number(0, 255), "how often our own AS may be in a received AS_PATH"),
+    Key(
+        "maximum_prefixes",
+        values.by_family,
+        "the most prefixes of a family; beyond, the session ends (RFC 4486)",
+    ),
     Key("families", list_of(values.family, least=1), "the address families offered (RFC 4760)"),
     Key("hold_time", values.hold_time, "seconds without a message until the session ends; 0: for ever"),
     Key("minimum_hold_time", values.hold_time, "refuse peers that offer a shorter hold time"),
@@ -50,14 +58,16 @@ SESSION = (
         SECONDS,
         "seconds that nothing can be sent until the session ends (RFC 9687); 0: for ever",
     ),
-    Key("connect_retry_time", number(1, 65535, "seconds"), "seconds between attempts to connect"),
+    Key("open_hold_time", WAIT, "seconds to wait for the peer's OPEN (RFC 4271 8.2.2)"),
+    Key("connect_retry_time", WAIT, "seconds between attempts to connect"),
+    Key("automatic_restart", values.flag, "try again by ourselves after an error"),
+    Key("idle_hold_time", WAIT, "seconds of rest after an error"),
+    Key("damp_peer_oscillations", values.flag, "double the rest when a session fails again"),
+    Key("idle_hold_maximum", WAIT, "the longest such rest in seconds"),
     Key(
-        "idle_hold_time",
-        number(1, 120, "seconds"),
-        "seconds of rest after an error; grows while errors go on",
+        "stable_time", duration(0, 65535), "seconds after which a session's failure counts as the first again"
     ),
-    Key("damp_peer_oscillations", values.flag, "let the rest grow when a session fails again and again"),
-    Key("delay_open", SECONDS, "seconds to wait for the peer's OPEN before sending ours"),
+    Key("delay_open", duration(0, 65535), "seconds to wait for the peer's OPEN before sending ours"),
     Key("collision_detect_established", values.flag, "let a new connection compete with an Established one"),
     Key("notification_without_open", values.flag, "report errors also before an OPEN was sent"),
     Key("replace_established", values.flag, "a peer that dials again replaces its Established session"),
@@ -78,6 +88,8 @@ SESSION = (
     ),
     Key("role", values.role, "our role towards external peers (RFC 9234)"),
     Key("strict_role", values.flag, "refuse peers that tell no role"),
+    Key("fqdn", values.fqdn, "a host name to tell the peers"),
+    Key("required", list_of(values.capability), "refuse peers without these capabilities (RFC 5492 3)"),
     Key("as_sets", values.flag, "accept AS_SETs, which RFC 9774 deprecates"),
     Key("first_as", values.flag, "an external peer's AS_PATH must begin with its AS"),
     Key("aigp", values.flag, "use the accumulated IGP metric (RFC 7311)"),

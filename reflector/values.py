@@ -13,10 +13,12 @@ from ipaddress import (
     ip_address,
     ip_interface,
 )
+from math import ceil
 
 from bgp.family import BY_NAME, IPV4_UNICAST, Family
-from bgp.iana import AS_TRANS, AddPathMode, Origin, Role, WellKnownCommunity
+from bgp.iana import AS_TRANS, AddPathMode, CapabilityCode, Origin, Role, WellKnownCommunity
 from bgp.session.config import AsExpected
+from bgp.wire.capability import Fqdn
 from reflector.document import Place, nearest
 
 Address = IPv4Address | IPv6Address
@@ -70,6 +72,21 @@ def number(low: int, high: int, unit: str = "") -> Callable[[object, Place], int
             place.refuse(f"{value} is out of range", f"write a whole number{of} from {low} to {high}")
             return None
         return value
+
+    return read
+
+
+def duration(low: float, high: float) -> Callable[[object, Place], float | None]:
+    """Return a reader of seconds from `low` to `high`, with a fraction or without."""
+
+    def read(value: object, place: Place) -> float | None:
+        if isinstance(value, float) and low <= value <= high:
+            return value
+        if isinstance(value, float):
+            place.refuse(f"{value} is out of range", f"write seconds from {low:g} to {high:g}")
+            return None
+        seconds = number(ceil(low), int(high), "seconds")(value, place)
+        return None if seconds is None else float(seconds)
 
     return read
 
@@ -283,6 +300,52 @@ def password(value: object, place: Place) -> str | None:
         )
         return None
     return secret
+
+
+def by_family(value: object, place: Place) -> dict[Family, int] | None:
+    """Read a number for all families, or a table with a number for each."""
+    read = number(1, 100_000_000)
+    if isinstance(value, dict):
+        found = {family(name, place / name): read(each, place / name) for name, each in value.items()}
+        return {row: each for row, each in found.items() if row is not None and each is not None}
+    each = read(value, place)
+    return None if each is None else dict.fromkeys(BY_NAME.values(), each)
+
+
+def next_hops(value: object, place: Place) -> dict[Family, bytes] | None:
+    """Read a table with an address for each family, as octets; an IPv6 address serves IPv4 too (RFC 8950)."""
+    if not isinstance(value, dict):
+        place.refuse(f"must be a table, not {kind(value)}", 'write {ipv6-unicast = "2001:db8::1"}')
+        return None
+    found = {}
+    for name, each in value.items():
+        row, hop = family(name, place / name), address(each, place / name)
+        if row is None or hop is None:
+            continue
+        if len(hop.packed) not in row.next_hop_lengths | row.extended_next_hop_lengths:
+            (place / name).refuse(f"{row} has no IPv{hop.version} next hops", "write an IPv6 address")
+        found[row] = hop.packed
+    return found
+
+
+def fqdn(value: object, place: Place) -> Fqdn | None:
+    """Read a host name, as in "rr1.example.net"."""
+    name = text(value, place)
+    if name is None:
+        return None
+    host, _, domain = name.partition(".")
+    if not 0 < len(host.encode()) < 256 or len(domain.encode()) > 255:
+        place.refuse("is too long or has no host", 'write a name, as in "rr1.example.net"')
+        return None
+    return Fqdn(host, domain)
+
+
+CAPABILITIES = {each.name.lower().replace("_", "-"): each for each in CapabilityCode}
+
+
+def capability(value: object, place: Place) -> CapabilityCode | None:
+    name = one_of(CAPABILITIES)(value, place)
+    return None if name is None else CAPABILITIES[name]
 
 
 def extended_next_hop(value: object, place: Place) -> tuple[Family, ...] | None:

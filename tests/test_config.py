@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from bgp.aio.options import PeerOptions
 from bgp.family import IPV4_UNICAST, IPV6_UNICAST
-from bgp.iana import AddPathMode, Origin, Role
+from bgp.iana import AddPathMode, CapabilityCode, Origin, Role
 from bgp.policy import ACCEPT_ALL
 from bgp.session.config import AsExpected
+from bgp.wire.capability import Fqdn
 from reflector import schema
 from reflector.config import LISTEN, Configuration, ListenRange, Originated, load, loads
 from reflector.document import ConfigurationError
@@ -118,6 +119,47 @@ def test_add_path_by_word_and_by_family() -> None:
     ]
 
 
+def test_values_by_family_and_the_rest() -> None:
+    text = (
+        ROUTER
+        + """
+        [[neighbor]]
+        address = "192.0.2.2"
+        client = true
+        maximum_prefixes = 100
+        next_hops = {ipv4-unicast = "2001:db8::1", ipv6-unicast = "2001:db8::1"}
+        required = ["four-octet-as"]
+        fqdn = "rr1.example.net"
+        idle_hold_time = 0.5
+        extended_next_hop = true
+        [[neighbor]]
+        address = "192.0.2.3"
+        client = true
+        maximum_prefixes = {ipv6-unicast = 7}
+        """
+    )
+    first, second = loads(text).neighbors
+    octets = ip_address("2001:db8::1").packed
+    assert first.maximum_prefixes == {IPV4_UNICAST: 100, IPV6_UNICAST: 100}
+    assert first.next_hops == {IPV4_UNICAST: octets, IPV6_UNICAST: octets}
+    assert first.required == (CapabilityCode.FOUR_OCTET_AS,)
+    assert first.fqdn == Fqdn("rr1", "example.net")
+    assert first.idle_hold_time == 0.5
+    assert first.extended_next_hop == (IPV4_UNICAST,)
+    assert second.maximum_prefixes == {IPV6_UNICAST: 7}
+
+
+def test_a_password_lets_clients_of_a_range_replace_their_session() -> None:
+    listen_range = '[[listen_range]]\nprefix = "10.0.0.0/8"\nclient = true\n'
+    secret, choice = 'password = "secret"\n', "replace_established = false\n"
+    texts = (ROUTER + listen_range, ROUTER + listen_range + secret, ROUTER + listen_range + secret + choice)
+    assert [loads(text).listen_ranges[0].options.replace_established for text in texts] == [
+        False,
+        True,
+        False,
+    ]
+
+
 def test_networks() -> None:
     text = (
         ROUTER
@@ -158,8 +200,10 @@ def test_a_listen_range_ignores_what_its_group_says_of_dialing() -> None:
 
 
 def test_every_option_of_a_peer_has_a_key() -> None:
-    # `description` repeats `name`; a policy is one key for both directions.
-    options = set(PeerOptions.__dataclass_fields__) - {"description", "import_policy", "export_policy"}
+    # `description` repeats `name`; a policy is one key for both directions; a confederation would need
+    # more than a word about the peer.
+    options = set(PeerOptions.__dataclass_fields__)
+    options -= {"description", "import_policy", "export_policy", "confederation"}
     keys = {row.name for row in schema.NEIGHBOR} - {"group", "policy"}
     assert keys == options
 
@@ -189,6 +233,21 @@ VALUES = [
     ("hold_time = -1", "-1 is out of range", "0 to 65535"),
     ('hold_time = "90"', "must be a whole number of seconds, not text", "write 90, without quotes"),
     ("connect_retry_time = 0", "0 is out of range", "1 to 65535"),
+    ("connect_retry_time = 0.05", "0.05 is out of range", "from 0.1 to 65535"),
+    ("delay_open = inf", "inf is out of range", "from 0 to 65535"),
+    ("delay_open = nan", "nan is out of range", "from 0 to 65535"),
+    ("stable_time = true", "must be a whole number of seconds", "from 0 to 65535"),
+    ("maximum_prefixes = 0", "0 is out of range", "1 to 100000000"),
+    ("maximum_prefixes = {ipv4 = 5}", '"ipv4" is not known', 'did you mean "ipv4-unicast"?'),
+    ('maximum_prefixes = {ipv4-unicast = "5"}', "must be a whole number", "write 5, without quotes"),
+    ('next_hops = "192.0.2.9"', "must be a table, not text", "{ipv6-unicast ="),
+    (
+        'next_hops = {ipv6-unicast = "192.0.2.9"}',
+        "ipv6-unicast has no IPv4 next hops",
+        "write an IPv6 address",
+    ),
+    ('required = ["rout-refresh"]', '"rout-refresh" is not known', 'did you mean "route-refresh"?'),
+    (f'fqdn = "{"x" * 300}"', "too long", "as in"),
     ('families = "ipv4-unicast"', "must be a list, not text", '["ipv4-unicast"]'),
     ("families = []", "must not be empty", "name at least one"),
     ('families = ["ipv4"]', '"ipv4" is not known', 'did you mean "ipv4-unicast"?'),
@@ -421,6 +480,19 @@ TOGETHER = [
     ("client = true\nhold_time = 0\nminimum_hold_time = 3", "minimum_hold_time", "hold_time of 0", "lower"),
     ("client = true\nsend_hold_time = 90", "send_hold_time", "longer than the hold_time of 90", "raise it"),
     (
+        "client = true\nidle_hold_time = 121",
+        "idle_hold_time",
+        "exceeds the idle_hold_maximum of 120",
+        "lower",
+    ),
+    ("client = true\nidle_hold_maximum = 0.5", "idle_hold_maximum", "idle_hold_time of 1 seconds", "lower"),
+    (
+        'client = true\nfamilies = ["ipv4-unicast"]\nmaximum_prefixes = {ipv6-unicast = 5}',
+        "maximum_prefixes.ipv6-unicast",
+        "ipv6-unicast is not offered",
+        'add "ipv6-unicast" to families',
+    ),
+    (
         'client = true\nfamilies = ["ipv4-unicast"]\nadd_path = {ipv6-unicast = "send"}',
         "add_path.ipv6-unicast",
         "ipv6-unicast is not offered",
@@ -637,3 +709,5 @@ def test_anything_is_read_or_refused_with_a_line(text: str) -> None:
             assert problem.remedy
     else:
         assert isinstance(configuration, Configuration)
+        for options in (*configuration.neighbors, *(each.options for each in configuration.listen_ranges)):
+            options.session(configuration.router.asn, configuration.router.router_id)  # takes what was let in
