@@ -43,7 +43,8 @@ def _origin(checks: "Checks", value: bytes) -> Rule | None:
 def _as_path(checks: "Checks", value: bytes) -> Rule | None:
     # One AS_SEQUENCE without a zero octet quartet needs no closer look; it is by far the commonest path.
     if checks.plain_paths and (
-        not value or (value[0] == 2 and len(value) == 2 + 4 * value[1] > 2 and b"\0\0\0\0" not in value)
+        not value
+        or (len(value) > 2 and value[0] == 2 and len(value) == 2 + 4 * value[1] and b"\0\0\0\0" not in value)
     ):
         return None
     context = checks.context
