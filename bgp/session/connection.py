@@ -209,33 +209,36 @@ class Connection:
         decode = self._decoder.decode if self._decoder else None
         budget = QUOTA
         updates = 0
+        state = self._fsm.state
         message: tuple[int, bytes] | None = None
         try:
-            self._framer.feed(data)
-            while budget > 0:
-                message = None
-                message = take()
-                if message is None:
-                    break
-                type_, body = message
-                budget -= _OVERHEAD + len(body)
-                if type_ == _UPDATE and decode is not None:
-                    deliver(decode(body))
-                    updates += 1
-                    continue
-                deliveries += self._message(type_, body, now)
-                if self._fsm.state == State.OPEN_CONFIRM or not self._connected:
-                    # A collision is decided before the KEEPALIVE behind the OPEN makes this Established.
-                    self.more = self._connected
-                    break
-                decode = self._decoder.decode if self._decoder else None
-            else:
-                self.more = True
-        except Notify as fault:
-            deliveries += self._refuse(fault, now)
+            try:
+                self._framer.feed(data)
+                while budget > 0:
+                    message = None
+                    message = take()
+                    if message is None:
+                        break
+                    type_, body = message
+                    budget -= _OVERHEAD + len(body)
+                    if type_ == _UPDATE and decode is not None:
+                        deliver(decode(body))
+                        updates += 1
+                        continue
+                    deliveries += self._message(type_, body, now)
+                    state = self._fsm.state
+                    if state == State.OPEN_CONFIRM or not self._connected:
+                        # A collision is decided before the KEEPALIVE behind an OPEN makes this Established.
+                        self.more = self._connected
+                        break
+                    decode = self._decoder.decode if self._decoder else None
+                else:
+                    self.more = True
+            except Notify as fault:
+                deliveries += self._refuse(fault, now)
         except Exception as error:
             octets = bytes(data) if message is None else frame(*message)
-            deliveries += self._contain(error, octets, now)
+            deliveries += self._contain(error, octets, state, now)
         if updates:
             self.counters.received[_UPDATE] += updates
             self._heard(now)
@@ -357,17 +360,16 @@ class Connection:
         actions = self._fsm.handle(event, now, notification=notification, text=fault.reason)
         return self._do(actions, now)
 
-    def _contain(self, error: Exception, octets: bytes, now: float) -> list[Delivery]:
+    def _contain(self, error: Exception, octets: bytes, state: State, now: float) -> list[Delivery]:
         """End the session for a bug of ours; others go on."""
         self.crashes += 1
-        self.crash = Crash(octets, self._fsm.state, self._fsm.negotiated, error)
+        self.crash = Crash(octets, state, self._fsm.negotiated, error)
         text = f"internal error: {error!r}"
         if self._connected:
             actions = self._fsm.handle(Event.AUTOMATIC_STOP, now, notification=_OUT_OF_RESOURCES, text=text)
         else:
-            # It struck while the FSM's actions were carried out, and the FSM has closed already.
-            left = State.ESTABLISHED if self._decoder else State.OPEN_CONFIRM
-            actions = [Release(), Close(graceful=False), Down(left, Event.AUTOMATIC_STOP, text=text)]
+            # It struck while the connection was being closed: the FSM is through, what it wanted is not.
+            actions = [Release(), Close(graceful=False), Down(state, Event.AUTOMATIC_STOP, text=text)]
             if not self.incoming:
                 actions += self._fsm.handle(Event.AUTOMATIC_START_DAMPED, now)
         return self._do(actions, now)
