@@ -8,6 +8,7 @@ import bz2
 import gzip
 import lzma
 import zlib
+from collections.abc import Iterator
 from typing import BinaryIO, cast
 
 # No record of any format read here comes near this; a larger length is a corrupt one.
@@ -76,6 +77,10 @@ class Source:
         self.offset += size
         return data
 
+    def some(self) -> bytes:
+        """Consume what is at hand, nothing at the end of the stream."""
+        return self.take(len(self.peek()), "the file")
+
     def _decompress(self, stream: BinaryIO) -> None:
         self._stream, self._block, self._at = stream, b"", 0
 
@@ -93,3 +98,12 @@ class _Rest:
             data, self._front = self._front[:size], self._front[size:]
             return data
         return self._stream.read(size)
+
+
+def lines(stream: BinaryIO, maximum: int) -> Iterator[bytes]:
+    """Yield each line as soon as it is there; of a longer one than `maximum` octets, that many."""
+    while line := stream.readline(maximum):
+        rest = line
+        while len(rest) == maximum and not rest.endswith(b"\n"):
+            rest = stream.readline(maximum)
+        yield line
