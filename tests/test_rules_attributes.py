@@ -158,7 +158,7 @@ def test_an_empty_as_path() -> None:
 
 @pytest.mark.parametrize("value", [path((2, [65002])), path((1, [65001])), b""])
 def test_the_first_as_of_an_external_peer(value: bytes) -> None:
-    """RFC 7606 7.2, RFC 4271 6.3: where the check is on; off is the default (RFC 7947 2.2.2.2)."""
+    """RFC 7606 7.2, RFC 4271 6.3: where the check is on (RFC 7947 2.2.2.2)."""
     context = Context(families=BOTH, first_as=True, as_sets=True, peer_as=65001)
     assert_withdrawn(with_attribute(0x40, 2, value, context), "as_path-first")
     assert with_attribute(0x40, 2, value, SETS).outcome == OK
