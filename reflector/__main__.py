@@ -1,0 +1,101 @@
+"""The command `reflector`, also `python -m reflector`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+
+from reflector.config import Configuration, load
+from reflector.document import ConfigurationError, Problem
+
+# Exit statuses: the configuration is at fault, or this machine does not let us run.
+REFUSED, FAILED = 2, 1
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit status."""
+    options = _parser().parse_args(arguments)
+    match options.command:
+        case "check":
+            return _check(options.file)
+        case "run":
+            return _run(options.file)
+        case _:
+            return _demo(options.seconds, options.plain)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="reflector", description="A BGP route reflector.")
+    parser.add_argument("--version", action="version", version=f"reflector {_version()}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    run = commands.add_parser("run", help="reflect routes as a configuration file says")
+    run.add_argument("file", metavar="CONFIG.toml")
+    check = commands.add_parser("check", help="say what is wrong with a configuration file")
+    check.add_argument("file", metavar="CONFIG.toml")
+    demo = commands.add_parser("demo", help="show a reflector and some clients at work, all on loopback")
+    demo.add_argument("--seconds", type=_seconds, help="end after so many seconds; otherwise Ctrl-C ends it")
+    demo.add_argument("--plain", action="store_true", help="print lines, even on a terminal")
+    return parser
+
+
+def _version() -> str:
+    try:
+        return version("martlet")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < 1e9:
+        raise ValueError
+    return seconds
+
+
+def _load(file: str) -> Configuration | None:
+    """Return the configuration, or None after saying what is wrong with it."""
+    try:
+        configuration = load(file)
+    except ConfigurationError as error:
+        _report(error.problems, "error")
+        count = len(error.problems)
+        print(f"{file}: {count} error{'s' if count > 1 else ''}, nothing was applied", file=sys.stderr)
+        return None
+    _report(configuration.warnings, "warning")
+    return configuration
+
+
+def _report(problems: Sequence[Problem], kind: str) -> None:
+    for problem in problems:
+        print(f"{kind}: {problem}", file=sys.stderr)
+
+
+def _check(file: str) -> int:
+    configuration = _load(file)
+    if configuration is None:
+        return REFUSED
+    neighbors, ranges = len(configuration.neighbors), len(configuration.listen_ranges)
+    networks = len(configuration.networks)
+    print(f"{file}: good: {neighbors} neighbors, {ranges} listen ranges, {networks} networks")
+    return 0
+
+
+def _run(file: str) -> int:
+    from reflector import app
+
+    configuration = _load(file)
+    if configuration is None:
+        return REFUSED
+    return app.run(configuration)
+
+
+def _demo(seconds: float | None, plain: bool) -> int:
+    from reflector import demo
+    from reflector.foreground import foreground
+
+    with foreground():
+        return demo.run(seconds, plain)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""A configuration at work: one speaker, its peers, its log, and an orderly end."""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import resource
+import signal
+from collections.abc import Callable
+
+from bgp.speaker import Speaker
+from reflector.collector import Collector
+from reflector.config import Configuration
+from reflector.log import SessionLog, set_up
+
+logger = logging.getLogger(__name__)
+
+
+class Service:
+    """A route reflector as `configuration` describes it, on the running loop."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        router = configuration.router
+        self.configuration = configuration
+        self.speaker = Speaker(
+            asn=router.asn,
+            router_id=router.router_id,
+            cluster_id=router.cluster_id,
+            listen=router.listen,
+            on_event=SessionLog(),
+        )
+
+    async def start(self) -> None:
+        """Listen, originate, and start all sessions; raise OSError if an address cannot be had."""
+        configuration, speaker = self.configuration, self.speaker
+        for network in configuration.networks:
+            speaker.announce(
+                network.prefix,
+                next_hop=network.next_hop,
+                origin=network.origin,
+                med=network.med,
+                local_pref=network.local_pref,
+                communities=network.communities,
+                large_communities=network.large_communities,
+            )
+        # Whoever may connect is known before anybody can.
+        for listen_range in configuration.listen_ranges:
+            speaker.add_listen_range(listen_range.prefix, listen_range.options, limit=listen_range.limit)
+        for options in configuration.neighbors:
+            speaker.add_peer(options)
+        await speaker.start()
+
+    async def stop(self, communication: str) -> None:
+        """End all sessions with a Cease that carries `communication` (RFC 9003)."""
+        await self.speaker.stop(communication)
+
+
+def run(configuration: Configuration) -> int:
+    """Serve until SIGTERM or SIGINT; return the exit status."""
+    set_up(configuration.router.log_level)
+    _raise_file_limit()
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_serve(configuration))
+
+
+async def _serve(configuration: Configuration) -> int:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    reasons: list[str] = []
+
+    def on_signal(number: signal.Signals) -> None:
+        reasons.append(number.name)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
+    service = Service(configuration)
+    try:
+        await service.start()
+    except OSError as error:
+        logger.error("%s", cannot_listen(error, configuration))
+        await service.stop("cannot start")
+        return 1
+    _log_start(service)
+    collector = Collector()
+    await stop.wait()
+    logger.info("%s: stopping", reasons[0])
+    await service.stop("shutting down")
+    collector.stop()
+    logger.info("stopped")
+    return 0
+
+
+def _log_start(service: Service) -> None:
+    configuration = service.configuration
+    for warning in configuration.warnings:
+        logger.warning("%s", warning)
+    addresses = [
+        f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in service.speaker.listening
+    ]
+    logger.info(
+        "reflecting in AS %d, listening on %s: %d neighbors, %d listen ranges",
+        configuration.router.asn,
+        ", ".join(addresses) or "nothing",
+        len(configuration.neighbors),
+        len(configuration.listen_ranges),
+    )
+
+
+def cannot_listen(error: OSError, configuration: Configuration) -> str:
+    """Say why listening failed, and what to do about it."""
+    listen = ", ".join(configuration.router.listen)
+    remedies = {
+        errno.EACCES: "a port below 1024 needs root or CAP_NET_BIND_SERVICE, or choose another port",
+        errno.EADDRINUSE: "another program, probably a BGP daemon, has this port: stop it, or choose another",
+        errno.EADDRNOTAVAIL: "no interface has this address: correct listen, or add the address",
+        errno.EAFNOSUPPORT: "this machine has no IPv6: remove the IPv6 address from listen",
+    }
+    remedy = remedies.get(error.errno or 0, "correct listen in [router]")
+    return f"cannot listen on {listen}: {error.strerror or error}; {remedy}"
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return uvloop's loop if it is installed, None for asyncio's own."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
+def _raise_file_limit() -> None:
+    """Allow as many open files as the system lets us have: each session takes one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

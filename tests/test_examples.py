@@ -1,0 +1,43 @@
+"""The examples hold what they promise."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from reflector import schema
+from reflector.config import load, loads
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def test_the_full_configuration_is_good() -> None:
+    configuration = load(str(EXAMPLES / "reflector.toml"))
+    assert configuration.warnings == ()
+    assert len(configuration.listen_ranges) == 2
+    assert len(configuration.neighbors) == 2
+
+
+def test_the_full_configuration_is_full_and_good_with_all_of_it() -> None:
+    text = (EXAMPLES / "reflector.toml").read_text()
+    whole, count = re.subn(r"^#(?=[a-z_]+ = )", "", text, flags=re.M)
+    assert count > 40
+    # Every group serves somebody, so that contradictions between its keys are found.
+    for number, group in enumerate(re.findall(r"^\[group\.(\w+)\]", whole, flags=re.M)):
+        whole += f'\n[[neighbor]]\naddress = "203.0.113.{number}"\ngroup = "{group}"\n'
+    loads(whole)
+    assert whole.isascii()
+    for name, rows in schema.TABLES.items():
+        peers = r"group\.\w+|\[neighbor\]|\[listen_range\]"
+        heading = peers if name in ("group", "neighbor", "listen_range") else rf"{name}|\[{name}\]"
+        tables = re.findall(rf"^\[(?:{heading})\]\n(.*?)(?=^\[|\Z)", whole, flags=re.M | re.S)
+        keys = set(re.findall(r"^([a-z_]+) = ", "\n".join(tables), flags=re.M))
+        assert {row.name for row in rows} <= keys, name
+
+
+@pytest.mark.parametrize(
+    "row", [row for rows in schema.TABLES.values() for row in rows], ids=lambda row: row.name
+)
+def test_every_key_says_what_it_is(row: schema.Key) -> None:
+    assert row.text[0].islower()
+    assert not row.text.endswith(".")
