@@ -1,1 +1,100 @@
-"""Martlet: a BGP speaker and route reflector for asyncio."""
+"""Martlet: a BGP speaker and route reflector for asyncio.
+
+async with Speaker(asn=65001, router_id="192.0.2.1", listen=["0.0.0.0:179"]) as speaker:
+    peer = speaker.add_peer(PeerOptions(address="192.0.2.2", asn=65001))
+    await peer.established()
+    speaker.announce("198.51.100.0/24", next_hop="192.0.2.1")
+
+The names below are the public ones.  Each is imported when it is first used, so that a program that only
+decodes a message does not load a speaker.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bgp.aio.events import EventKind, PeerEvent, Watcher
+    from bgp.aio.options import PeerOptions
+    from bgp.aio.peer import Peer
+    from bgp.errors import Notify
+    from bgp.family import IPV4_UNICAST, IPV6_UNICAST, Family
+    from bgp.iana import AddPathMode, Origin, Role
+    from bgp.policy import ACCEPT_ALL, Policy
+    from bgp.rib.path import Path
+    from bgp.router import Router
+    from bgp.session.config import AsExpected, SessionConfig
+    from bgp.session.connection import Connection
+    from bgp.session.event import State
+    from bgp.session.negotiation import Negotiated
+    from bgp.speaker import Announcement, ListenRange, Speaker
+    from bgp.wire.attributes import Attributes, AttributeTable
+
+__all__ = [
+    "ACCEPT_ALL",
+    "IPV4_UNICAST",
+    "IPV6_UNICAST",
+    "AddPathMode",
+    "Announcement",
+    "AsExpected",
+    "AttributeTable",
+    "Attributes",
+    "Connection",
+    "EventKind",
+    "Family",
+    "ListenRange",
+    "Negotiated",
+    "Notify",
+    "Origin",
+    "Path",
+    "Peer",
+    "PeerEvent",
+    "PeerOptions",
+    "Policy",
+    "Role",
+    "Router",
+    "SessionConfig",
+    "Speaker",
+    "State",
+    "Watcher",
+]
+
+_MODULES = {
+    "ACCEPT_ALL": "bgp.policy",
+    "IPV4_UNICAST": "bgp.family",
+    "IPV6_UNICAST": "bgp.family",
+    "AddPathMode": "bgp.iana",
+    "Announcement": "bgp.speaker",
+    "AsExpected": "bgp.session.config",
+    "AttributeTable": "bgp.wire.attributes",
+    "Attributes": "bgp.wire.attributes",
+    "Connection": "bgp.session.connection",
+    "EventKind": "bgp.aio.events",
+    "Family": "bgp.family",
+    "ListenRange": "bgp.speaker",
+    "Negotiated": "bgp.session.negotiation",
+    "Notify": "bgp.errors",
+    "Origin": "bgp.iana",
+    "Path": "bgp.rib.path",
+    "Peer": "bgp.aio.peer",
+    "PeerEvent": "bgp.aio.events",
+    "PeerOptions": "bgp.aio.options",
+    "Policy": "bgp.policy",
+    "Role": "bgp.iana",
+    "Router": "bgp.router",
+    "SessionConfig": "bgp.session.config",
+    "Speaker": "bgp.speaker",
+    "State": "bgp.session.event",
+    "Watcher": "bgp.aio.events",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,37 +1,78 @@
 """The composition root: sockets, connections and the router become one BGP speaker on the running loop."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Network
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from socket import socket
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
+from bgp.aio.address import Endpoint, parse_endpoint
+from bgp.aio.events import EventKind, Events, PeerEvent, Watcher
+from bgp.aio.lag import LoopLag
+from bgp.aio.link import Host
+from bgp.aio.listener import Listener, Refusals
 from bgp.aio.options import PeerOptions
+from bgp.aio.peer import Peer, PeerKey
+from bgp.aio.turn import Turns
 from bgp.family import Family
+from bgp.iana import Origin
+from bgp.rib.path import Path
+from bgp.router import Router
+from bgp.wire import prefix as nlri
+from bgp.wire.aspath import AsPath
+from bgp.wire.attributes import Attributes
+from bgp.wire.community import LargeCommunity
 
-if TYPE_CHECKING:
-    from bgp.aio.events import PeerEvent
-    from bgp.aio.peer import Peer
-    from bgp.router import Router
+logger = logging.getLogger(__name__)
+
+Network = IPv4Network | IPv6Network
+
+# How long `stop` lets last messages get out, in seconds.
+STOP_TIMEOUT = 3.0
 
 
+@dataclass(eq=False, slots=True)
 class ListenRange:
-    """A prefix whose addresses may connect without being configured one by one."""
+    """A prefix whose addresses may connect without being configured one by one.
 
-    prefix: IPv4Network | IPv6Network
+    Each that does is a peer with `options` of its own until its last connection is gone; at most `limit` of
+    them are there at a time.
+    """
+
+    prefix: Network
     options: PeerOptions
     limit: int
+    peers: set[Peer] = field(default_factory=set)
 
 
+@dataclass(frozen=True, eq=False, slots=True)
 class Announcement:
     """A route of our own, as `Speaker.announce` returned it."""
 
-    def withdraw(self) -> None: ...
+    family: Family
+    prefix: bytes
+    attributes: Attributes
+    _withdraw: "Callable[[Announcement], None]" = field(repr=False)
+
+    def withdraw(self) -> None:
+        """Take the route back, unless it was replaced since."""
+        self._withdraw(self)
+
+    def __str__(self) -> str:
+        return nlri.text(self.family, self.prefix)
 
 
 class Speaker:
-    """Speak BGP on the running event loop; use as `async with Speaker(...) as speaker`."""
+    """Speak BGP on the running event loop; use as `async with Speaker(...) as speaker`.
 
-    router: "Router"
+    `router_id` and `cluster_id` are 32-bit numbers or their dotted form; `cluster_id` is by default the
+    router id (RFC 4456 section 7).  `listen` takes addresses, `address:port` and `[address]:port`; port 0
+    lets the system choose, see `listening`.  `on_event` is called with what happens to peers.  Peers may be
+    added before the start and at any time later.  All methods belong to the loop's thread.
+    """
 
     def __init__(
         self,
@@ -40,29 +81,344 @@ class Speaker:
         router_id: str | int | IPv4Address,
         cluster_id: str | int | IPv4Address | None = None,
         listen: Iterable[str] = (),
-        on_event: "Callable[[PeerEvent], None] | None" = None,
-    ) -> None: ...
+        on_event: Callable[[PeerEvent], None] | None = None,
+        client_to_client: bool = True,
+        max_paths: int | None = None,
+        max_attribute_octets: int | None = None,
+    ) -> None:
+        identifier = int(IPv4Address(router_id))
+        self.router = Router(
+            asn,
+            identifier,
+            None if cluster_id is None else int(IPv4Address(cluster_id)),
+            client_to_client=client_to_client,
+            max_paths=max_paths,
+            max_attribute_octets=max_attribute_octets,
+        )
+        self.refusals = Refusals()
+        self.lag: LoopLag | None = None
+        self._endpoints = tuple(parse_endpoint(text) for text in listen)
+        self._host = Host(asn, identifier, self.router, Turns(self.router))
+        self._events = Events()
+        if on_event is not None:
+            self._events.call(on_event)
+        self._listeners: list[Listener] = []
+        self._peers: dict[PeerKey, Peer] = {}
+        self._ranges: list[ListenRange] = []
+        self._keys: dict[Network, bytes] = {}
+        self._announcements: dict[tuple[Family, bytes], Announcement] = {}
+        self._started = False
 
-    async def start(self) -> None: ...
-    async def stop(self, communication: str = "", timeout: float = 2.0) -> None: ...
-    async def __aenter__(self) -> Self: ...
+    # --- start and stop --------------------------------------------------------------------------------
+    async def start(self) -> None:
+        """Listen and start all peers; raise OSError, naming the address, where one cannot be had."""
+        if self._started:
+            return
+        try:
+            for endpoint in self._endpoints:
+                try:
+                    listener = Listener(endpoint, self._admit)
+                except OSError as error:
+                    raise OSError(error.errno, f"cannot listen on {endpoint}: {error.strerror}") from None
+                self._listeners.append(listener)
+            self._set_keys(self._listeners)
+            self._set_ttl()
+        except BaseException:
+            self._close_listeners()
+            raise
+        self._started = True
+        self._host.turns.start()
+        for peer in list(self._peers.values()):
+            peer.start()
+
+    async def stop(self, communication: str = "", timeout: float = STOP_TIMEOUT) -> None:
+        """End all sessions with a Cease that carries the text (RFC 9003), and listen no more.
+
+        Return when all last messages are out and acknowledged, or after `timeout` seconds.
+        """
+        self._started = False
+        self._close_listeners()
+        for peer in list(self._peers.values()):
+            peer.stop(communication)
+        await self._drained(timeout)
+        for stream in list(self._host.closing):
+            stream.abort()
+        self._host.turns.close()
+        self.measure_lag(None)
+        self._events.close()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    ) -> None:
+        await self.stop()
+
+    # --- what may be seen ------------------------------------------------------------------------------
+    @property
+    def listening(self) -> Sequence[tuple[str, int]]:
+        """The addresses and ports that are listened on, the real ports where 0 was asked for."""
+        return tuple((listener.endpoint.host, listener.endpoint.port) for listener in self._listeners)
 
     @property
-    def listening(self) -> Sequence[tuple[str, int]]: ...  # real ports where 0 was asked
-    @property
-    def peers(self) -> "Sequence[Peer]": ...
+    def listeners(self) -> Sequence[Listener]:
+        """The listening sockets, with their counters."""
+        return tuple(self._listeners)
 
-    def add_peer(self, options: PeerOptions) -> "Peer": ...
-    async def remove_peer(self, peer: "Peer", communication: str = "") -> None: ...
+    @property
+    def peers(self) -> Sequence[Peer]:
+        """All peers, dynamic ones included."""
+        return tuple(self._peers.values())
+
+    @property
+    def listen_ranges(self) -> Sequence[ListenRange]:
+        """The listen ranges, the most specific ones first."""
+        return tuple(self._ranges)
+
+    def events(self, limit: int = 1000) -> Watcher:
+        """Iterate asynchronously over what happens to peers from now on.
+
+        At most `limit` events wait; if more come, the oldest are lost and a LAGGED event says how many.
+        """
+        return self._events.watch(limit)
+
+    def best(self, family: Family) -> dict[str, Path]:
+        """Return the best path for each prefix of `family`, as of now."""
+        return {nlri.text(family, prefix): path for prefix, path in self.router.best(family)}
+
+    def received(self, peer: Peer, family: Family) -> list[tuple[str, Path]]:
+        """Return what `peer` told us, refused paths included."""
+        if peer.member is None:
+            return []
+        paths = self.router.received(peer.member, family)
+        return [(nlri.text(family, prefix), path) for prefix, path in paths]
+
+    def advertised(self, peer: Peer, family: Family) -> list[tuple[str, Attributes]]:
+        """Return what we told `peer`, as it went out."""
+        if peer.member is None:
+            return []
+        told = self.router.advertised(peer.member, family)
+        return [(nlri.text(family, prefix), attributes) for prefix, attributes in told]
+
+    def measure_lag(self, interval: float | None = 0.05) -> LoopLag | None:
+        """Measure from now on how late the loop is, or no more with None; the figures are in `lag`."""
+        if self.lag is not None:
+            self.lag.stop()
+        self.lag = None if interval is None else LoopLag(interval)
+        return self.lag
+
+    # --- peers -----------------------------------------------------------------------------------------
+    def add_peer(self, options: PeerOptions) -> Peer:
+        """Add a peer, and start it if we are started; raise ValueError where the options cannot be."""
+        if not options.address:
+            raise ValueError("address: must not be empty")
+        peer = self._new_peer(options)
+        try:
+            self._set_keys(self._listeners)
+        except BaseException:
+            del self._peers[peer.key]
+            raise
+        self._set_ttl()
+        if self._started:
+            peer.start()
+        return peer
+
+    async def remove_peer(self, peer: Peer, communication: str = "") -> None:
+        """End the peer's session for good, with the text if there is one (RFC 9003), and forget it."""
+        self._remove(peer, communication)
+        await self._drained(STOP_TIMEOUT)
+
     def add_listen_range(
-        self, prefix: str | IPv4Network | IPv6Network, options: PeerOptions, *, limit: int = 1000
-    ) -> ListenRange: ...
-    async def remove_listen_range(self, listen_range: ListenRange, communication: str = "") -> None: ...
+        self, prefix: str | Network, options: PeerOptions, *, limit: int = 1000
+    ) -> ListenRange:
+        """Let whoever connects from within `prefix` be a peer with these options, `limit` at most."""
+        if options.address:
+            raise ValueError("address: must be empty for a listen range")
+        network = ip_network(prefix)
+        if any(each.prefix == network for each in self._ranges):
+            raise ValueError(f"prefix: {network} is a listen range already")
+        # Where the peer alone dials, its new connection can only mean that the old one is dead.
+        options.session(self._host.asn, self._host.identifier)
+        added = ListenRange(network, replace(options, passive=True), limit)
+        self._ranges.append(added)
+        self._ranges.sort(key=lambda each: each.prefix.prefixlen, reverse=True)
+        try:
+            self._set_keys(self._listeners)
+        except BaseException:
+            self._ranges.remove(added)
+            raise
+        self._set_ttl()
+        return added
 
-    def announce(self, prefix: str | IPv4Network | IPv6Network, **attributes: object) -> Announcement: ...
-    def withdraw(self, prefix: str | IPv4Network | IPv6Network) -> None: ...
-    def best(self, family: Family) -> "dict[bytes, object]": ...
-    def events(self, limit: int = 1000) -> "AsyncIterator[PeerEvent]": ...
+    async def remove_listen_range(self, listen_range: ListenRange, communication: str = "") -> None:
+        """Take nobody more from the range, and end the sessions of those who came from it."""
+        if listen_range in self._ranges:
+            self._ranges.remove(listen_range)
+            self._set_keys(self._listeners)
+        for peer in list(listen_range.peers):
+            self._remove(peer, communication)
+        await self._drained(STOP_TIMEOUT)
+
+    # --- routes of our own -----------------------------------------------------------------------------
+    def announce(
+        self,
+        prefix: str | Network,
+        *,
+        next_hop: str | IPv4Address | IPv6Address | bytes = b"",
+        origin: int = Origin.IGP,
+        as_path: AsPath | str | Iterable[int] = (),
+        med: int | None = None,
+        local_pref: int | None = None,
+        communities: Iterable[int] = (),
+        extended_communities: Iterable[bytes] = (),
+        large_communities: Iterable[LargeCommunity] = (),
+    ) -> Announcement:
+        """Originate a route, in place of an earlier one for `prefix`; raise ValueError for a bad value.
+
+        Without a `next_hop` each peer is told our own address.
+        """
+        family, octets = nlri.parse(prefix)
+        attributes = self.router.table.make(
+            next_hop=next_hop,
+            origin=origin,
+            as_path=as_path,
+            med=med,
+            local_pref=local_pref,
+            communities=communities,
+            extended_communities=extended_communities,
+            large_communities=large_communities,
+        )
+        announcement = Announcement(family, octets, attributes, self._withdraw)
+        self.router.announce(family, octets, attributes)
+        self._announcements[family, octets] = announcement
+        self._host.turns.schedule()
+        return announcement
+
+    def withdraw(self, prefix: str | Network) -> None:
+        """Take back the route of our own for `prefix`; raise KeyError if there is none."""
+        self._withdraw(self._announcements[nlri.parse(prefix)])
+
+    def _withdraw(self, announcement: Announcement) -> None:
+        key = announcement.family, announcement.prefix
+        if self._announcements.get(key) is announcement:
+            del self._announcements[key]
+            self.router.withdraw(*key)
+            self._host.turns.schedule()
+
+    # --- what peers tell (Overseer) ----------------------------------------------------------------------
+    def peer_established(self, peer: Peer) -> None:
+        """Look for another peer that says it is the same router."""
+        session = peer.negotiated
+        if session is None:
+            return
+        for other in self._peers.values():
+            theirs = other.negotiated
+            if other is peer or theirs is None:
+                continue
+            if (theirs.remote_as, theirs.remote_identifier) != (session.remote_as, session.remote_identifier):
+                continue
+            # RFC 6286 section 2.1 wants them unique within an AS.  A session each for IPv4 and IPv6 is fine.
+            if set(theirs.families).isdisjoint(session.families):
+                continue
+            identifier = IPv4Address(session.remote_identifier)
+            text = f"{peer.name} and {other.name} both are {identifier} in AS {session.remote_as}"
+            logger.warning("%s", text)
+            self._events.emit(PeerEvent(EventKind.ALARM, peer, text=text))
+
+    def peer_idle(self, peer: Peer) -> None:
+        """Forget a dynamic peer whose last connection is gone."""
+        if peer.dynamic:
+            self._remove(peer)
+
+    # --- connections that come in ------------------------------------------------------------------------
+    def _admit(self, sock: socket, local: Endpoint, remote: Endpoint) -> bool:
+        """Give a connection to the peer that it is from; False if it is nobody's."""
+        peer = self._find(local, remote)
+        reason = ""
+        if peer is None:
+            peer, reason = self._dynamic(remote)
+        if peer is not None and not peer.is_running:
+            reason = f"peer {peer.name} is shut down"
+        elif peer is not None:
+            try:
+                peer.accept(sock)
+            except OSError as error:
+                reason = error.strerror or str(error)
+            else:
+                return True
+        silent = self.refusals.add(remote.host, asyncio.get_running_loop().time())
+        if silent is not None:
+            more = f" ({silent} more since the last message)" if silent else ""
+            logger.warning("connection from %s to %s closed: %s%s", remote.host, local, reason, more)
+        return False
+
+    def _find(self, local: Endpoint, remote: Endpoint) -> Peer | None:
+        exact = self._peers.get((local.address, remote.address, remote.scope))
+        return exact or self._peers.get((None, remote.address, remote.scope))
+
+    def _dynamic(self, remote: Endpoint) -> tuple[Peer | None, str]:
+        """Return a new peer for `remote` if a listen range has room for it, or the reason why not."""
+        for each in self._ranges:
+            if remote.address not in each.prefix:
+                continue
+            if len(each.peers) >= each.limit:
+                return None, f"listen range {each.prefix} has its {each.limit} peers"
+            peer = self._new_peer(replace(each.options, address=remote.host, name=""), each)
+            peer.start()
+            return peer, ""
+        return None, "unknown address"
+
+    # --- internals -------------------------------------------------------------------------------------
+    def _new_peer(self, options: PeerOptions, listen_range: ListenRange | None = None) -> Peer:
+        peer = Peer(self._host, self._events, self, options, dynamic=listen_range is not None)
+        if peer.key in self._peers:
+            raise ValueError(f"address: there is a peer {self._peers[peer.key].name} already")
+        if any(other.name == peer.name for other in self._peers.values()):
+            raise ValueError(f"name: there is a peer {peer.name} already")
+        self._peers[peer.key] = peer
+        if listen_range is not None:
+            listen_range.peers.add(peer)
+        self._events.emit(PeerEvent(EventKind.ADDED, peer))
+        return peer
+
+    def _remove(self, peer: Peer, communication: str = "") -> None:
+        if self._peers.get(peer.key) is not peer:
+            return
+        del self._peers[peer.key]
+        for each in self._ranges:
+            each.peers.discard(peer)
+        peer.remove(communication)
+        if not peer.dynamic:
+            self._set_keys(self._listeners)
+
+    def _set_keys(self, listeners: Iterable[Listener]) -> None:
+        """Let listeners demand the keys of all peers and ranges, and no others; raise OSError."""
+        wanted: dict[Network, bytes] = {}
+        for peer in self._peers.values():
+            if not peer.dynamic and peer.options.key is not None:
+                network = ip_network(peer.remote.address)
+                if wanted.setdefault(network, peer.options.key) != peer.options.key:
+                    raise ValueError(f"password: another peer at {peer.remote.host} has a different one")
+        for each in self._ranges:
+            if each.options.key is not None:
+                wanted[each.prefix] = each.options.key
+        for listener in listeners:
+            listener.set_md5_keys(wanted)
+
+    def _set_ttl(self) -> None:
+        """Answer SYNs as RFC 5082 peers expect it where there are any."""
+        options = [*(peer.options for peer in self._peers.values()), *(each.options for each in self._ranges)]
+        if any(each.minimum_ttl is not None for each in options):
+            for listener in self._listeners:
+                listener.set_ttl(255)
+
+    def _close_listeners(self) -> None:
+        for listener in self._listeners:
+            listener.close()
+        self._listeners.clear()
+
+    async def _drained(self, timeout: float) -> None:
+        """Wait until connections that end have ended, at most so long."""
+        await self._host.drained(timeout)

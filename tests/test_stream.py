@@ -20,8 +20,12 @@ class Recorder:
         self.data = b""
         self.count = 0
         self.rooms = 0
+        self.willing = True
         self.ends: list[OSError | None] = []
         self.changed = asyncio.Event()
+
+    def readable(self) -> bool:
+        return self.willing
 
     def octets(self, data: bytes) -> None:
         self.data += data

@@ -49,20 +49,29 @@ class Events:
     def __init__(self) -> None:
         self._callbacks: list[Callable[[PeerEvent], None]] = []
         self._watchers: set[Watcher] = set()
+        self._waiting: list[PeerEvent] = []
 
     def call(self, callback: Callable[[PeerEvent], None]) -> None:
         """Call `callback` with each event from now on; what it raises is logged."""
         self._callbacks.append(callback)
 
     def emit(self, event: PeerEvent) -> None:
-        """Tell everyone."""
+        """Tell everyone, callbacks in the next turn: they may call whatever they like."""
         for watcher in self._watchers:
             watcher.put(event)
-        for callback in self._callbacks:
-            try:
-                callback(event)
-            except Exception:
-                logger.exception("a callback for peer events failed")
+        if self._callbacks:
+            self._waiting.append(event)
+            if len(self._waiting) == 1:
+                asyncio.get_running_loop().call_soon(self._call)
+
+    def _call(self) -> None:
+        events, self._waiting = self._waiting, []
+        for event in events:
+            for callback in self._callbacks:
+                try:
+                    callback(event)
+                except Exception:
+                    logger.exception("a callback for peer events failed")
 
     def watch(self, limit: int) -> "Watcher":
         """Return an asynchronous iterator over the events from now on, holding at most `limit` of them."""
@@ -72,6 +81,7 @@ class Events:
 
     def close(self) -> None:
         """End all iterators behind their last event."""
+        self._call()
         for watcher in list(self._watchers):
             watcher.finish()
         self._watchers.clear()

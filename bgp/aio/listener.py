@@ -13,7 +13,7 @@ import logging
 import os
 import socket
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network, IPv6Network
 
 from bgp.aio.address import Endpoint, from_sockaddr
@@ -41,6 +41,7 @@ class Listener:
         self._socket = listening_socket(endpoint, largest_backlog())
         self._reserve: int | None = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._pause: asyncio.TimerHandle | None = None
+        self._keys: dict[IPv4Network | IPv6Network, bytes] = {}
         self.accepted = 0
         self.refused = 0
         self.out_of_descriptors = 0
@@ -63,15 +64,19 @@ class Listener:
         """Answer SYNs with this TTL: RFC 5082 peers drop the SYN-ACK otherwise."""
         set_ttl(self._socket, ttl)
 
-    def set_md5_key(self, network: IPv4Network | IPv6Network, key: bytes | None) -> None:
-        """Demand this key of whoever connects from `network`, or none any more; raise OSError."""
-        if (network.version == 4) != (self.endpoint.address.version == 4):
-            return
-        try:
-            set_md5_key(self._socket, network, key)
-        except OSError as error:
-            if key is not None or error.errno != errno.ENOENT:
-                raise
+    def set_md5_keys(self, wanted: Mapping[IPv4Network | IPv6Network, bytes]) -> None:
+        """Demand these keys of whoever connects from these networks, and no others; raise OSError.
+
+        Networks of the other family are none of this listener's business.
+        """
+        version = self.endpoint.address.version
+        for network in [network for network in self._keys if network not in wanted]:
+            del self._keys[network]
+            set_md5_key(self._socket, network, None)
+        for network, key in wanted.items():
+            if network.version == version and self._keys.get(network) != key:
+                set_md5_key(self._socket, network, key)
+                self._keys[network] = key
 
     def _accept(self) -> None:
         try:

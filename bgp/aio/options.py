@@ -28,7 +28,8 @@ class PeerOptions:
     `client` makes an internal peer a client of our reflector (RFC 4456).  An external peer without a
     policy passes nothing that way (RFC 8212).  `maximum_prefixes` counts by family, before policy.
     `replace_established`: a new connection ends the Established one, for peers that die without a FIN and
-    dial again (otherwise only graceful restart allows that).  Raises ValueError where a value cannot be.
+    dial again (otherwise only graceful restart allows that).  By default it is on for passive peers, of
+    whom only they themselves dial, and for those with a password.  Raises ValueError where a value cannot be.
     """
 
     asn: int | AsExpected
@@ -59,7 +60,7 @@ class PeerOptions:
     damp_peer_oscillations: bool = True
     stable_time: float = 120.0
     collision_detect_established: bool = False
-    replace_established: bool = False
+    replace_established: bool | None = None
     notification_without_open: bool = False
 
     four_octet_as: bool = True
@@ -95,9 +96,9 @@ class PeerOptions:
             raise ValueError("multihop: excludes ttl, which says the same")
         if self.key is not None and not 0 < len(self.key) <= _KEY_LENGTH:
             raise ValueError(f"password: must have 1 to {_KEY_LENGTH} octets")
-        if self.address and self.source_address is not None:
-            if self.remote.family != self.source.family:
-                raise ValueError("source_address: must be of the peer address's family")
+        source = self.source
+        if self.address and source is not None and self.remote.family != source.family:
+            raise ValueError("source_address: must be of the peer address's family")
 
     @property
     def remote(self) -> Endpoint:
@@ -146,6 +147,12 @@ class PeerOptions:
         """Whether the peer is an external one on a subnet that we share."""
         return bool(self.is_external(asn)) and self.sending_ttl(asn) in (1, 255)
 
+    @property
+    def _replaces(self) -> bool:
+        if self.replace_established is None:
+            return self.passive or self.password is not None
+        return self.replace_established
+
     def session(self, asn: int, identifier: int) -> SessionConfig:
         """Return the protocol's part; raise ValueError, its text beginning with the field's name."""
         return SessionConfig(
@@ -167,7 +174,7 @@ class PeerOptions:
             idle_hold_maximum=self.idle_hold_maximum,
             stable_time=self.stable_time,
             collision_detect_established=self.collision_detect_established,
-            replace_established=self.replace_established,
+            replace_established=self._replaces,
             notification_without_open=self.notification_without_open,
             four_octet_as=self.four_octet_as,
             route_refresh=self.route_refresh,

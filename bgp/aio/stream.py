@@ -32,6 +32,9 @@ LINGER = 2.0
 class Reader(Protocol):
     """What a stream reports to."""
 
+    def readable(self) -> bool:
+        """Say whether to read now; whoever says no must pause the stream, or is asked again at once."""
+
     def octets(self, data: bytes) -> None:
         """Take what arrived."""
 
@@ -91,9 +94,9 @@ class Stream:
             self._loop.remove_reader(self._socket)
 
     def poll(self) -> None:
-        """Read once what the kernel holds, even while paused."""
+        """Read once what the kernel holds, even while paused, and without asking."""
         if self._reader is not None:
-            self._readable()
+            self._read()
 
     def write(self, messages: Iterable[bytes], urgent: bool = False) -> None:
         """Send whole messages; urgent ones before all that are not, and after earlier urgent ones."""
@@ -134,6 +137,10 @@ class Stream:
 
     # --- reading ---------------------------------------------------------------------------------------
     def _readable(self) -> None:
+        if self._reader is None or self._reader.readable():
+            self._read()
+
+    def _read(self) -> None:
         try:
             data = self._socket.recv(READ_SIZE)
         except (BlockingIOError, InterruptedError):

@@ -43,19 +43,24 @@ class Turns:
     """Share the loop's turns among parties and the router."""
 
     def __init__(self, router: Job) -> None:
-        self._loop = asyncio.get_running_loop()
         self._router = router
         self._spent = 0.0
         self._line: deque[Party] = deque()
         self._senders: dict[Party, None] = {}
         self._again = False
         self._scheduled: asyncio.Handle | None = None
-        self._closed = False
+        self._running = False
         self.failures = 0
+
+    def start(self) -> None:
+        """Take turns on the running loop from now on."""
+        self._loop = asyncio.get_running_loop()
+        self._running = True
+        self.schedule()
 
     def close(self) -> None:
         """Do nothing any more."""
-        self._closed = True
+        self._running = False
         self._line.clear()
         self._senders.clear()
         if self._scheduled is not None:
@@ -87,7 +92,7 @@ class Turns:
 
     def schedule(self) -> None:
         """See that a turn follows: something changed in the router, or somebody has room again."""
-        if self._scheduled is None and not self._closed:
+        if self._scheduled is None and self._running:
             self._scheduled = self._loop.call_soon(self._run)
 
     def _run(self) -> None:

@@ -1,0 +1,341 @@
+"""A peer: its options, its connections, and what may be seen of it.
+
+It has a link that dials, unless it is passive, and one more for each connection that the peer opened; which
+of them is kept is decided in `bgp.session.collision`.  Of those that the peer opened and that have not
+brought an OPEN yet only the newest is kept: a peer that dials again has given up what it dialed before.
+"""
+
+import asyncio
+import logging
+import socket
+import time
+from ipaddress import IPv4Address, IPv6Address, ip_network
+from typing import Protocol
+
+from bgp.aio import interfaces, sockopt
+from bgp.aio.address import Endpoint
+from bgp.aio.events import EventKind, Events, PeerEvent
+from bgp.aio.link import Host, Link, Traffic
+from bgp.aio.options import PeerOptions
+from bgp.iana import CeaseSubcode, ErrorCode
+from bgp.router import Member, PeerSettings
+from bgp.session.action import Down
+from bgp.session.collision import decide
+from bgp.session.event import Event, State
+from bgp.session.negotiation import Negotiated
+from bgp.wire.message import Keepalive, Notification, encode, encode_shutdown_communication
+
+logger = logging.getLogger(__name__)
+
+# Our address if the peer is to be met at one only, the peer's, and the scope of a link-local one.
+PeerKey = tuple[IPv4Address | IPv6Address | None, IPv4Address | IPv6Address, int]
+
+_KEEPALIVE = encode(Keepalive())
+
+
+class Overseer(Protocol):
+    """The speaker, as its peers see it."""
+
+    def peer_established(self, peer: "Peer") -> None:
+        """Hear that `peer` is Established."""
+
+    def peer_idle(self, peer: "Peer") -> None:
+        """Hear that `peer` has no connection left, and dials none."""
+
+
+class Peer:
+    """A configured or dynamic neighbor; `Speaker.add_peer` returns it."""
+
+    def __init__(
+        self,
+        host: Host,
+        events: Events,
+        overseer: Overseer,
+        options: PeerOptions,
+        *,
+        dynamic: bool = False,
+    ) -> None:
+        """Make a peer that does nothing yet; raise ValueError where the options do not fit together."""
+        self._host = host
+        self._events = events
+        self._overseer = overseer
+        self._config = options.session(host.asn, host.identifier)
+        self._links: list[Link] = []
+        self._dialer: Link | None = None
+        self._revive = False  # the dialer has lost to a connection that may still come to nothing
+        self._running = False
+        self._removed = False
+        self._up = asyncio.Event()
+        self._past = Traffic()
+        self._state = State.IDLE
+        self.options = options
+        self.remote: Endpoint = options.remote
+        self.source: Endpoint | None = options.source
+        self.dynamic = dynamic
+        self.name = options.name or self._address_text()
+        self.since = time.time()  # of the present state, on the wall clock
+        self.last_error = ""
+        self.last_error_at: float | None = None
+        self.times_established = 0
+
+    # --- what may be seen ------------------------------------------------------------------------------
+    @property
+    def key(self) -> PeerKey:
+        """What connections are matched by."""
+        return None if self.source is None else self.source.address, self.remote.address, self.remote.scope
+
+    @property
+    def state(self) -> State:
+        """The state of the most advanced connection; Active where the peer is waited for."""
+        states = [link.state for link in self._links]
+        return max(states, default=State.ACTIVE if self._running and self._dialer is None else State.IDLE)
+
+    @property
+    def negotiated(self) -> Negotiated | None:
+        """What the session is, while Established."""
+        link = self._session
+        return None if link is None else link.negotiated
+
+    @property
+    def member(self) -> Member | None:
+        """The session as the router knows it, while Established."""
+        link = self._session
+        return None if link is None else link.member
+
+    @property
+    def local_address(self) -> Endpoint | None:
+        """Our end of the session, while Established."""
+        link = self._session
+        return None if link is None else link.local
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it was started and not stopped."""
+        return self._running
+
+    @property
+    def traffic(self) -> Traffic:
+        """Messages and octets of all its connections so far."""
+        total = self._past
+        for link in self._links:
+            total = total + link.traffic
+        return total
+
+    @property
+    def connections(self) -> tuple[Link, ...]:
+        """Its connections, in whatever state."""
+        return tuple(self._links)
+
+    async def established(self) -> None:
+        """Wait until the session is Established; raise ConnectionError if the peer is removed."""
+        await self._up.wait()
+        if self._removed:
+            raise ConnectionError(f"peer {self.name} was removed")
+
+    def __repr__(self) -> str:
+        return f"<Peer {self.name} {self.state.label}>"
+
+    # --- what may be done ------------------------------------------------------------------------------
+    def start(self) -> None:
+        """Begin to dial and to take connections."""
+        if self._running or self._removed:
+            return
+        self._running = True
+        if not self.options.passive:
+            self._make_dialer().handle(Event.MANUAL_START)
+        self.link_changed()
+
+    def stop(self, communication: str = "", subcode: int = CeaseSubcode.ADMINISTRATIVE_SHUTDOWN) -> None:
+        """End the session with a Cease, and stay so until started; the text goes along (RFC 9003)."""
+        if not self._running:
+            return
+        self._running = False
+        self._revive = False
+        cease = Notification(ErrorCode.CEASE, subcode, _communication(communication, subcode))
+        for link in list(self._links):
+            link.handle(Event.MANUAL_STOP, cease, communication or "stopped")
+        for link in list(self._links):
+            self._forget(link)
+        self._dialer = None
+        self.link_changed()
+
+    def reset(self, communication: str = "", subcode: int = CeaseSubcode.ADMINISTRATIVE_RESET) -> None:
+        """End the session with a Cease, and let it start anew."""
+        cease = Notification(ErrorCode.CEASE, subcode, _communication(communication, subcode))
+        for link in list(self._links):
+            if link.state >= State.OPEN_SENT:
+                link.handle(Event.AUTOMATIC_STOP, cease, communication or "reset")
+
+    def remove(self, communication: str = "") -> None:
+        """Stop for good: with the text if there is one, else as de-configured (RFC 4486 section 4)."""
+        subcode = CeaseSubcode.ADMINISTRATIVE_SHUTDOWN if communication else CeaseSubcode.PEER_DE_CONFIGURED
+        self.stop(communication, subcode)
+        if not self._removed:
+            self._removed = True
+            self._up.set()
+            self._events.emit(PeerEvent(EventKind.REMOVED, self))
+
+    def accept(self, sock: socket.socket) -> None:
+        """Take a connection that the peer opened; raise OSError if it is gone already."""
+        older = [each for each in self._links if each.connection.incoming and each.state <= State.OPEN_SENT]
+        link = Link(self._host, self, self._config)
+        self._links.append(link)
+        try:
+            link.accept(sock)
+        except BaseException:
+            self._forget(link)
+            if not self._links:
+                self._overseer.peer_idle(self)
+            raise
+        for each in older:
+            each.handle(Event.OPEN_COLLISION_DUMP, text="the peer has connected again")
+
+    # --- what links tell (Owner) -----------------------------------------------------------------------
+    def prepare(self, sock: socket.socket, *, dialing: bool) -> None:
+        """Set what this peer's sockets have beyond the common."""
+        options = self.options
+        key = options.key
+        if key is not None and dialing:  # an accepted one has its listener's
+            sockopt.set_md5_key(sock, ip_network(self.remote.address), key)
+        ttl = options.sending_ttl(self._host.asn)
+        if ttl is not None:
+            sockopt.set_ttl(sock, ttl)
+        if options.minimum_ttl is not None:
+            sockopt.set_minimum_ttl(sock, options.minimum_ttl)
+
+    def settings(self, local: Endpoint, remote: Endpoint) -> PeerSettings:
+        """Return what the router must know of a session between these two."""
+        options = self.options
+        on_link = options.is_on_link(self._host.asn)
+        return PeerSettings(
+            name=self.name,
+            client=options.client,
+            local_address=local.address.packed,
+            remote_address=remote.address.packed,
+            next_hops={**interfaces.next_hops(local.address, on_link), **options.next_hops},
+            next_hop_self=options.next_hop_self,
+            import_policy=options.import_policy,
+            export_policy=options.export_policy,
+            allow_own_as=options.allow_own_as,
+            connected=interfaces.connected(local.address) if on_link else (),
+            maximum_prefixes=options.maximum_prefixes,
+        )
+
+    def link_opened(self, link: Link) -> None:
+        """Look for a collision: the peer's OPEN came on `link`."""
+        self._collide(link)
+
+    def link_established(self, link: Link) -> None:
+        """Hear that `link` is Established."""
+        self.times_established += 1
+        self._collide(link)
+        self._overseer.peer_established(self)
+
+    def link_ended(self, link: Link, down: Down) -> None:
+        """Hear that the TCP connection of `link` is over."""
+        if down.event != Event.OPEN_COLLISION_DUMP:
+            self.last_error = down.text
+            self.last_error_at = time.time()
+        logger.log(
+            logging.INFO if down.state >= State.OPEN_SENT else logging.DEBUG,
+            "%s: connection ended in %s: %s",
+            self.name,
+            down.state.label,
+            down.text,
+        )
+        self._events.emit(PeerEvent(EventKind.DOWN, self, down.state, text=down.text))
+        if link is not self._dialer:
+            self._forget(link)
+        elif link.broken:
+            self._forget(link)
+            if self._running:
+                self._make_dialer().handle(Event.AUTOMATIC_START_DAMPED)
+        elif down.event == Event.OPEN_COLLISION_DUMP:
+            self._revive = True
+        self._wake_dialer()
+        if not self._links and self._running:
+            self._overseer.peer_idle(self)
+
+    def link_changed(self) -> None:
+        """Hear that the state of a link may have changed."""
+        state, previous = self.state, self._state
+        if state == previous:
+            return
+        self._state = state
+        self.since = time.time()
+        if state == State.ESTABLISHED:
+            self._up.set()
+        elif not self._removed:
+            self._up.clear()
+        logger.log(
+            logging.INFO if State.ESTABLISHED in (state, previous) else logging.DEBUG,
+            "%s: %s",
+            self.name,
+            state.label,
+        )
+        self._events.emit(PeerEvent(EventKind.STATE, self, state, previous))
+
+    # --- connections -----------------------------------------------------------------------------------
+    @property
+    def _session(self) -> Link | None:
+        for link in self._links:
+            if link.is_up:
+                return link
+        return None
+
+    def _make_dialer(self) -> Link:
+        link = Link(self._host, self, self._config, target=self.remote, source=self.source)
+        self._dialer = link
+        self._links.append(link)
+        return link
+
+    def _forget(self, link: Link) -> None:
+        """Strike a link that has done its service; what it moved stays counted."""
+        if link in self._links:
+            self._links.remove(link)
+            link.close()
+            self._past = self._past + link.traffic
+        if link is self._dialer:
+            self._dialer = None
+
+    def _collide(self, link: Link) -> None:
+        """Have it decided for `link` and each other connection which of the two is kept."""
+        for other in list(self._links):
+            if other is link or other not in self._links:
+                continue
+            verdict = decide(link.connection.candidate, other.connection.candidate, self._config)
+            if verdict is None:
+                continue
+            loser = other if verdict.keep_new else link
+            if loser is self._dialer:
+                self._revive = True
+            if loser is link:
+                # Where the peer has forgotten the other one, its host will reset what we send there.
+                other.write(_KEEPALIVE)
+            loser.handle(verdict.event, text=f"collision: {verdict.reason}")
+            if loser is link:
+                return
+
+    def _wake_dialer(self) -> None:
+        """Let a dialer that lost a collision dial again if no winner is left."""
+        if not self._revive or not self._running or self._dialer is None:
+            return
+        if any(link.state >= State.OPEN_CONFIRM for link in self._links):
+            return
+        self._revive = False
+        self._dialer.handle(Event.AUTOMATIC_START_DAMPED)
+
+    def _address_text(self) -> str:
+        if self.source is None:
+            return self.remote.host
+        return f"{self.remote.host}@{self.source.host}"
+
+
+def _communication(text: str, subcode: int) -> bytes:
+    """Return the data of a Cease: RFC 9003 allows a text with two of its subcodes only."""
+    if not text or subcode not in (
+        CeaseSubcode.ADMINISTRATIVE_SHUTDOWN,
+        CeaseSubcode.ADMINISTRATIVE_RESET,
+    ):
+        return b""
+    return encode_shutdown_communication(text)
