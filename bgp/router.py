@@ -8,19 +8,41 @@ per turn of its loop does:
     for each member with `member.pending` and room towards its socket:
         write(router.pull(member, room))
 
-A member whose `pending` is still true with room left is asked again in the next turn.
+A member whose `pending` is still true with room left is asked again in the next turn: what it pulled was a
+slice, and may have been empty.
 """
 
-from collections.abc import Iterator, Mapping
+import logging
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
+from typing import NamedTuple
 
-from bgp.family import Family
+from bgp.errors import Notify
+from bgp.export.group import Group, Listener
+from bgp.export.pack import Told
+from bgp.export.rules import SENDER, Withheld
+from bgp.export.terms import Terms
+from bgp.family import BY_CODE, FAMILIES, Family
+from bgp.iana import CeaseSubcode, ErrorCode, RouteRefreshSubtype
 from bgp.policy import Policy
+from bgp.rib.admission import Admission
+from bgp.rib.decision import Verdict, explain
+from bgp.rib.nexthop import NextHops
+from bgp.rib.path import Kind, Path, Slot, Slots, Source, best_of, paths_of
+from bgp.rib.table import Changes, Table
 from bgp.session.negotiation import Negotiated
 from bgp.wire.attributes import Attributes, AttributeTable
 from bgp.wire.message import RouteRefresh
-from bgp.wire.update import Update
+from bgp.wire.notification import encode_maximum_prefixes
+from bgp.wire.update import Reach, Unreach, Update
+
+_log = logging.getLogger(__name__)
+
+LAG_LIMIT = 4 << 20
+
+Watcher = Callable[[Family, Changes], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +52,10 @@ class PeerSettings:
     `name` is the peer's identity: routes of a new session replace those of an earlier one with the same
     name.  `client`: an internal peer is a client of our reflector (RFC 4456).  `local_address` and
     `remote_address` are those of the TCP connection, 4 or 16 octets.  `next_hops` are our own addresses
-    as next hop where the session's address is of the wrong family (4, 16 or 32 octets, RFC 2545).
-    `connected`: the subnets shared with a single-hop external peer; a next hop elsewhere is refused
-    (RFC 4271 section 6.3); empty for no such check.  `maximum_prefixes`: routes per family before policy.
-    Without `import_policy` or `export_policy` an external peer passes nothing that way (RFC 8212).
+    as next hop where the session's address will not do (4, 16 or 32 octets, RFC 2545).  `connected`: the
+    subnets shared with a single-hop external peer; a next hop elsewhere is refused (RFC 4271 section 6.3);
+    empty for no such check.  `maximum_prefixes`: routes per family, counted before policy.  Without
+    `import_policy` or `export_policy` an external peer passes nothing that way (RFC 8212).
     """
 
     name: str
@@ -49,27 +71,71 @@ class PeerSettings:
     maximum_prefixes: Mapping[Family, int] = field(default_factory=dict)
 
 
-class Member:
-    """A peer with an established session, as the router sees it."""
+class Advertised(NamedTuple):
+    """A route as a member was told it; `path_id` is our identifier, None without ADD-PATH."""
 
-    settings: PeerSettings
-    negotiated: Negotiated
+    prefix: bytes
+    path_id: int | None
+    attributes: Attributes
+    path: Path
+
+
+class Member:
+    """A peer with an established session, as the router sees it.
+
+    `end_of_rib` holds the families whose first routes the peer has sent completely.
+    """
+
+    __slots__ = ("_listener", "_slot", "_sources", "_stale", "end_of_rib", "negotiated", "settings")
+
+    def __init__(
+        self,
+        settings: PeerSettings,
+        negotiated: Negotiated,
+        listener: Listener,
+        slot: Slot,
+        sources: dict[Family, Source],
+    ) -> None:
+        self.settings = settings
+        self.negotiated = negotiated
+        self.end_of_rib: set[Family] = set()
+        self._listener = listener
+        self._slot = slot
+        self._sources = sources
+        # What a route refresh of the peer has not renewed yet (RFC 7313 section 4).
+        self._stale: dict[Family, list[Source]] = {}
 
     @property
-    def pending(self) -> bool: ...  # whether `pull` may have something to give
+    def name(self) -> str:
+        return self.settings.name
+
+    @property
+    def pending(self) -> bool:
+        """Whether `Router.pull` has something to give, or may have once the router is flushed."""
+        return self._listener.pending
+
+    @property
+    def behind(self) -> bool:
+        """Whether the member is so slow that it is told the latest state only, by and by."""
+        return self._listener.behind
+
+    def sources(self, family: Family) -> list[Source]:
+        """Return the sources of the peer's routes of `family`, stale ones first."""
+        return [*self._stale.get(family, ()), self._sources[family]]
+
+    def received(self, family: Family) -> int:
+        """Return how many routes of `family` the peer has sent and not withdrawn."""
+        return sum(source.routes for source in self.sources(family))
 
 
 class Router:
     """The tables of one speaker, its decision and its update groups.
 
     `asn` and `router_id` are our own; `cluster_id` that of the reflector (RFC 4456 section 7), by default
-    the router id.  `client_to_client`: reflect between clients.
+    the router id.  `client_to_client`: reflect between clients.  `max_paths` and `max_attribute_octets`
+    bound what all peers together may make us hold.  `lag_limit`: octets that a member may be behind before
+    it is told the latest state only.
     """
-
-    asn: int
-    router_id: int
-    cluster_id: int
-    table: AttributeTable  # shared with the decoders of all connections
 
     def __init__(
         self,
@@ -80,23 +146,376 @@ class Router:
         client_to_client: bool = True,
         max_paths: int | None = None,
         max_attribute_octets: int | None = None,
-        lag_limit: int = 4 << 20,
-    ) -> None: ...
+        lag_limit: int = LAG_LIMIT,
+    ) -> None:
+        self.asn = asn
+        self.router_id = router_id
+        self.cluster_id = router_id if cluster_id is None else cluster_id
+        self.table = AttributeTable()  # shared with the decoders of all connections
+        self.max_paths = max_paths
+        self.max_attribute_octets = max_attribute_octets
+        self._client_to_client = client_to_client
+        self._lag_limit = lag_limit
+        identifier = router_id.to_bytes(4, "big")
+        self._next_hops = NextHops()
+        self.admission = Admission(asn, identifier, self.cluster_id.to_bytes(4, "big"), self._next_hops)
+        self._tables = {family: Table(family, self.admission) for family in FAMILIES}
+        self._slots = Slots()
+        self._local_slot = self._slots.get("", None)
+        self._local = {family: Source("", Kind.LOCAL, asn, identifier) for family in FAMILIES}
+        self._members: dict[str, Member] = {}
+        self._groups: dict[Terms, Group] = {}
+        self._jobs: deque[_Job] = deque()
+        self._watchers: list[Watcher] = []
 
-    # What the shell calls.  `update` and `refresh` raise Notify where the session must end.
-    def up(self, settings: PeerSettings, negotiated: Negotiated) -> Member: ...
-    def update(self, member: Member, update: Update) -> None: ...
-    def refresh(self, member: Member, message: RouteRefresh) -> None: ...
-    def down(self, member: Member) -> None: ...
-    def announce(self, family: Family, prefix: bytes, attributes: Attributes) -> None: ...
-    def withdraw(self, family: Family, prefix: bytes) -> None: ...
-    def flush(self) -> bool: ...
-    def work(self, quota: int = 4096) -> bool: ...
-    def pull(self, member: Member, limit: int = 65536) -> list[bytes]: ...
+    # --- Members -------------------------------------------------------------------------------------
 
-    # Views.
-    def lookup(self, family: Family, prefix: bytes) -> "tuple[Path, ...]": ...  # noqa: F821
-    def best(self, family: Family) -> "Iterator[tuple[bytes, Path]]": ...  # noqa: F821
-    def received(self, member: Member, family: Family) -> "Iterator[tuple[bytes, Path]]": ...  # noqa: F821
-    def advertised(self, member: Member, family: Family) -> Iterator[tuple[bytes, Attributes]]: ...
-    def explain(self, family: Family, prefix: bytes) -> "tuple[Verdict, ...]": ...  # noqa: F821
+    @property
+    def members(self) -> Mapping[str, Member]:
+        """The members by name."""
+        return self._members
+
+    @property
+    def groups(self) -> Mapping[Terms, Group]:
+        """The update groups by their terms."""
+        return self._groups
+
+    def up(self, settings: PeerSettings, negotiated: Negotiated) -> Member:
+        """Take in a peer whose session is established; it will be told all that it may hear.
+
+        Raises ValueError if a member has that name; take it down before.
+        """
+        name = settings.name
+        if not name or name in self._members:
+            raise ValueError(f"there is a member {name!r} already" if name else "a peer needs a name")
+        if settings.local_address and self._next_hops.add_own(settings.local_address):
+            self._rejudge(settings.local_address)
+        terms = self._terms(settings, negotiated)
+        group = self._groups.get(terms)
+        if group is None:
+            group = self._groups[terms] = Group(terms, self._tables, self._lag_limit)
+        sources = {
+            family: Source(
+                name,
+                terms.kind,
+                negotiated.remote_as,
+                negotiated.remote_identifier.to_bytes(4, "big"),
+                settings.remote_address,
+                policy=settings.import_policy,
+                allow_own_as=settings.allow_own_as,
+                connected=settings.connected if terms.kind is Kind.EXTERNAL else (),
+            )
+            for family in negotiated.families
+        }
+        slot = self._slots.get(name, None)
+        member = self._members[name] = Member(settings, negotiated, group.join(name), slot, sources)
+        return member
+
+    def down(self, member: Member) -> None:
+        """Let a member go whose session ended; `work` takes out its routes."""
+        if self._members.get(member.name) is not member:
+            return
+        del self._members[member.name]
+        listener = member._listener
+        listener.group.leave(listener)
+        if not listener.group.listeners:
+            del self._groups[listener.group.terms]
+        for family in member.negotiated.families:
+            for source in member.sources(family):
+                self._jobs.append(_Drain(self._tables[family], source))
+        address = member.settings.local_address
+        if address and self._next_hops.remove_own(address):
+            self._rejudge(address)
+
+    def _terms(self, settings: PeerSettings, negotiated: Negotiated) -> Terms:
+        if negotiated.internal:
+            kind = Kind.CLIENT if settings.client else Kind.NON_CLIENT
+        else:
+            kind = Kind.EXTERNAL
+        next_hops = [
+            (family, address)
+            for family in negotiated.families
+            if (address := settings.next_hops.get(family, settings.local_address))
+            and (
+                len(address) in family.next_hop_lengths
+                # RFC 8950 section 5: "the next hop should be of the session's own IP version".
+                or (
+                    len(address) in family.extended_next_hop_lengths
+                    and family in negotiated.extended_next_hop
+                )
+            )
+        ]
+        return Terms(
+            kind=kind,
+            families=negotiated.families,
+            local_as=negotiated.local_as,
+            four_octet_as=negotiated.four_octet_as,
+            add_path=negotiated.add_path_send,
+            extended_next_hop=negotiated.extended_next_hop,
+            maximum=negotiated.maximum_send,
+            next_hops=frozenset(next_hops),
+            next_hop_self=settings.next_hop_self,
+            cluster_id=self.cluster_id.to_bytes(4, "big"),
+            reflect_clients=self._client_to_client,
+            aigp=negotiated.aigp,
+            policy=settings.export_policy,
+        )
+
+    # --- What peers say ------------------------------------------------------------------------------
+
+    def update(self, member: Member, update: Update) -> None:
+        """Apply an UPDATE of `member`.
+
+        Raises Notify (Cease) where a limit is passed: what was announced is not applied then.  Raises
+        ValueError, with nothing applied, for an UPDATE that does not belong to the member's session.
+        """
+        for part in (*update.withdrawn, *update.announced):
+            self._check(member, part)
+        # RFC 4271 section 4.3: a prefix in both is "treated as though the WITHDRAWN ROUTES field does not
+        # contain" it, so withdrawals go first.
+        for unreach in update.withdrawn:
+            table = self._tables[unreach.family]
+            if unreach.path_ids is None:
+                table.withdraw(member._slot, unreach.prefixes)
+            else:
+                for path_id, prefix in zip(unreach.path_ids, unreach.prefixes, strict=True):
+                    table.withdraw(self._slots.get(member.name, path_id), (prefix,))
+        for reach in update.announced:
+            self._limits(member, reach)
+            table, source = self._tables[reach.family], member._sources[reach.family]
+            if reach.path_ids is None:
+                table.announce(source, member._slot, reach.attributes, reach.prefixes)
+            else:
+                for path_id, prefix in zip(reach.path_ids, reach.prefixes, strict=True):
+                    slot = self._slots.get(member.name, path_id)
+                    table.announce(source, slot, reach.attributes, (prefix,))
+        if update.end_of_rib is not None:
+            member.end_of_rib.add(update.end_of_rib)
+
+    def _check(self, member: Member, part: Reach | Unreach) -> None:
+        if part.family not in member._sources:
+            raise ValueError(f"{part.family} was not negotiated with {member.name}")
+        if (part.path_ids is not None) != (part.family in member.negotiated.add_path_receive):
+            raise ValueError(f"path identifiers do not go with what was negotiated with {member.name}")
+
+    def _limits(self, member: Member, reach: Reach) -> None:
+        """Raise Notify where `reach` passes a limit; routes that only replace others do not count."""
+        maximum = member.settings.maximum_prefixes.get(reach.family)
+        if maximum is not None:
+            received = member.received(reach.family)
+            if received + len(reach.prefixes) > maximum and received + self._new(member, reach) > maximum:
+                # RFC 4486 section 4: AFI, SAFI and the bound.
+                data = encode_maximum_prefixes(reach.family.afi, reach.family.safi, maximum)
+                raise Notify(
+                    ErrorCode.CEASE,
+                    CeaseSubcode.MAXIMUM_NUMBER_OF_PREFIXES_REACHED,
+                    data,
+                    f"more than {maximum} prefixes of {reach.family}",
+                )
+        if self.max_paths is not None:
+            routes = self.routes
+            if routes + len(reach.prefixes) > self.max_paths:
+                if routes + self._new(member, reach) > self.max_paths:
+                    raise _out_of_resources(f"more than {self.max_paths} paths in all")
+        if self.max_attribute_octets is not None:
+            if self.attribute_octets + len(reach.attributes.octets) > self.max_attribute_octets:
+                raise _out_of_resources(f"more than {self.max_attribute_octets} octets of attributes in all")
+
+    def _new(self, member: Member, reach: Reach) -> int:
+        table = self._tables[reach.family]
+        if reach.path_ids is None:
+            return table.unknown(member._slot, reach.prefixes)
+        pairs = set(zip(reach.path_ids, reach.prefixes, strict=True))
+        return sum(
+            table.unknown(self._slots.get(member.name, path_id), (prefix,)) for path_id, prefix in pairs
+        )
+
+    def refresh(self, member: Member, message: RouteRefresh) -> None:
+        """Answer a ROUTE-REFRESH of `member` (RFC 2918 section 4, RFC 7313 section 4)."""
+        family = BY_CODE.get((message.afi, message.safi))
+        if family is None or family not in member._sources:
+            return
+        enhanced = member.negotiated.enhanced_route_refresh
+        match message.subtype:
+            case RouteRefreshSubtype.REQUEST:
+                listener = member._listener
+                listener.group.refresh(listener, family, enhanced)
+            case RouteRefreshSubtype.BEGIN_OF_ROUTE_REFRESH if enhanced:
+                # "An implementation MUST ignore a BoRR before End-of-RIB" of a peer with graceful restart.
+                if member.negotiated.graceful_restart is not None and family not in member.end_of_rib:
+                    _log.info("%s sent BoRR before End-of-RIB of %s", member.name, family)
+                    return
+                source = member._sources[family]
+                member._sources[family] = source.renewed()
+                member._stale.setdefault(family, []).append(source)
+            case RouteRefreshSubtype.END_OF_ROUTE_REFRESH if enhanced:
+                # What the peer has not said again is gone.
+                for source in member._stale.pop(family, ()):
+                    self._jobs.append(_Drain(self._tables[family], source))
+
+    # --- What we say ourselves -----------------------------------------------------------------------
+
+    def announce(self, family: Family, prefix: bytes, attributes: Attributes) -> None:
+        """Announce a route of our own; without a next hop in `attributes` that is ourselves."""
+        self._tables[family].announce(self._local[family], self._local_slot, attributes, (prefix,))
+
+    def withdraw(self, family: Family, prefix: bytes) -> None:
+        """Take back a route of our own."""
+        self._tables[family].withdraw(self._local_slot, (prefix,))
+
+    def next_hop(self, address: bytes, cost: int | None) -> None:
+        """Learn the interior cost to a next hop, None where it is not reachable; `work` applies it."""
+        if self._next_hops.learn(address, cost):
+            self._rejudge(address)
+
+    def _rejudge(self, address: bytes) -> None:
+        for table in self._tables.values():
+            if table.routes:
+                self._jobs.append(_Rejudge(table, address))
+
+    # --- The loop ------------------------------------------------------------------------------------
+
+    def flush(self) -> bool:
+        """Turn what changed into messages; return whether some member has something to pull."""
+        for family, table in self._tables.items():
+            if table.dirty:
+                self._flush(family, table)
+        return any(member.pending for member in self._members.values())
+
+    def _flush(self, family: Family, table: Table) -> None:
+        best, dirty = table.settle()
+        every: Changes | None = None
+        for group in self._groups.values():
+            if family in group.terms.add_path:
+                if every is None:
+                    every = table.all_changes(dirty)
+                group.tell(family, every)
+            elif family in group.terms.families:
+                group.tell(family, best)
+        if best:
+            for watcher in self._watchers:
+                watcher(family, best)
+
+    def work(self, quota: int = 4096) -> bool:
+        """Do sliced jobs, about `quota` prefixes of them; return whether there is more to do."""
+        while self._jobs and quota > 0:
+            quota = self._jobs[0].run(quota)
+            if quota > 0:
+                self._jobs.popleft()
+        return bool(self._jobs)
+
+    def pull(self, member: Member, limit: int = 65536) -> list[bytes]:
+        """Return what `member` should be told next: octets of whole messages, about `limit` in all."""
+        listener = member._listener
+        return listener.group.pull(listener, limit)
+
+    def watch(self, watcher: Watcher) -> Callable[[], None]:
+        """Call `watcher` at each flush with how the best paths changed; return what ends that."""
+        self._watchers.append(watcher)
+        return lambda: self._watchers.remove(watcher)
+
+    # --- Views: what they yield is read from the tables, which must not change meanwhile -----------------
+
+    @property
+    def routes(self) -> int:
+        """The routes that are held, of all families; several paths to a prefix are several routes."""
+        return sum(table.routes for table in self._tables.values())
+
+    @property
+    def attribute_octets(self) -> int:
+        """The octets of attributes that are held."""
+        return sum(table.octets for table in self._tables.values())
+
+    def lookup(self, family: Family, prefix: bytes) -> tuple[Path, ...]:
+        """Return the paths of `prefix`, the best one first if any is usable."""
+        return self._tables[family].paths(prefix)
+
+    def explain(self, family: Family, prefix: bytes) -> tuple[Verdict, ...]:
+        """Return for each path of `prefix` the rung of the decision at which it lost, the best one first."""
+        return explain(self._tables[family].paths(prefix))
+
+    def best(self, family: Family) -> Iterator[tuple[bytes, Path]]:
+        """Yield each prefix that has a usable path, with the best one: the Loc-RIB."""
+        table = self._tables[family]
+        for prefix, entry in table.entries.items():
+            path = best_of(table.paths(prefix) if isinstance(entry, tuple) else entry)
+            if path is not None:
+                yield prefix, path
+
+    def received(self, member: Member, family: Family) -> Iterator[tuple[bytes, Path]]:
+        """Yield what `member` has sent: its Adj-RIB-In, with refused paths."""
+        for source in member.sources(family):
+            yield from self._tables[family].from_source(source)
+
+    def advertised(self, member: Member, family: Family) -> Iterator[Advertised]:
+        """Yield what `member` has been told, or is about to be: its Adj-RIB-Out."""
+        listener = member._listener
+        packer = listener.group.packer
+        several = family in packer.terms.add_path
+        table = self._tables[family]
+        for prefix in table.entries:
+            for path in self._selected(table, prefix, several):
+                told = self.told(member, family, path)
+                if isinstance(told, Told) and packer.fitting(family, told, [prefix]):
+                    attributes = self.table.intern(told.octets, told.next_hop)
+                    yield Advertised(prefix, path.slot.number if several else None, attributes, path)
+
+    def _selected(self, table: Table, prefix: bytes, several: bool) -> Sequence[Path]:
+        paths = [path for path in table.paths(prefix) if path.refusal is None]
+        return paths if several else paths[:1]
+
+    def told(self, member: Member, family: Family, path: Path) -> Told | Withheld:
+        """Return how `path` goes to `member`, or the rule by which it does not."""
+        if path.slot.peer == member.name:
+            return SENDER
+        return member._listener.group.packer.told(family, path)
+
+
+class _Drain:
+    """Takes out what a source has said that says nothing more."""
+
+    __slots__ = ("_source", "_table")
+
+    def __init__(self, table: Table, source: Source) -> None:
+        self._table = table
+        self._source = source
+
+    def run(self, quota: int) -> int:
+        """Do up to `quota`; return what is left of it, 0 for more to do."""
+        return self._table.drain(self._source, quota)
+
+
+class _Rejudge:
+    """Judges anew the paths with a next hop of which something else is known now."""
+
+    __slots__ = ("_address", "_position", "_table")
+
+    def __init__(self, table: Table, address: bytes) -> None:
+        self._table = table
+        self._address = address
+        self._position = 0
+
+    def run(self, quota: int) -> int:
+        """Do up to `quota`; return what is left of it, 0 for more to do."""
+        order = self._table.order
+        # To look at a path costs a small part of what it costs to move a prefix.
+        looks = 8 * quota
+        while self._position < len(order) and quota > 0 and looks > 0:
+            looks -= 1
+            path = order[self._position]
+            if path is not None and self._address in (
+                path.received.next_hop[:16],
+                path.attributes.next_hop[:16],
+            ):
+                quota = self._table.rejudge(path, quota)
+                if quota <= 0:
+                    return 0
+            self._position += 1
+        return quota if self._position >= len(order) else 0
+
+
+_Job = _Drain | _Rejudge
+
+
+def _out_of_resources(reason: str) -> Notify:
+    return Notify(ErrorCode.CEASE, CeaseSubcode.OUT_OF_RESOURCES, b"", reason)

@@ -79,6 +79,14 @@ class Encoder:
                 messages.append(_update(value + octets))
         return messages, unfit
 
+    def room(self, family: Family, octets: bytes, next_hop: bytes) -> int:
+        """Return how many octets of NLRI fit beside these attributes in one message; negative for none."""
+        if not self.four_octet_as:
+            octets = _two_octet(octets)
+        if family is IPV4_UNICAST and len(next_hop) == 4:
+            return self.maximum - _FIXED - len(octets) - 3 - len(next_hop)
+        return self.maximum - _FIXED - _MP_HEADER - len(octets) - 5 - len(next_hop)
+
     def withdraw(
         self, family: Family, prefixes: Sequence[bytes], path_ids: Sequence[int] | None = None
     ) -> list[bytes]:

@@ -1,0 +1,146 @@
+"""What a flush means to an update group: who is to be told what, before it is packed.
+
+What a peer was told is not stored.  It is what `Packer.told` says of the entries at the last flush, so a
+change is a pair of paths: told before, to tell now.
+
+A peer is never told a path of its own.  So when the best path becomes its own, it gets a withdrawal where
+the others get an announcement, and when that ends it hears of what the others knew all along.
+"""
+
+from collections.abc import Container
+
+from bgp.export.pack import Packer, Told
+from bgp.export.rules import TOO_LONG, Withheld
+from bgp.family import Family
+from bgp.rib.path import Path
+from bgp.rib.table import Changes
+
+# Prefixes by slot number, which is 0 without ADD-PATH.
+Routes = dict[int, list[bytes]]
+
+
+class Alone:
+    """What one peer is told instead of what is not for it."""
+
+    __slots__ = ("announced", "withdrawn")
+
+    def __init__(self) -> None:
+        self.announced: dict[Told, Routes] = {}
+        self.withdrawn: Routes = {}
+
+
+class Digest:
+    """`announced` and `withdrawn` are for all peers but the one named beside, if any; `alone` for one.
+
+    `following` holds the names of the peers that are in the train: no other needs a line of its own.
+    """
+
+    __slots__ = ("_family", "_following", "_known", "_packer", "alone", "announced", "withdrawn")
+
+    def __init__(self, packer: Packer, family: Family, changes: Changes, following: Container[str]) -> None:
+        self._packer = packer
+        self._family = family
+        self._following = following
+        self._known: dict[Path, Told | Withheld] = {}
+        self.announced: dict[tuple[str | None, Told], Routes] = {}
+        self.withdrawn: dict[str | None, Routes] = {}
+        self.alone: dict[str, Alone] = {}
+        for path, prefixes in changes.fresh.items():
+            self._appeared(path, prefixes)
+        for (before, now), prefixes in changes.moved.items():
+            self._moved(before, now, prefixes)
+
+    def routes(self) -> list[tuple[int, list[bytes]]]:
+        """Return the prefixes of all routes that are told to anybody, by slot number."""
+        found = [item for routes in self.announced.values() for item in routes.items()]
+        found += [item for routes in self.withdrawn.values() for item in routes.items()]
+        for alone in self.alone.values():
+            found += [item for routes in alone.announced.values() for item in routes.items()]
+            found += alone.withdrawn.items()
+        return found
+
+    def _appeared(self, path: Path, prefixes: list[bytes]) -> None:
+        """Prefixes that had no path have `path`: the commonest change."""
+        told = self._known[path] = self._packer.told(self._family, path)
+        if isinstance(told, Withheld):
+            if told is TOO_LONG:
+                self._packer.oversized += len(prefixes)
+            return
+        fitting = self._packer.fitting(self._family, told, prefixes)
+        self._packer.oversized += len(prefixes) - len(fitting)
+        if fitting:
+            self._announce(self._peer(path), told, self._packer.number(self._family, path), fitting)
+
+    def _moved(self, before: Path | None, now: Path | None, prefixes: list[bytes]) -> None:
+        """Prefixes had `before` and have `now`."""
+        family, packer = self._family, self._packer
+        old, new = self._view(before), self._view(now)
+        if new is TOO_LONG:
+            packer.oversized += len(prefixes)
+        number = 0
+        # The peers that were not told `before`, and must not be told `now`: for it is theirs.
+        former = owner = None
+        was: Told | None = None
+        will: Told | None = None
+        if before is not None and isinstance(old, Told):
+            was, former, number = old, self._peer(before), packer.number(family, before)
+        if now is not None and isinstance(new, Told):
+            will, owner, number = new, self._peer(now), packer.number(family, now)
+        for told, tell, some in self._split(was, will, prefixes):
+            if tell is None:
+                if told is not None:
+                    _extend(self.withdrawn.setdefault(former, {}), number, some)
+            elif told is None:
+                self._announce(owner, tell, number, some)
+            elif told != tell:
+                self._announce(owner, tell, number, some)
+                if owner is not None and owner != former:
+                    _extend(self._alone(owner).withdrawn, number, some)
+            elif owner != former:
+                if former is not None:
+                    _extend(self._alone(former).announced.setdefault(tell, {}), number, some)
+                if owner is not None:
+                    _extend(self._alone(owner).withdrawn, number, some)
+
+    def _split(
+        self, was: Told | None, will: Told | None, prefixes: list[bytes]
+    ) -> list[tuple[Told | None, Told | None, list[bytes]]]:
+        """Split `prefixes` by whether they fit beside the old attributes, and beside the new ones."""
+        fitting, family = self._packer.fitting, self._family
+        old_fit = prefixes if was is None else fitting(family, was, prefixes)
+        new_fit = prefixes if will is None else fitting(family, will, prefixes)
+        if old_fit is prefixes is new_fit:
+            return [(was, will, prefixes)]
+        self._packer.oversized += len(prefixes) - len(new_fit)
+        in_old, in_new = set(old_fit), set(new_fit)
+        parts: dict[tuple[bool, bool], list[bytes]] = {}
+        for prefix in prefixes:
+            parts.setdefault((prefix in in_old, prefix in in_new), []).append(prefix)
+        return [(was if old else None, will if new else None, some) for (old, new), some in parts.items()]
+
+    def _view(self, path: Path | None) -> Told | Withheld | None:
+        if path is None:
+            return None
+        told = self._known.get(path)
+        if told is None:
+            told = self._known[path] = self._packer.told(self._family, path)
+        return told
+
+    def _peer(self, path: Path) -> str | None:
+        peer = path.slot.peer
+        return peer if peer in self._following else None
+
+    def _alone(self, name: str) -> Alone:
+        return self.alone.setdefault(name, Alone())
+
+    def _announce(self, owner: str | None, told: Told, number: int, prefixes: list[bytes]) -> None:
+        _extend(self.announced.setdefault((owner, told), {}), number, prefixes)
+
+
+def _extend(routes: Routes, number: int, prefixes: list[bytes]) -> None:
+    known = routes.get(number)
+    if known is None:
+        # A copy: the list belongs to the changes, which other groups read too.
+        routes[number] = prefixes.copy()
+    else:
+        known += prefixes

@@ -1,0 +1,145 @@
+"""Dumps: a whole table for one member, when it joins or asks for a refresh, in slices.
+
+A dump goes through the order of the table's paths, and tells each with all its prefixes.  The messages of a
+path are an image, kept for the next member that joins until the path wins or loses a prefix: members that
+join together share the work, and a thousand of them cost little more than one.
+"""
+
+from bgp.export.pack import Packer
+from bgp.export.rules import Withheld
+from bgp.family import Family
+from bgp.iana import RouteRefreshSubtype
+from bgp.rib.path import Path
+from bgp.rib.table import Changes, Table
+from bgp.wire.message import RouteRefresh, encode
+
+# The prefixes of a path are told at once, unless they are more than this.
+_PREFIXES = 2048
+
+
+class Images:
+    """The messages of the paths of one table, as one group is told them."""
+
+    __slots__ = ("_packer", "_table", "known")
+
+    def __init__(self, table: Table, packer: Packer) -> None:
+        self._table = table
+        self._packer = packer
+        self.known: dict[Path, bytes] = {}
+
+    def forget(self, changes: Changes) -> None:
+        """Forget what `changes` made wrong."""
+        if self.known:
+            for path in changes.touched():
+                self.known.pop(path, None)
+
+    def make(self, path: Path, among: list[bytes] | None = None) -> bytes:
+        """Return the messages that tell `path` for all its prefixes, or for those `among` some."""
+        table, packer = self._table, self._packer
+        family = table.family
+        told = packer.told(family, path)
+        if isinstance(told, Withheld):
+            return b""
+        chosen = table.held_by if family in packer.terms.add_path else table.led_by
+        prefixes = packer.fitting(family, told, chosen(path, among))
+        if not prefixes:
+            return b""
+        return b"".join(packer.announce(family, told, {packer.number(family, path): prefixes}))
+
+
+class Dump:
+    """One run over the table of `family` for the member `name`.
+
+    `end` is where it ends in the table's order, None until it begins: what comes later is told by the train.
+    It is followed by End-of-RIB if it is the member's first (RFC 4724 section 2); if it is `enhanced`, it
+    stands between BoRR and EoRR (RFC 7313 section 4).
+    """
+
+    __slots__ = (
+        "_begun",
+        "_offset",
+        "_position",
+        "_prefixes",
+        "end",
+        "enhanced",
+        "family",
+        "finished",
+        "initial",
+    )
+
+    def __init__(self, family: Family, *, initial: bool = False, enhanced: bool = False) -> None:
+        self.family = family
+        self.initial = initial
+        self.enhanced = enhanced
+        self.end: int | None = None
+        self.finished = False
+        self._begun = False
+        self._position = 0
+        # Within a path of very many prefixes: its list, and how far it was told.
+        self._prefixes: list[bytes] | None = None
+        self._offset = 0
+
+    def run(
+        self,
+        name: str,
+        table: Table,
+        packer: Packer,
+        images: Images,
+        *,
+        keep: bool,
+        limit: int,
+        positions: int,
+    ) -> tuple[list[bytes], int]:
+        """Return the next messages, of about `limit` octets, and how many of `positions` are left.
+
+        The messages tell the state of the last flush, so the table must not be dirty.  `keep` the images.
+        """
+        order, known = table.order, images.known
+        if self.end is None:
+            self.end = len(order)
+        end = 0 if packer.silent else self.end
+        messages: list[bytes] = []
+        if self.enhanced and not self._begun:
+            messages.append(_marker(self.family, RouteRefreshSubtype.BEGIN_OF_ROUTE_REFRESH))
+        self._begun = True
+        while self._position < end and limit > 0 and positions > 0:
+            positions -= 1
+            path = order[self._position]
+            if path is None or path.refusal is not None or path.slot.peer == name:
+                self._position += 1
+                continue
+            if path.count > _PREFIXES:
+                image = self._part(images, path)
+            else:
+                self._position += 1
+                found = known.get(path)
+                image = images.make(path) if found is None else found
+                if keep and image:
+                    # Not an empty one: only a path that is told for something is sure to be forgotten.
+                    known[path] = image
+            if image:
+                messages.append(image)
+                limit -= len(image)
+        if self._position >= end:
+            self.finished = True
+            if self.initial:
+                messages.append(packer.encoder.end_of_rib(self.family))
+            elif self.enhanced:
+                messages.append(_marker(self.family, RouteRefreshSubtype.END_OF_ROUTE_REFRESH))
+        return messages, positions
+
+    def _part(self, images: Images, path: Path) -> bytes:
+        """Return the messages of the next prefixes of a path that has very many."""
+        if self._prefixes is not path.prefixes:
+            # The first part; or the list was made anew since the last one, and the path starts over.
+            self._prefixes, self._offset = path.prefixes, 0
+        some = path.prefixes[self._offset : self._offset + _PREFIXES]
+        self._offset += len(some)
+        if self._offset >= len(path.prefixes):
+            self._prefixes = None
+            self._position += 1
+        return images.make(path, some)
+
+
+def _marker(family: Family, subtype: RouteRefreshSubtype) -> bytes:
+    return encode(RouteRefresh(family.afi, family.safi, subtype))

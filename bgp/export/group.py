@@ -1,0 +1,263 @@
+"""The update group: peers on equal terms, told the same octets.
+
+A flush hands over what changed; `tell` makes messages of it, once, and puts them into the train, from which
+every member takes them at its own pace.  A member that joins, asks for a refresh or fell behind gets what it
+lacks from the tables, in slices, each made when there is room to send it.  Such a slice tells the state of
+the last flush.  So it is made only for a member that has taken all of the train, and only while the tables
+have no changes that are not flushed; then whatever comes behind it in the train is news.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+
+from bgp.export.digest import Alone, Digest, Routes
+from bgp.export.dump import Dump, Images
+from bgp.export.log import ChangeLog, Route
+from bgp.export.pack import Packer, Told
+from bgp.export.rules import Withheld
+from bgp.export.terms import Terms
+from bgp.export.train import Place, Record, Train
+from bgp.family import Family
+from bgp.rib.path import best_of, paths_of
+from bgp.rib.table import Changes, Table
+
+# The train is trimmed when it holds so much; less is not worth a look at all members.
+_TRIM_OCTETS = 1 << 17
+# How many places of a table's order one pull goes through, and how many routes of a log one step.
+_DUMP_POSITIONS = 4096
+_LOG_ROUTES = 256
+
+
+class Listener:
+    """A member of a group.
+
+    `place` is where it is in the train: None before its first pull, and while it is `behind` and the logs
+    have its positions.
+    """
+
+    __slots__ = ("behind", "dumps", "group", "name", "place")
+
+    def __init__(self, name: str, group: "Group") -> None:
+        self.name = name
+        self.group = group
+        self.place: Place | None = None
+        self.behind = False
+        self.dumps: deque[Dump] = deque(Dump(family, initial=True) for family in group.terms.families)
+
+    @property
+    def pending(self) -> bool:
+        """Whether there is something to pull, or will be once the tables are flushed."""
+        place = self.place
+        return place is None or bool(self.dumps or place.detours) or place.index < self.group.train.end
+
+
+class Group:
+    """Peers on equal `terms`.
+
+    `lag_limit`: a member that has more octets of the train ahead leaves it for the change logs.
+    """
+
+    def __init__(self, terms: Terms, tables: Mapping[Family, Table], lag_limit: int) -> None:
+        self.terms = terms
+        self.packer = Packer(terms)
+        self.train = Train()
+        self.listeners: dict[str, Listener] = {}
+        self._tables = {family: tables[family] for family in terms.families}
+        self._lag_limit = lag_limit
+        # The members that are in the train, by name.
+        self._following: dict[str, Place] = {}
+        self._logs = {family: ChangeLog() for family in terms.families}
+        self._images = {family: Images(tables[family], self.packer) for family in terms.families}
+
+    def join(self, name: str) -> Listener:
+        """Add a member; it will be told everything, and End-of-RIB behind each family."""
+        listener = self.listeners[name] = Listener(name, self)
+        return listener
+
+    def leave(self, listener: Listener) -> None:
+        """Take a member out."""
+        del self.listeners[listener.name]
+        self._following.pop(listener.name, None)
+        for log in self._logs.values():
+            log.leave(listener.name)
+
+    def refresh(self, listener: Listener, family: Family, enhanced: bool) -> None:
+        """Tell a member the whole family again; requests that wait for their turn are one."""
+        for dump in listener.dumps:
+            if dump.family is family and not dump.initial and dump.end is None:
+                return
+        listener.dumps.append(Dump(family, enhanced=enhanced))
+
+    # --- The train -----------------------------------------------------------------------------------
+
+    def tell(self, family: Family, changes: Changes) -> None:
+        """Tell the members what a flush of the family's table changed."""
+        self._images[family].forget(changes)
+        log = self._logs[family]
+        if not self._following and not log.places:
+            return
+        digest = Digest(self.packer, family, changes, self._following)
+        routes = digest.routes()
+        if not routes:
+            return
+        if log.places:
+            self._log(family, routes)
+        if self._following:
+            self._pack(family, digest)
+            self.train.records.append(Record(family, routes, self.train.end))
+            if self.train.octets > _TRIM_OCTETS:
+                self._trim()
+
+    def _pack(self, family: Family, digest: Digest) -> None:
+        """Make messages of a digest, and put them into the train."""
+        packer, train = self.packer, self.train
+        runs: dict[str | None, list[bytes]] = {}
+        for (owner, told), routes in digest.announced.items():
+            messages = packer.announce(family, told, routes)
+            if owner in runs:
+                runs[owner] += messages
+            else:
+                runs[owner] = messages
+        for former, routes in digest.withdrawn.items():
+            runs.setdefault(former, []).extend(packer.withdraw(family, routes))
+        alone = {name: self._pack_alone(family, apart) for name, apart in digest.alone.items()}
+        for name, messages in runs.items():
+            start = train.end
+            train.append(messages)
+            if name is not None:
+                train.detour(self._following[name], start, alone.pop(name, []))
+        for name, messages in alone.items():
+            train.detour(self._following[name], train.end, messages)
+
+    def _pack_alone(self, family: Family, alone: Alone) -> list[bytes]:
+        messages = self.packer.withdraw(family, alone.withdrawn)
+        for told, routes in alone.announced.items():
+            messages += self.packer.announce(family, told, routes)
+        return messages
+
+    def _trim(self) -> None:
+        """Let go of what all members took; who is too far behind leaves the train for the logs."""
+        train = self.train
+        slow: dict[str, Place] = {}
+        first = train.end
+        for name, place in self._following.items():
+            train.skip(place)
+            if train.lag(place) > self._lag_limit:
+                slow[name] = place
+            else:
+                first = min(first, place.index)
+        for name in slow:
+            del self._following[name]
+            listener = self.listeners[name]
+            listener.place, listener.behind = None, True
+            for log in self._logs.values():
+                log.places[name] = log.end
+        if slow:
+            # What the slowest of them did not take; to the others some of it is told again.
+            least = min(place.index for place in slow.values())
+            for record in train.records:
+                if record.end > least:
+                    self._log(record.family, record.routes)
+        train.trim(first)
+
+    def _log(self, family: Family, routes: list[tuple[int, list[bytes]]]) -> None:
+        log = self._logs[family]
+        for number, prefixes in routes:
+            for prefix in prefixes:
+                log.add((prefix, number))
+
+    # --- What members pull ---------------------------------------------------------------------------
+
+    def pull(self, listener: Listener, limit: int) -> list[bytes]:
+        """Return whole messages of about `limit` octets that the member should be told next."""
+        out: list[bytes] = []
+        if listener.behind:
+            limit = self._catch_up(listener, limit, out)
+        place = listener.place
+        if place is None:
+            if listener.behind or self._dirty():
+                return out
+            place = self._follow(listener)
+            # From now on the train tells what is new, so all the first dumps end where the tables do now.
+            for dump in listener.dumps:
+                if dump.initial:
+                    dump.end = len(self._tables[dump.family].order)
+        train = self.train
+        limit = train.take(place, limit, out)
+        if not listener.dumps or place.detours or place.index != train.end:
+            return out
+        positions = _DUMP_POSITIONS
+        while limit > 0 and positions > 0 and listener.dumps:
+            dump = listener.dumps[0]
+            table = self._tables[dump.family]
+            if table.dirty:
+                break
+            messages, positions = dump.run(
+                listener.name,
+                table,
+                self.packer,
+                self._images[dump.family],
+                # A lone member has nobody to share with.
+                keep=len(self.listeners) > 1,
+                limit=limit,
+                positions=positions,
+            )
+            if dump.finished:
+                listener.dumps.popleft()
+            if messages:
+                octets = b"".join(messages)
+                out.append(octets)
+                limit -= len(octets)
+        return out
+
+    def _follow(self, listener: Listener) -> Place:
+        listener.behind = False
+        listener.place = self._following[listener.name] = Place(self.train.end)
+        return listener.place
+
+    def _dirty(self) -> bool:
+        return any(table.dirty for table in self._tables.values())
+
+    def _catch_up(self, listener: Listener, limit: int, out: list[bytes]) -> int:
+        """Tell a member that is behind what it lacks; return what is left of `limit`."""
+        name = listener.name
+        for family, log in self._logs.items():
+            while limit > 0 and not self._tables[family].dirty:
+                routes = log.take(name, _LOG_ROUTES)
+                if not routes:
+                    break
+                messages = self._current(name, family, routes)
+                out += messages
+                limit -= sum(map(len, messages))
+            log.trim()
+        if self._dirty() or any(log.places[name] < log.end for log in self._logs.values()):
+            return 0
+        for log in self._logs.values():
+            log.leave(name)
+        self._follow(listener)
+        return max(limit, 0)
+
+    def _current(self, name: str, family: Family, routes: list[Route]) -> list[bytes]:
+        """Return the messages that tell `routes` to the member `name` as they are now.
+
+        What is not told any more is withdrawn, whether or not the member knew of it: that was not kept.
+        """
+        table, packer = self._tables[family], self.packer
+        announced: dict[Told, Routes] = {}
+        withdrawn: Routes = {}
+        for prefix, number in routes:
+            entry = table.entries.get(prefix)
+            if number:
+                usable = (path for path in paths_of(entry) if path.refusal is None)
+                path = next((path for path in usable if path.slot.number == number), None)
+            else:
+                path = best_of(entry)
+            told = None if path is None or path.slot.peer == name else packer.told(family, path)
+            if told is None or isinstance(told, Withheld) or not packer.fitting(family, told, [prefix]):
+                withdrawn.setdefault(number, []).append(prefix)
+            else:
+                announced.setdefault(told, {}).setdefault(number, []).append(prefix)
+        messages = packer.withdraw(family, withdrawn)
+        for told, some in announced.items():
+            messages += packer.announce(family, told, some)
+        return messages

@@ -1,0 +1,92 @@
+"""The change log of an update group and family: which routes changed since its slowest member left the train.
+
+However often a route changes, it has one entry, the latest; so all slow members together cost at most an
+entry for each route.  A member's place is a position in the log: what stands behind it is still to be told,
+as it is by then.
+"""
+
+from collections.abc import Iterator
+
+# A prefix and the slot number under which it is told, 0 without ADD-PATH.
+Route = tuple[bytes, int]
+
+
+class ChangeLog:
+    """Routes in the order of their latest change, from position `base` on."""
+
+    __slots__ = ("_latest", "_routes", "base", "places")
+
+    def __init__(self) -> None:
+        self.base = 0
+        self._routes: list[Route] = []
+        self._latest: dict[Route, int] = {}
+        # The position of each member that is behind, by its name.
+        self.places: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._latest)
+
+    @property
+    def end(self) -> int:
+        return self.base + len(self._routes)
+
+    def add(self, route: Route) -> None:
+        """Note that `route` changed."""
+        self._latest[route] = self.base + len(self._routes)
+        self._routes.append(route)
+        if len(self._routes) > 2 * len(self._latest) + 1024:
+            self._compact()
+
+    def take(self, name: str, count: int) -> list[Route]:
+        """Move the member `name` on by at most `count` routes and return those."""
+        found: list[Route] = []
+        stop = self.end
+        for position, route in self._from(self.places[name]):
+            if len(found) == count:
+                stop = position
+                break
+            found.append(route)
+        self.places[name] = stop
+        return found
+
+    def leave(self, name: str) -> None:
+        """Let the member `name` go, and what only it kept."""
+        if self.places.pop(name, None) is None:
+            return
+        if not self.places:
+            self.base = self.end
+            self._routes, self._latest = [], {}
+
+    def trim(self) -> None:
+        """Let go of what all members have passed, once that is most of the log."""
+        passed = min(self.places.values(), default=self.end) - self.base
+        if passed > 64 and passed * 2 > len(self._routes):
+            for at in range(passed):
+                route = self._routes[at]
+                if self._latest.get(route) == self.base + at:
+                    del self._latest[route]
+            del self._routes[:passed]
+            self.base += passed
+
+    def _from(self, position: int) -> Iterator[tuple[int, Route]]:
+        latest = self._latest
+        for at in range(position, self.end):
+            route = self._routes[at - self.base]
+            if latest[route] == at:
+                yield at, route
+
+    def _compact(self) -> None:
+        """Take out what was superseded; the members' positions follow."""
+        kept: list[Route] = []
+        moved: dict[int, int] = {}
+        wanted = sorted(set(self.places.values()))
+        start = self.base
+        for at, route in self._from(self.base):
+            while wanted and wanted[0] <= at:
+                moved[wanted.pop(0)] = start + len(kept)
+            kept.append(route)
+        for position in wanted:
+            moved[position] = start + len(kept)
+        self._routes = kept
+        self._latest = {route: start + index for index, route in enumerate(kept)}
+        self.places = {name: moved[position] for name, position in self.places.items()}

@@ -1,0 +1,128 @@
+"""From paths and prefixes to messages, on the terms of one update group.
+
+`Packer.told` answers what a path looks like to the group's peers, or by which rule they do not hear of it.
+It depends on the path alone and so gives the same answer as long as the path lives: what was told before a
+change need not be stored, it can be asked again.  Whether a route fits into a message depends on its
+prefix too, but only where the attributes leave next to no room; then `Told.room` tells.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from bgp.export.rewrite import rewrite
+from bgp.export.rules import (
+    NO_POLICY,
+    POLICY,
+    POLICY_FAILED,
+    TOO_LONG,
+    Withheld,
+    horizon,
+    withheld_by_community,
+)
+from bgp.export.terms import Terms
+from bgp.family import Family
+from bgp.rib.path import Kind, Path
+from bgp.wire.encoder import Encoder
+
+_log = logging.getLogger(__name__)
+
+_AMPLE = 1 << 16
+_PATH_ID_OCTETS = 4
+
+
+class Told(NamedTuple):
+    """A path as a group's peers see it; equal ones are the same UPDATE.
+
+    `room`: the octets that a message has left for NLRI, or a large number where any prefix fits.
+    """
+
+    octets: bytes
+    next_hop: bytes
+    room: int
+
+
+class Packer:
+    """Says what to tell of a path, and packs it."""
+
+    __slots__ = ("_horizon", "_longest", "encoder", "oversized", "policy_failures", "silent", "terms")
+
+    def __init__(self, terms: Terms) -> None:
+        self.terms = terms
+        self.encoder = Encoder(terms.four_octet_as, terms.add_path, terms.maximum)
+        self.oversized = 0  # how often a route was held back because it fits no message
+        self.policy_failures = 0
+        # RFC 8212 section 3: nothing to an external peer without an export policy.
+        self.silent = terms.kind is Kind.EXTERNAL and terms.policy is None
+        self._horizon = {source: horizon(source, terms.kind, terms.reflect_clients) for source in Kind}
+        self._longest = {family: 1 + family.bits // 8 + self._identified(family) for family in terms.families}
+
+    def _identified(self, family: Family) -> int:
+        return _PATH_ID_OCTETS if family in self.terms.add_path else 0
+
+    def told(self, family: Family, path: Path) -> Told | Withheld:
+        """Return how `path` goes out, or why it does not."""
+        treatment = self._horizon[path.source.kind]
+        if isinstance(treatment, Withheld):
+            return treatment
+        terms = self.terms
+        attributes = path.attributes
+        reason = withheld_by_community(attributes, terms.kind)
+        if reason is not None:
+            return reason
+        if self.silent:
+            return NO_POLICY
+        if terms.policy is not None:
+            try:
+                changed = terms.policy(path)
+            except Exception:
+                self.policy_failures += 1
+                if self.policy_failures == 1:
+                    _log.exception("an export policy failed; what it failed on is not sent")
+                return POLICY_FAILED
+            if changed is None:
+                return POLICY
+            attributes = changed
+        rewritten = rewrite(path, attributes, treatment, family, terms)
+        if isinstance(rewritten, Withheld):
+            return rewritten
+        octets, next_hop = rewritten
+        # Two-octet AS numbers may make the attributes longer, but never twice as long.
+        if 2 * len(octets) + 100 <= terms.maximum:
+            return Told(octets, next_hop, _AMPLE)
+        room = self.encoder.room(family, octets, next_hop)
+        if room >= self._longest[family]:
+            return Told(octets, next_hop, _AMPLE)
+        if room <= self._identified(family):
+            return TOO_LONG
+        return Told(octets, next_hop, room)
+
+    def fitting(self, family: Family, told: Told, prefixes: list[bytes]) -> list[bytes]:
+        """Return those of `prefixes` that fit into a message beside `told`."""
+        if told.room >= _AMPLE:
+            return prefixes
+        room = told.room - self._identified(family)
+        return [prefix for prefix in prefixes if len(prefix) <= room]
+
+    def announce(self, family: Family, told: Told, routes: Mapping[int, list[bytes]]) -> list[bytes]:
+        """Return the messages that announce prefixes by slot number, all of which fit."""
+        prefixes, path_ids = self._nlri(family, routes)
+        return self.encoder.announce(family, told.octets, told.next_hop, prefixes, path_ids)[0]
+
+    def withdraw(self, family: Family, routes: Mapping[int, list[bytes]]) -> list[bytes]:
+        """Return the messages that withdraw prefixes by slot number."""
+        prefixes, path_ids = self._nlri(family, routes)
+        return self.encoder.withdraw(family, prefixes, path_ids) if prefixes else []
+
+    def _nlri(
+        self, family: Family, routes: Mapping[int, list[bytes]]
+    ) -> tuple[list[bytes], list[int] | None]:
+        if family not in self.terms.add_path:
+            # Without path identifiers all slot numbers are 0, and there is at most one list.
+            return next(iter(routes.values()), []), None
+        prefixes = [prefix for some in routes.values() for prefix in some]
+        return prefixes, [number for number, some in routes.items() for _ in some]
+
+    def number(self, family: Family, path: Path) -> int:
+        """Return the slot number under which `path` is told, 0 without ADD-PATH."""
+        return path.slot.number if family in self.terms.add_path else 0

@@ -1,0 +1,143 @@
+"""What becomes of attributes on their way to a peer, by the kind of peer and where they come from.
+
+Towards external peers (`_external`): our AS before the AS_PATH, ourselves as next hop, and nothing that has
+a meaning in one AS only.  Towards internal peers (`_internal`): a LOCAL_PREF, and all else as it is.
+Reflection (`_reflected`) adds ORIGINATOR_ID and CLUSTER_LIST and touches nothing besides: RFC 4456 section
+10 has next hop, AS_PATH, LOCAL_PREF and MED left alone, and RFC 8950 section 5 the encoding of the next hop.
+"""
+
+from typing import NamedTuple
+
+from bgp.export.rules import NEXT_HOP_ENCODING, NO_NEXT_HOP, Treatment, Withheld
+from bgp.export.terms import Terms
+from bgp.family import Family
+from bgp.iana import AttributeType
+from bgp.rib.decision import DEFAULT_LOCAL_PREF
+from bgp.rib.path import Kind, Path
+from bgp.wire import aspath
+from bgp.wire.attributes import OPTIONAL_NON_TRANSITIVE, WELL_KNOWN, Attributes, attribute, walk
+
+_AS_PATH, _MED, _LOCAL_PREF, _ORIGINATOR_ID, _CLUSTER_LIST, _EXTENDED, _IPV6_EXTENDED, _AIGP = (
+    int(AttributeType.AS_PATH),
+    int(AttributeType.MULTI_EXIT_DISC),
+    int(AttributeType.LOCAL_PREF),
+    int(AttributeType.ORIGINATOR_ID),
+    int(AttributeType.CLUSTER_LIST),
+    int(AttributeType.EXTENDED_COMMUNITIES),
+    int(AttributeType.IPV6_EXTENDED_COMMUNITIES),
+    int(AttributeType.AIGP),
+)
+_AIGP_START = bytes((OPTIONAL_NON_TRANSITIVE, _AIGP))
+_NON_TRANSITIVE = 0x40  # in the type of an extended community (RFC 4360 section 2)
+
+
+class Rewritten(NamedTuple):
+    """Attributes as they go out: canonical octets and next hop."""
+
+    octets: bytes
+    next_hop: bytes
+
+
+def rewrite(
+    path: Path, attributes: Attributes, treatment: Treatment, family: Family, terms: Terms
+) -> Rewritten | Withheld:
+    """Return `attributes`, which export policy made of those of `path`, as they go to a peer."""
+    if terms.kind is Kind.EXTERNAL:
+        octets = _external(path, attributes, terms)
+    elif treatment is Treatment.REFLECT:
+        octets = _reflected(path, attributes, terms)
+    else:
+        octets = _internal(attributes)
+    if not terms.aigp and _AIGP_START in octets:
+        # RFC 7311 section 3.3: "MUST NOT" be sent on a session where it is not enabled.
+        octets = b"".join([attribute(*item) for item in walk(octets) if item[1] != _AIGP])
+    next_hop = _next_hop(attributes, treatment, family, terms)
+    return next_hop if isinstance(next_hop, Withheld) else Rewritten(octets, next_hop)
+
+
+def _reflected(path: Path, attributes: Attributes, terms: Terms) -> bytes:
+    octets = attributes.octets
+    start, end = attributes.locate(_ORIGINATOR_ID)
+    if start == end:
+        # RFC 4456 section 8: "the BGP Identifier of the originator of the route in the local AS".
+        originator = attribute(OPTIONAL_NON_TRANSITIVE, _ORIGINATOR_ID, path.source.identifier)
+    else:
+        # "A BGP speaker SHOULD NOT create an ORIGINATOR_ID attribute if one already exists."
+        originator = octets[start:end]
+    clusters = terms.cluster_id
+    after = end
+    if octets[end + 1 : end + 2] == bytes((_CLUSTER_LIST,)):
+        clusters += attributes.get(_CLUSTER_LIST) or b""
+        after = attributes.locate(_CLUSTER_LIST)[1]
+    cluster_list = attribute(OPTIONAL_NON_TRANSITIVE, _CLUSTER_LIST, clusters)
+    return b"".join((octets[:start], originator, cluster_list, octets[after:]))
+
+
+def _internal(attributes: Attributes) -> bytes:
+    octets = attributes.octets
+    start, end = attributes.locate(_LOCAL_PREF)
+    if start != end:
+        return octets
+    # RFC 4271 section 5.1.5: it "SHALL be included in all UPDATE messages that a given BGP speaker sends to
+    # other internal peers".
+    preference = attribute(WELL_KNOWN, _LOCAL_PREF, DEFAULT_LOCAL_PREF.to_bytes(4, "big"))
+    return octets[:start] + preference + octets[start:]
+
+
+def _external(path: Path, attributes: Attributes, terms: Terms) -> bytes:
+    items: list[tuple[int, int, bytes]] = []
+    prepended = False
+    for flags, type_, value in walk(attributes.octets):
+        match type_:
+            case AttributeType.AS_PATH:
+                value = _prepended(value, terms.local_as)
+                prepended = True
+            case AttributeType.MULTI_EXIT_DISC:
+                # RFC 4271 section 5.1.4: one from a neighboring AS "MUST NOT be propagated to other
+                # neighboring ASes".  Our own, and what export policy sets, may go.
+                if path.source.kind is not Kind.LOCAL and attributes.med == path.attributes.med:
+                    continue
+            case AttributeType.LOCAL_PREF | AttributeType.ORIGINATOR_ID | AttributeType.CLUSTER_LIST:
+                continue  # RFC 4271 section 5.1.5, RFC 4456 section 8: for internal peers only
+            case AttributeType.EXTENDED_COMMUNITIES:
+                value = _transitive(value, 8)
+            case AttributeType.IPV6_EXTENDED_COMMUNITIES:
+                value = _transitive(value, 20)
+        if value or type_ not in (_EXTENDED, _IPV6_EXTENDED):
+            items.append((flags, type_, value))
+    if not prepended:
+        items.append((WELL_KNOWN, _AS_PATH, _prepended(b"", terms.local_as)))
+        items.sort(key=lambda item: item[1])
+    return b"".join([attribute(*item) for item in items])
+
+
+def _prepended(value: bytes, asn: int) -> bytes:
+    path = aspath.without_confederation(aspath.parse(value))
+    return aspath.encode(aspath.prepended(path, asn))
+
+
+def _transitive(value: bytes, size: int) -> bytes:
+    """Return the communities that may pass the border of an AS (RFC 4360 section 6)."""
+    return b"".join(
+        [value[at : at + size] for at in range(0, len(value), size) if not value[at] & _NON_TRANSITIVE]
+    )
+
+
+def _next_hop(attributes: Attributes, treatment: Treatment, family: Family, terms: Terms) -> bytes | Withheld:
+    next_hop = attributes.next_hop
+    # RFC 4271 section 5.1.3: ourselves to external peers by default, and as asked to internal ones; but never
+    # on what is only reflected.
+    ours = terms.kind is Kind.EXTERNAL or (terms.next_hop_self and treatment is Treatment.SEND)
+    if ours or not next_hop:
+        for candidate, address in terms.next_hops:
+            if candidate is family:
+                next_hop = address
+                break
+        else:
+            return NO_NEXT_HOP
+    if len(next_hop) in family.next_hop_lengths:
+        return next_hop
+    # RFC 8950 section 4: only to a peer that said it takes it.
+    if len(next_hop) in family.extended_next_hop_lengths and family in terms.extended_next_hop:
+        return next_hop
+    return NEXT_HOP_ENCODING

@@ -1,0 +1,34 @@
+"""Terms: all that alters which routes a peer is told, or the octets in which it is told them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from bgp.family import Family
+from bgp.iana import MAXIMUM_MESSAGE_LENGTH
+from bgp.rib.path import Kind, Path
+from bgp.wire.attributes import Attributes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """The key of an update group: peers with equal terms get the same octets.
+
+    `next_hops`: our own address for each family that has one, as next hop where we put ourselves there (32
+    octets: global and link-local, RFC 2545 section 3).  `add_path` and `extended_next_hop`: families for
+    which the peer takes path identifiers (RFC 7911), or IPv6 next hops for IPv4 (RFC 8950).  `maximum`: the
+    longest message.  `reflect_clients`: reflect between clients (RFC 4456 section 5).
+    """
+
+    kind: Kind
+    families: tuple[Family, ...]
+    local_as: int
+    four_octet_as: bool = True
+    add_path: frozenset[Family] = frozenset()
+    extended_next_hop: frozenset[Family] = frozenset()
+    maximum: int = MAXIMUM_MESSAGE_LENGTH
+    next_hops: frozenset[tuple[Family, bytes]] = frozenset()
+    next_hop_self: bool = False
+    cluster_id: bytes = bytes(4)
+    reflect_clients: bool = True
+    aigp: bool = False
+    policy: Callable[[Path], Attributes | None] | None = field(default=None, hash=True)

@@ -1,0 +1,115 @@
+"""Admission: whether a path as received may take part in the decision, and if not, by which rule.
+
+A refused path stays in the table, so that a change of policy needs no route refresh, views can show it and
+`explain` can name the rule.  To receive one replaces the peer's earlier path, as any announcement does
+(RFC 4271 section 3.1): "ignoring" a looped route must not leave the one before it in use.
+"""
+
+import logging
+from collections.abc import Callable
+
+from bgp.iana import AttributeType
+from bgp.rib.nexthop import NextHops, is_connected, is_host
+from bgp.rib.path import Kind, Path, Refusal
+
+_log = logging.getLogger(__name__)
+
+AS_LOOP = Refusal("as-loop", "RFC 4271 9.1.2", "our own AS is in the AS_PATH")
+ORIGINATOR_LOOP = Refusal("originator-loop", "RFC 4456 8", "ORIGINATOR_ID is our own BGP Identifier")
+CLUSTER_LOOP = Refusal("cluster-loop", "RFC 4456 8", "our own CLUSTER_ID is in the CLUSTER_LIST")
+NEXT_HOP_HOST = Refusal("next-hop-host", "RFC 4271 6.3", "the next hop is not the address of a host")
+NEXT_HOP_OURS = Refusal("next-hop-ours", "RFC 4271 6.3", "the next hop is our own address")
+NEXT_HOP_DISTANT = Refusal(
+    "next-hop-distant", "RFC 4271 6.3", "the next hop is not on the subnet shared with this external peer"
+)
+NEXT_HOP_UNREACHABLE = Refusal("next-hop-unreachable", "RFC 4271 9.1.2", "the next hop is not reachable")
+NO_POLICY = Refusal("no-policy", "RFC 8212 3", "no import policy is configured for this external peer")
+POLICY = Refusal("policy", "RFC 4271 9.1.1", "import policy refuses it")
+POLICY_FAILED = Refusal("policy-failed", "RFC 4271 9.1.1", "import policy failed on it")
+
+
+class Admission:
+    """Judges new paths for a router with this AS number, BGP Identifier and CLUSTER_ID."""
+
+    def __init__(self, asn: int, identifier: bytes, cluster_id: bytes, next_hops: NextHops) -> None:
+        self._asn = asn
+        self._asn_octets = asn.to_bytes(4, "big")
+        self._identifier = identifier
+        self._cluster_id = cluster_id
+        self._next_hops = next_hops
+        self.policy_failures = 0
+        # The order in which a path is judged: the first that refuses it is the reason given.
+        self._checks: tuple[Callable[[Path], Refusal | None], ...] = (
+            self._loop,
+            self._reflection,
+            self._next_hop,
+            self._policy,
+        )
+
+    def __call__(self, path: Path) -> None:
+        """Give `path` its verdict: `refusal`, and for a usable one `attributes` and `cost`."""
+        if path.source.kind is Kind.LOCAL:
+            return
+        for check in self._checks:
+            refusal = check(path)
+            if refusal is not None:
+                path.refusal = refusal
+                return
+
+    def _loop(self, path: Path) -> Refusal | None:
+        # Nearly no path holds these four octets by chance, so nearly none is parsed.
+        received = path.received
+        if self._asn_octets not in received.octets:
+            return None
+        found = sum(segment.asns.count(self._asn) for segment in received.as_path)
+        return AS_LOOP if found > path.source.allow_own_as else None
+
+    def _reflection(self, path: Path) -> Refusal | None:
+        received = path.received
+        octets = received.octets
+        if self._identifier in octets and received.get(AttributeType.ORIGINATOR_ID) == self._identifier:
+            return ORIGINATOR_LOOP
+        if self._cluster_id in octets:
+            clusters = received.get(AttributeType.CLUSTER_LIST) or b""
+            if any(clusters[at : at + 4] == self._cluster_id for at in range(0, len(clusters), 4)):
+                return CLUSTER_LOOP
+        return None
+
+    def _next_hop(self, path: Path) -> Refusal | None:
+        next_hop = path.received.next_hop
+        if not is_host(next_hop):
+            return NEXT_HOP_HOST
+        if self._next_hops.is_own(next_hop):
+            return NEXT_HOP_OURS
+        source = path.source
+        if (
+            source.connected
+            and next_hop[:16] != source.address
+            and not is_connected(next_hop, source.connected)
+        ):
+            return NEXT_HOP_DISTANT
+        return None
+
+    def _policy(self, path: Path) -> Refusal | None:
+        policy = path.source.policy
+        if policy is None:
+            # RFC 8212 section 3: "SHALL NOT be considered eligible in the Decision Process".
+            if path.source.kind is Kind.EXTERNAL:
+                return NO_POLICY
+        else:
+            try:
+                attributes = policy(path)
+            except Exception:
+                self.policy_failures += 1
+                if self.policy_failures == 1:
+                    _log.exception("import policy of %s failed; its routes are refused", path.source.peer)
+                return POLICY_FAILED
+            if attributes is None:
+                return POLICY
+            path.attributes = attributes
+        # Policy may have changed the next hop, so its cost comes last.
+        cost = self._next_hops.cost(path.attributes.next_hop)
+        if cost is None:
+            return NEXT_HOP_UNREACHABLE
+        path.cost = cost
+        return None

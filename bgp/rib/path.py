@@ -1,0 +1,234 @@
+"""A path: what one peer said about some prefixes, without the prefixes.
+
+A million routes share as many paths as there are attribute sets, so a path is interned per source, slot
+and attributes.  It never changes its mind: what import made of it is fixed when it is made, and a new
+verdict (another policy, another next hop cost) is another path.  So a table entry of a moment ago still
+says exactly what was told on its strength.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from ipaddress import IPv4Network, IPv6Network
+from weakref import ref
+
+from bgp.wire.attributes import Attributes
+
+
+class Kind(IntEnum):
+    """What a peer is to us, and so what its paths are (RFC 4271 section 1.1, RFC 4456 section 1)."""
+
+    LOCAL = 0  # ourselves
+    EXTERNAL = 1
+    CLIENT = 2  # internal, a client of our route reflector
+    NON_CLIENT = 3  # internal
+
+    @property
+    def internal(self) -> bool:
+        return self >= Kind.CLIENT
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a path takes no part in the decision: a name, the RFC and section, and a sentence."""
+
+    name: str
+    section: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.text} ({self.section})"
+
+
+class Slot:
+    """One peer's place for a path to each prefix; a later path in it replaces the earlier one.
+
+    `path_id` is the peer's path identifier, None without ADD-PATH (RFC 7911 section 5).  `number` is our own
+    identifier for what is in the slot: unlike among all slots, and the same for as long as it is in use.
+    """
+
+    __slots__ = ("__weakref__", "number", "path_id", "peer")
+
+    def __init__(self, peer: str, path_id: int | None, number: int) -> None:
+        self.peer = peer
+        self.path_id = path_id
+        self.number = number
+
+
+class _Hold(ref[Slot]):
+    """A registry's weak hold on its Slot; its death frees the number, without any collector."""
+
+    __slots__ = ("key", "number", "slots")
+
+    key: tuple[str, int | None]
+    number: int
+    slots: Slots
+
+
+def _free(hold: ref[Slot]) -> None:
+    assert isinstance(hold, _Hold)
+    hold.slots.free(hold)
+
+
+class Slots:
+    """The slots in use; those that nobody holds any more are gone, and their numbers used again."""
+
+    __slots__ = ("_freed", "_known", "_next")
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int | None], _Hold] = {}
+        self._freed: list[int] = []
+        self._next = 1
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def get(self, peer: str, path_id: int | None) -> Slot:
+        """Return the one slot of `peer` and `path_id`."""
+        key = (peer, path_id)
+        hold = self._known.get(key)
+        if hold is not None:
+            found = hold()
+            if found is not None:
+                return found
+        if self._freed:
+            number = self._freed.pop()
+        else:
+            number = self._next
+            self._next += 1
+        slot = Slot(peer, path_id, number)
+        hold = _Hold(slot, _free)
+        hold.key, hold.number, hold.slots = key, number, self
+        self._known[key] = hold
+        return slot
+
+    def free(self, hold: _Hold) -> None:
+        """Forget a slot that is gone."""
+        if self._known.get(hold.key) is hold:
+            del self._known[hold.key]
+        self._freed.append(hold.number)
+
+
+class Source:
+    """Where paths of one family come from: a session, or a part of it, or ourselves.
+
+    Each session has sources of its own, and so has each refresh that the peer announces: that tells what
+    is stale without a flag per route.  `identifier` is the BGP Identifier, 4 octets, and `address` the
+    peer's, 4 or 16.  `policy`, `allow_own_as` and `connected` are the terms of import.  `routes` counts
+    the prefixes that have a path from here.
+    """
+
+    __slots__ = (
+        "address",
+        "allow_own_as",
+        "asn",
+        "connected",
+        "identifier",
+        "kind",
+        "peer",
+        "policy",
+        "routes",
+    )
+
+    def __init__(
+        self,
+        peer: str,
+        kind: Kind,
+        asn: int,
+        identifier: bytes,
+        address: bytes = b"",
+        *,
+        policy: Callable[[Path], Attributes | None] | None = None,
+        allow_own_as: int = 0,
+        connected: tuple[IPv4Network | IPv6Network, ...] = (),
+    ) -> None:
+        self.peer = peer
+        self.kind = kind
+        self.asn = asn
+        self.identifier = identifier
+        self.address = address
+        self.policy = policy
+        self.allow_own_as = allow_own_as
+        self.connected = connected
+        self.routes = 0
+
+    def renewed(self) -> Source:
+        """Return a source like this one: what stays with this one is stale (RFC 7313 section 4)."""
+        return Source(
+            self.peer,
+            self.kind,
+            self.asn,
+            self.identifier,
+            self.address,
+            policy=self.policy,
+            allow_own_as=self.allow_own_as,
+            connected=self.connected,
+        )
+
+    def __repr__(self) -> str:
+        return f"<Source {self.peer} {self.kind.name}>"
+
+
+class Path:
+    """Attributes from a source, shared by all prefixes that have them.
+
+    `received` is what the peer said, `attributes` what import made of it, `refusal` the reason why the path
+    is not usable, or None, and `cost` the interior cost to the next hop (RFC 4271 9.1.2.2 e).
+
+    The rest is the table's bookkeeping: `count` prefixes have this path, all of them are in `prefixes`
+    (beside such as had it once, and in any number), and `position` is its place in the table's order.
+    """
+
+    __slots__ = (
+        "attributes",
+        "cost",
+        "count",
+        "position",
+        "prefixes",
+        "received",
+        "refusal",
+        "slot",
+        "source",
+    )
+
+    def __init__(self, source: Source, slot: Slot, received: Attributes) -> None:
+        self.source = source
+        self.slot = slot
+        self.received = received
+        self.attributes = received
+        self.refusal: Refusal | None = None
+        self.cost = 0
+        self.count = 0
+        self.position = -1
+        self.prefixes: list[bytes] = []
+
+    @property
+    def usable(self) -> bool:
+        return self.refusal is None
+
+    @property
+    def path_id(self) -> int | None:
+        return self.slot.path_id
+
+    def __repr__(self) -> str:
+        state = "" if self.refusal is None else f" refused: {self.refusal.name}"
+        return f"<Path from {self.source.peer or 'ourselves'} id={self.path_id} {self.attributes!r}{state}>"
+
+
+# What a table holds for a prefix: one path, or several.  After a flush the best one is the first.
+Entry = Path | tuple[Path, ...]
+
+
+def paths_of(entry: Entry | None) -> tuple[Path, ...]:
+    """Return the paths of a table entry."""
+    if isinstance(entry, tuple):
+        return entry
+    return () if entry is None else (entry,)
+
+
+def best_of(entry: Entry | None) -> Path | None:
+    """Return the best path of an entry that has been decided, None where none is usable."""
+    first = entry[0] if isinstance(entry, tuple) else entry
+    return None if first is None or first.refusal is not None else first

@@ -1,0 +1,364 @@
+"""The table of one family: prefix -> paths as received, and what changed since the last flush.
+
+There is no other store of routes.  What peers sent (Adj-RIB-In), what was chosen (Loc-RIB) and what each
+peer was told (Adj-RIB-Out) are all read from here: a refused path stays in its entry, the best one comes
+first after a flush, and what was told is a function of the entry at the last flush, which `dirty` keeps
+for every prefix that changed since.
+
+A lone path costs no tuple of its own.  `order` lists every path at a position that is its own for as long
+as it lives, so dumps and other sliced jobs can stop and go on at a position, whatever happens meanwhile.
+Each path knows its prefixes, so that a departure or a dump visits what it must and nothing else.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from bgp.family import Family
+from bgp.rib.decision import decided
+from bgp.rib.path import Entry, Path, Slot, Source, best_of, paths_of
+from bgp.wire.attributes import Attributes
+
+_Key = Attributes | tuple[Slot, Attributes]
+
+
+class Changes:
+    """What a flush changed: prefixes by the path that was told before and the one to tell now.
+
+    `fresh`: prefixes that had none before, by their path.  `moved`: all others, by (before, now), where
+    None stands for no path.  With ADD-PATH a prefix may stand in several of them, once for each slot number.
+    """
+
+    __slots__ = ("fresh", "moved")
+
+    def __init__(self) -> None:
+        self.fresh: dict[Path, list[bytes]] = {}
+        self.moved: dict[tuple[Path | None, Path | None], list[bytes]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.fresh or self.moved)
+
+    def add(self, before: Path | None, now: Path | None, prefix: bytes) -> None:
+        """Note that the path to `prefix` changed from `before` to `now`."""
+        if before is None and now is not None:
+            self.fresh.setdefault(now, []).append(prefix)
+        else:
+            self.moved.setdefault((before, now), []).append(prefix)
+
+    def touched(self) -> Iterator[Path]:
+        """Yield each path that won or lost a prefix; some more than once."""
+        yield from self.fresh
+        for before, now in self.moved:
+            if before is not None:
+                yield before
+            if now is not None:
+                yield now
+
+
+class Table:
+    """The routes of one family.
+
+    `admit` gives each new path its verdict.  `routes` counts prefixes and paths together, `octets` the
+    attributes of all paths.
+    """
+
+    __slots__ = ("_admit", "_holes", "_paths", "dirty", "entries", "family", "octets", "order", "routes")
+
+    def __init__(self, family: Family, admit: Callable[[Path], None]) -> None:
+        self.family = family
+        self._admit = admit
+        self.entries: dict[bytes, Entry] = {}
+        # The entry of the last flush for each prefix that changed since; None where there was none.
+        self.dirty: dict[bytes, Entry | None] = {}
+        self.order: list[Path | None] = []
+        self._holes: list[int] = []
+        self._paths: dict[Source, dict[_Key, Path]] = {}
+        self.routes = 0
+        self.octets = 0
+
+    # --- Changes -------------------------------------------------------------------------------------
+
+    def announce(self, source: Source, slot: Slot, received: Attributes, prefixes: Sequence[bytes]) -> None:
+        """Put a path with attributes `received` into `slot` of each prefix."""
+        if not prefixes:
+            return
+        path = self._intern(source, slot, received)
+        entries, dirty = self.entries, self.dirty
+        if entries.keys().isdisjoint(prefixes):
+            # A table that loads: all prefixes are new.  One pass in C is twice as fast as the loop below.
+            new = dict.fromkeys(prefixes, path)
+            entries.update(new)
+            if dirty.keys().isdisjoint(new):
+                dirty.update(dict.fromkeys(new))
+            else:
+                for prefix in new:
+                    dirty.setdefault(prefix)
+            path.prefixes.extend(new)
+            self._count(path, len(new))
+            return
+        for prefix in prefixes:
+            entry = entries.get(prefix)
+            if entry is path:
+                continue
+            displaced: Path | None = None
+            if entry is None:
+                entries[prefix] = path
+            elif isinstance(entry, Path):
+                if entry.slot is slot:
+                    displaced = entry
+                    entries[prefix] = path
+                else:
+                    entries[prefix] = (entry, path)
+            else:
+                displaced = _in_slot(entry, slot)
+                if displaced is path:
+                    continue
+                if displaced is None:
+                    entries[prefix] = (*entry, path)
+                else:
+                    entries[prefix] = _replaced(entry, displaced, path)
+            dirty.setdefault(prefix, entry)
+            path.prefixes.append(prefix)
+            self._count(path, 1)
+            if displaced is not None:
+                self._release(displaced)
+
+    def withdraw(self, slot: Slot, prefixes: Sequence[bytes]) -> None:
+        """Take out what `slot` holds for each prefix; it is no error if that is nothing."""
+        entries = self.entries
+        for prefix in prefixes:
+            entry = entries.get(prefix)
+            if entry is not None:
+                path = _in_slot(paths_of(entry), slot)
+                if path is not None:
+                    self._remove(prefix, entry, path)
+
+    def drain(self, source: Source, quota: int) -> int:
+        """Take out paths of a source that says nothing more.
+
+        Return what is left of `quota`, 0 for more to do.
+        """
+        registry = self._paths.get(source)
+        while registry and quota > 0:
+            # From the end: to take the first of a dict again and again would cost a scan each time.
+            key, path = registry.popitem()
+            taken = path.prefixes[-quota:]
+            del path.prefixes[-quota:]
+            if path.prefixes:
+                registry[key] = path
+            for prefix in taken:
+                entry = self.entries.get(prefix)
+                if entry is path or (isinstance(entry, tuple) and path in entry):
+                    self._remove(prefix, entry, path)
+            quota -= max(len(taken), 1)
+        if registry is not None and not registry:
+            self._paths.pop(source, None)
+        return max(quota, 0)
+
+    def rejudge(self, path: Path, quota: int) -> int:
+        """Judge `path` anew and put the result in its place, prefix by prefix.
+
+        Return what is left of `quota`, 0 for more to do.  A path never changes, so that what was told for the
+        prefixes that are not yet reached stays known.
+        """
+        if not path.count:
+            return quota
+        registry = self._paths[path.source]
+        key = _key(path)
+        to = registry.get(key)
+        if to is None or to is path:
+            again = Path(path.source, path.slot, path.received)
+            self._admit(again)
+            if to is path and (again.refusal, again.attributes, again.cost) == (
+                path.refusal,
+                path.attributes,
+                path.cost,
+            ):
+                return quota
+            to = registry[key] = again
+            self._enter(to)
+        taken = path.prefixes[-quota:]
+        del path.prefixes[-quota:]
+        for prefix in taken:
+            entry = self.entries.get(prefix)
+            if entry is path:
+                self.entries[prefix] = to
+            elif isinstance(entry, tuple) and path in entry:
+                self.entries[prefix] = _replaced(entry, path, to)
+            else:
+                continue
+            self.dirty.setdefault(prefix, entry)
+            to.prefixes.append(prefix)
+            self._count(to, 1)
+            self._release(path)
+        if not to.count:
+            self._forget(to)
+        return quota - len(taken) if not path.count else 0
+
+    # --- The flush -----------------------------------------------------------------------------------
+
+    def settle(self) -> tuple[Changes, dict[bytes, Entry | None]]:
+        """Decide every prefix that changed; return how the best paths changed, and what was dirty."""
+        dirty, self.dirty = self.dirty, {}
+        changes = Changes()
+        entries, fresh = self.entries, changes.fresh
+        get = entries.get
+        latest: Path | None = None
+        run: list[bytes] = []
+        for prefix, old in dirty.items():
+            new = get(prefix)
+            if new is old:
+                continue
+            if isinstance(new, tuple):
+                new = entries[prefix] = decided(new)
+                now: Path | None = new[0]
+            else:
+                now = new
+            if now is not None and now.refusal is not None:
+                now = None
+            before = None if old is None else best_of(old)
+            if before is now:
+                continue
+            if before is not None or now is None:
+                changes.add(before, now, prefix)
+                continue
+            # Prefixes of one UPDATE stand together, so most of them go where the one before went.
+            if now is not latest:
+                latest, run = now, fresh.setdefault(now, [])
+            run.append(prefix)
+        return changes, dirty
+
+    def all_changes(self, dirty: dict[bytes, Entry | None]) -> Changes:
+        """Return how the usable paths changed, by slot number: for peers that are told all of them."""
+        changes = Changes()
+        for prefix, old in dirty.items():
+            new = self.entries.get(prefix)
+            if new is old:
+                continue
+            before = {path.slot.number: path for path in paths_of(old) if path.refusal is None}
+            for path in paths_of(new):
+                if path.refusal is None:
+                    earlier = before.pop(path.slot.number, None)
+                    if earlier is not path:
+                        changes.add(earlier, path, prefix)
+            for path in before.values():
+                changes.add(path, None, prefix)
+        return changes
+
+    # --- Reading -------------------------------------------------------------------------------------
+
+    def paths(self, prefix: bytes) -> tuple[Path, ...]:
+        """Return the paths of `prefix`, the best usable one first."""
+        return decided(paths_of(self.entries.get(prefix)))
+
+    def led_by(self, path: Path, among: Sequence[bytes] | None = None) -> list[bytes]:
+        """Return the prefixes, of all or `among` some, whose best path is `path`.
+
+        As of the last flush, so not while dirty.
+        """
+        get = self.entries.get
+        return [
+            prefix
+            for prefix in _distinct(path, among)
+            if (entry := get(prefix)) is path or (isinstance(entry, tuple) and entry[0] is path)
+        ]
+
+    def held_by(self, path: Path, among: Sequence[bytes] | None = None) -> list[bytes]:
+        """Return the prefixes, of all or `among` some, that have `path`."""
+        get = self.entries.get
+        return [
+            prefix
+            for prefix in _distinct(path, among)
+            if (entry := get(prefix)) is path or (isinstance(entry, tuple) and path in entry)
+        ]
+
+    def from_source(self, source: Source) -> Iterator[tuple[bytes, Path]]:
+        """Yield (prefix, path) of all that `source` sent; the table must not change meanwhile."""
+        for path in self._paths.get(source, {}).values():
+            for prefix in self.held_by(path):
+                yield prefix, path
+
+    def unknown(self, slot: Slot, prefixes: Sequence[bytes]) -> int:
+        """Return how many of `prefixes` have nothing in `slot`."""
+        return sum(_in_slot(paths_of(self.entries.get(prefix)), slot) is None for prefix in set(prefixes))
+
+    def sources(self) -> Iterator[Source]:
+        """Yield the sources that have paths here."""
+        yield from self._paths
+
+    # --- Bookkeeping ---------------------------------------------------------------------------------
+
+    def _intern(self, source: Source, slot: Slot, received: Attributes) -> Path:
+        registry = self._paths.get(source)
+        if registry is None:
+            registry = self._paths[source] = {}
+        key = received if slot.path_id is None else (slot, received)
+        path = registry.get(key)
+        if path is None:
+            path = registry[key] = Path(source, slot, received)
+            self._admit(path)
+            self._enter(path)
+        return path
+
+    def _enter(self, path: Path) -> None:
+        self.octets += len(path.received.octets)
+        if self._holes:
+            path.position = self._holes.pop()
+            self.order[path.position] = path
+        else:
+            path.position = len(self.order)
+            self.order.append(path)
+
+    def _count(self, path: Path, number: int) -> None:
+        path.count += number
+        path.source.routes += number
+        self.routes += number
+
+    def _remove(self, prefix: bytes, entry: Entry, path: Path) -> None:
+        if entry is path:
+            del self.entries[prefix]
+        else:
+            left = tuple([other for other in paths_of(entry) if other is not path])
+            self.entries[prefix] = left if len(left) > 1 else left[0]
+        self.dirty.setdefault(prefix, entry)
+        self._release(path)
+
+    def _release(self, path: Path) -> None:
+        self._count(path, -1)
+        if not path.count:
+            self._forget(path)
+        elif len(path.prefixes) > 2 * path.count + 64:
+            path.prefixes = self.held_by(path)
+
+    def _forget(self, path: Path) -> None:
+        """Let go of a path that no prefix has."""
+        self.octets -= len(path.received.octets)
+        self.order[path.position] = None
+        self._holes.append(path.position)
+        path.position = -1
+        path.prefixes = []
+        registry = self._paths.get(path.source)
+        if registry is not None and registry.get(key := _key(path)) is path:
+            del registry[key]
+            if not registry:
+                del self._paths[path.source]
+
+
+def _key(path: Path) -> _Key:
+    return path.received if path.slot.path_id is None else (path.slot, path.received)
+
+
+def _in_slot(paths: tuple[Path, ...], slot: Slot) -> Path | None:
+    for path in paths:
+        if path.slot is slot:
+            return path
+    return None
+
+
+def _replaced(paths: tuple[Path, ...], old: Path, new: Path) -> tuple[Path, ...]:
+    return tuple([new if path is old else path for path in paths])
+
+
+def _distinct(path: Path, among: Sequence[bytes] | None) -> Iterable[bytes]:
+    if among is not None:
+        return dict.fromkeys(among)
+    # Each prefix that has the path is in the list, so one as long as their count holds nothing else.
+    return path.prefixes if len(path.prefixes) == path.count else dict.fromkeys(path.prefixes)
