@@ -4,16 +4,20 @@ The owner of a peer's connections asks `decide` about each pair of a connection 
 
 * when the connection delivers `Opened`: before it receives any more, or a KEEPALIVE in the same segment
   would make it Established;
-* when it delivers `Established`: the others that have no OPEN yet are then given up.
+* when it delivers `Established`, and when another delivers `Down` while it is Established: those that would
+  dial are then to be quiet.
 
-The loser is told by `handle(verdict.event, now)`.  When the winner is gone, or fails before it is
-Established, the owner starts the configured connection again, with event 6 or 7 (it does not do so itself
-after a collision).
+The loser is told by `handle(verdict.event, now)`.  After a collision the configured connection does not start
+again by itself: when no other is left, its owner starts it by event 6 or 7.
 
 Section 6.8 takes for granted that each side has opened one of the two.  A peer that was killed without a
 FIN and dials again has opened both: then the newer one is kept, unless the older one is Established.  That
 one is kept by default; RFC 4724 section 5 has the new connection be the end of the old one where both sides
 speak graceful restart, and `replace_established` does the same without it.
+
+Two connections that cross may both be closed, each by another side, where one side is Established on the one
+before the other side's OPEN comes on the other: the RFC's rule that Established wins knows no identifiers.
+Jitter parts them at the next try; either option of `decide` makes it rare.
 """
 
 from dataclasses import dataclass

@@ -52,7 +52,7 @@ from bgp.wire.update import Decoder
 
 # What one call of `receive` works off at most, in octets; each message counts as some octets more.  This
 # keeps a call to a few milliseconds, be it for few long messages or for many short ones.
-QUOTA = 65536
+QUOTA = 32768
 _OVERHEAD = 96
 
 # For how long HoldTimer waits for octets that are there, but that we have not read.

@@ -1,7 +1,8 @@
 """How long a session rests in Idle before it starts anew (RFC 4271 section 8.1.1, DampPeerOscillations).
 
 The RFC leaves the method open.  Here IdleHoldTime doubles with each failure in a row, up to a maximum, and a
-session that was Established long enough resets it.
+session that was Established long enough resets it.  Tries do not end: RFC 4486 section 4 would have them
+bounded until an operator acts, but a fabric has to come back unattended.
 """
 
 from bgp.iana import CeaseSubcode, ErrorCode, OpenSubcode
