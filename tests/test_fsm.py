@@ -489,6 +489,15 @@ def test_a_stop_takes_the_notification_that_it_is_given() -> None:
         assert down.text.endswith(": peer removed")
 
 
+def test_what_a_peer_says_is_cut_for_the_log() -> None:
+    long = Notification(ErrorCode.UPDATE_MESSAGE_ERROR, 1, bytes(4000))
+    actions = machine(ESTABLISHED).handle(E.NOTIF_MSG, 0.0, notification=long)
+    down = next(action for action in actions if isinstance(action, Down))
+    assert down.received == long
+    assert len(down.text) < 1010
+    assert down.text.endswith("...")
+
+
 def test_names() -> None:
     assert [state.label for state in State] == [
         *("Idle", "Connect", "Active", "OpenSent", "OpenConfirm", "Established")

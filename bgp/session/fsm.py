@@ -87,6 +87,9 @@ _CEASE = {
 }
 
 
+_LONGEST = 1000  # characters of `Down.text`
+
+
 @dataclass(frozen=True, slots=True)
 class Occurrence:
     """An event and what goes with it, see `Fsm.handle`."""
@@ -435,4 +438,6 @@ def _words(
     elif sent is not None:
         what = f"sent {sent}"
     why = it.text or (str(reason) if reason else "")
-    return f"{what}: {why}" if why else what
+    text = f"{what}: {why}" if why else what
+    # The peer's data may be long, and this ends up in logs.
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
