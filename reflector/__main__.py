@@ -61,7 +61,6 @@ def _load(file: str) -> Configuration | None:
         count = len(error.problems)
         print(f"{file}: {count} error{'s' if count > 1 else ''}, nothing was applied", file=sys.stderr)
         return None
-    _report(configuration.warnings, "warning")
     return configuration
 
 
@@ -74,6 +73,7 @@ def _check(file: str) -> int:
     configuration = _load(file)
     if configuration is None:
         return REFUSED
+    _report(configuration.warnings, "warning")
     neighbors, ranges = len(configuration.neighbors), len(configuration.listen_ranges)
     networks = len(configuration.networks)
     print(f"{file}: good: {neighbors} neighbors, {ranges} listen ranges, {networks} networks")

@@ -8,6 +8,7 @@ import resource
 import signal
 from collections.abc import Callable
 
+from bgp.aio.events import PeerEvent
 from bgp.speaker import Speaker
 from reflector.collector import Collector
 from reflector.config import Configuration
@@ -19,7 +20,10 @@ logger = logging.getLogger(__name__)
 class Service:
     """A route reflector as `configuration` describes it, on the running loop."""
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(
+        self, configuration: Configuration, on_event: Callable[[PeerEvent], None] | None = None
+    ) -> None:
+        """Make a service that does nothing yet; sessions are logged unless `on_event` hears of them."""
         router = configuration.router
         self.configuration = configuration
         self.speaker = Speaker(
@@ -27,7 +31,10 @@ class Service:
             router_id=router.router_id,
             cluster_id=router.cluster_id,
             listen=router.listen,
-            on_event=SessionLog(),
+            on_event=on_event or SessionLog(),
+            client_to_client=router.client_to_client,
+            max_paths=router.maximum_paths,
+            max_attribute_octets=router.maximum_attribute_octets,
         )
 
     async def start(self) -> None:
@@ -36,7 +43,7 @@ class Service:
         for network in configuration.networks:
             speaker.announce(
                 network.prefix,
-                next_hop=network.next_hop,
+                next_hop=network.next_hop or b"",
                 origin=network.origin,
                 med=network.med,
                 local_pref=network.local_pref,
@@ -78,7 +85,7 @@ async def _serve(configuration: Configuration) -> int:
     try:
         await service.start()
     except OSError as error:
-        logger.error("%s", cannot_listen(error, configuration))
+        logger.error("%s", _cannot_start(error))
         await service.stop("cannot start")
         return 1
     _log_start(service)
@@ -107,17 +114,18 @@ def _log_start(service: Service) -> None:
     )
 
 
-def cannot_listen(error: OSError, configuration: Configuration) -> str:
-    """Say why listening failed, and what to do about it."""
-    listen = ", ".join(configuration.router.listen)
-    remedies = {
-        errno.EACCES: "a port below 1024 needs root or CAP_NET_BIND_SERVICE, or choose another port",
-        errno.EADDRINUSE: "another program, probably a BGP daemon, has this port: stop it, or choose another",
-        errno.EADDRNOTAVAIL: "no interface has this address: correct listen, or add the address",
-        errno.EAFNOSUPPORT: "this machine has no IPv6: remove the IPv6 address from listen",
-    }
-    remedy = remedies.get(error.errno or 0, "correct listen in [router]")
-    return f"cannot listen on {listen}: {error.strerror or error}; {remedy}"
+_REMEDIES = {
+    errno.EACCES: "a port below 1024 needs root or CAP_NET_BIND_SERVICE, or choose another port",
+    errno.EADDRINUSE: "another program, probably a BGP daemon, has this port: stop it, or choose another",
+    errno.EADDRNOTAVAIL: "no interface has this address: correct listen, or add the address",
+    errno.EAFNOSUPPORT: "this machine has no IPv6: remove the IPv6 addresses from listen",
+}
+
+
+def _cannot_start(error: OSError) -> str:
+    """Say what failed, and what to do about it."""
+    remedy = _REMEDIES.get(error.errno or 0, "correct listen in [router]")
+    return f"{error.strerror or error}; {remedy}"
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

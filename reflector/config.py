@@ -32,6 +32,9 @@ class Router:
     cluster_id: int
     listen: tuple[str, ...] = LISTEN
     log_level: str = "info"
+    client_to_client: bool = True
+    maximum_paths: int | None = None
+    maximum_attribute_octets: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +139,5 @@ _DIALING = frozenset(row.name for row in schema.DIALING)
 
 
 def _listen_range(values: dict[str, Any]) -> ListenRange:
-    # A password vouches that whoever dials anew is the peer, and its old session dead.
-    replaces = {"replace_established": "password" in values}
-    options = _options(replaces | {name: value for name, value in values.items() if name not in _DIALING})
+    options = _options({name: value for name, value in values.items() if name not in _DIALING})
     return ListenRange(values["prefix"], options, values.get("limit", RANGE_LIMIT))

@@ -31,6 +31,9 @@ ROUTER = (
     Key("cluster_id", values.identifier, "our CLUSTER_ID (RFC 4456); by default the router_id"),
     Key("listen", list_of(values.endpoint), "where to listen, a list of address:port"),
     Key("log_level", one_of(LOG_LEVELS), "the least severe lines that are logged"),
+    Key("client_to_client", values.flag, "reflect the routes of clients to clients (RFC 4456 5)"),
+    Key("maximum_paths", number(1, 1 << 40), "the most routes that all peers together may send"),
+    Key("maximum_attribute_octets", number(1, 1 << 40), "the most octets of attributes of these routes"),
 )
 
 # What may be said of a group, and said otherwise of a neighbor or listen range in it.

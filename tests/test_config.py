@@ -149,17 +149,6 @@ def test_values_by_family_and_the_rest() -> None:
     assert second.maximum_prefixes == {IPV6_UNICAST: 7}
 
 
-def test_a_password_lets_clients_of_a_range_replace_their_session() -> None:
-    listen_range = '[[listen_range]]\nprefix = "10.0.0.0/8"\nclient = true\n'
-    secret, choice = 'password = "secret"\n', "replace_established = false\n"
-    texts = (ROUTER + listen_range, ROUTER + listen_range + secret, ROUTER + listen_range + secret + choice)
-    assert [loads(text).listen_ranges[0].options.replace_established for text in texts] == [
-        False,
-        True,
-        False,
-    ]
-
-
 def test_networks() -> None:
     text = (
         ROUTER
