@@ -334,7 +334,7 @@ class Link:
             return False
         self._updates_sent += len(messages)
         stream.write(messages)
-        return bool(messages) and not stream.queued
+        return member.pending and not stream.queued
 
     # --- the stream's reader -------------------------------------------------------------------------------
     def readable(self) -> bool:
@@ -457,4 +457,5 @@ def _end(ask: Callable[[], tuple[str, int]]) -> Endpoint | None:
 
 
 def _reason(error: OSError) -> str:
-    return error.strerror or str(error)
+    # asyncio puts words of its own in place of strerror.
+    return os.strerror(error.errno) if error.errno else str(error)
