@@ -8,8 +8,8 @@ per turn of its loop does:
     for each member with `member.pending` and room towards its socket:
         write(router.pull(member, room))
 
-A member whose `pending` is still true with room left is asked again in the next turn: what it pulled was a
-slice, and may have been empty.
+and another turn if there is `more`, or when a socket has room again.  What a member pulls is a slice, and
+may be empty though the member is still `pending`; `flush` says that there is more as long as that is so.
 """
 
 import logging
@@ -30,7 +30,7 @@ from bgp.policy import Policy
 from bgp.rib.admission import Admission
 from bgp.rib.decision import Verdict, explain
 from bgp.rib.nexthop import NextHops
-from bgp.rib.path import Kind, Path, Slot, Slots, Source, best_of, paths_of
+from bgp.rib.path import Kind, Path, Slot, Slots, Source, best_of
 from bgp.rib.table import Changes, Table
 from bgp.session.negotiation import Negotiated
 from bgp.wire.attributes import Attributes, AttributeTable
@@ -123,6 +123,11 @@ class Member:
         """Return the sources of the peer's routes of `family`, stale ones first."""
         return [*self._stale.get(family, ()), self._sources[family]]
 
+    @property
+    def updates_sent(self) -> int:
+        """How many UPDATEs were pulled; octets that are pulled hold several of them."""
+        return self._listener.updates
+
     def received(self, family: Family) -> int:
         """Return how many routes of `family` the peer has sent and not withdrawn."""
         return sum(source.routes for source in self.sources(family))
@@ -167,6 +172,7 @@ class Router:
         self._groups: dict[Terms, Group] = {}
         self._jobs: deque[_Job] = deque()
         self._watchers: list[Watcher] = []
+        self._waiting: set[Member] = set()
 
     # --- Members -------------------------------------------------------------------------------------
 
@@ -216,6 +222,7 @@ class Router:
         if self._members.get(member.name) is not member:
             return
         del self._members[member.name]
+        self._waiting.discard(member)
         listener = member._listener
         listener.group.leave(listener)
         if not listener.group.listeners:
@@ -269,8 +276,10 @@ class Router:
         Raises Notify (Cease) where a limit is passed: what was announced is not applied then.  Raises
         ValueError, with nothing applied, for an UPDATE that does not belong to the member's session.
         """
-        for part in (*update.withdrawn, *update.announced):
-            self._check(member, part)
+        for unreach in update.withdrawn:
+            self._check(member, unreach)
+        for reach in update.announced:
+            self._check(member, reach)
         # RFC 4271 section 4.3: a prefix in both is "treated as though the WITHDRAWN ROUTES field does not
         # contain" it, so withdrawals go first.
         for unreach in update.withdrawn:
@@ -376,11 +385,18 @@ class Router:
     # --- The loop ------------------------------------------------------------------------------------
 
     def flush(self) -> bool:
-        """Turn what changed into messages; return whether some member has something to pull."""
+        """Turn what changed into messages.
+
+        Return whether some member's last pull stopped for the sake of the others: then it should pull again
+        in this turn or the next, though nothing else may happen.
+        """
         for family, table in self._tables.items():
             if table.dirty:
                 self._flush(family, table)
-        return any(member.pending for member in self._members.values())
+        waiting = self._waiting
+        if waiting:
+            self._waiting = set()
+        return bool(waiting)
 
     def _flush(self, family: Family, table: Table) -> None:
         best, dirty = table.settle()
@@ -407,7 +423,10 @@ class Router:
     def pull(self, member: Member, limit: int = 65536) -> list[bytes]:
         """Return what `member` should be told next: octets of whole messages, about `limit` in all."""
         listener = member._listener
-        return listener.group.pull(listener, limit)
+        octets = listener.group.pull(listener, limit)
+        if listener.waiting:
+            self._waiting.add(member)
+        return octets
 
     def watch(self, watcher: Watcher) -> Callable[[], None]:
         """Call `watcher` at each flush with how the best paths changed; return what ends that."""
@@ -449,8 +468,7 @@ class Router:
 
     def advertised(self, member: Member, family: Family) -> Iterator[Advertised]:
         """Yield what `member` has been told, or is about to be: its Adj-RIB-Out."""
-        listener = member._listener
-        packer = listener.group.packer
+        packer = member._listener.group.packer
         several = family in packer.terms.add_path
         table = self._tables[family]
         for prefix in table.entries:

@@ -20,31 +20,40 @@ _PREFIXES = 2048
 class Images:
     """The messages of the paths of one table, as one group is told them."""
 
-    __slots__ = ("_packer", "_table", "known")
+    __slots__ = ("_packer", "_table", "known", "several")
 
     def __init__(self, table: Table, packer: Packer) -> None:
         self._table = table
         self._packer = packer
         self.known: dict[Path, bytes] = {}
+        # The number of messages in those images that hold more than one.
+        self.several: dict[Path, int] = {}
 
     def forget(self, changes: Changes) -> None:
         """Forget what `changes` made wrong."""
         if self.known:
             for path in changes.touched():
                 self.known.pop(path, None)
+                self.several.pop(path, None)
 
-    def make(self, path: Path, among: list[bytes] | None = None) -> bytes:
+    def keep(self, path: Path, messages: list[bytes]) -> None:
+        """Keep the messages of `path`, one at least: only a path that is told is sure to be forgotten."""
+        self.known[path] = b"".join(messages)
+        if len(messages) > 1:
+            self.several[path] = len(messages)
+
+    def make(self, path: Path, among: list[bytes] | None = None) -> list[bytes]:
         """Return the messages that tell `path` for all its prefixes, or for those `among` some."""
         table, packer = self._table, self._packer
         family = table.family
         told = packer.told(family, path)
         if isinstance(told, Withheld):
-            return b""
+            return []
         chosen = table.held_by if family in packer.terms.add_path else table.led_by
         prefixes = packer.fitting(family, told, chosen(path, among))
         if not prefixes:
-            return b""
-        return b"".join(packer.announce(family, told, {packer.number(family, path): prefixes}))
+            return []
+        return packer.announce(family, told, {packer.number(family, path): prefixes})
 
 
 class Dump:
@@ -65,6 +74,7 @@ class Dump:
         "family",
         "finished",
         "initial",
+        "updates",
     )
 
     def __init__(self, family: Family, *, initial: bool = False, enhanced: bool = False) -> None:
@@ -73,6 +83,7 @@ class Dump:
         self.enhanced = enhanced
         self.end: int | None = None
         self.finished = False
+        self.updates = 0  # how many UPDATEs were made
         self._begun = False
         self._position = 0
         # Within a path of very many prefixes: its list, and how far it was told.
@@ -108,27 +119,33 @@ class Dump:
             if path is None or path.refusal is not None or path.slot.peer == name:
                 self._position += 1
                 continue
-            if path.count > _PREFIXES:
-                image = self._part(images, path)
-            else:
+            image = known.get(path)
+            if image is not None:
                 self._position += 1
-                found = known.get(path)
-                image = images.make(path) if found is None else found
-                if keep and image:
-                    # Not an empty one: only a path that is told for something is sure to be forgotten.
-                    known[path] = image
-            if image:
+                self.updates += images.several.get(path, 1)
                 messages.append(image)
                 limit -= len(image)
+                continue
+            if path.count > _PREFIXES:
+                made = self._part(images, path)
+            else:
+                self._position += 1
+                made = images.make(path)
+                if keep and made:
+                    images.keep(path, made)
+            self.updates += len(made)
+            messages += made
+            limit -= sum(map(len, made))
         if self._position >= end:
             self.finished = True
             if self.initial:
                 messages.append(packer.encoder.end_of_rib(self.family))
+                self.updates += 1
             elif self.enhanced:
                 messages.append(_marker(self.family, RouteRefreshSubtype.END_OF_ROUTE_REFRESH))
         return messages, positions
 
-    def _part(self, images: Images, path: Path) -> bytes:
+    def _part(self, images: Images, path: Path) -> list[bytes]:
         """Return the messages of the next prefixes of a path that has very many."""
         if self._prefixes is not path.prefixes:
             # The first part; or the list was made anew since the last one, and the path starts over.

@@ -32,16 +32,19 @@ class Listener:
     """A member of a group.
 
     `place` is where it is in the train: None before its first pull, and while it is `behind` and the logs
-    have its positions.
+    have its positions.  `sent` counts the UPDATEs that it pulled outside of its place in the train, and
+    `waiting` says that its last pull was not the last of what can be made at once.
     """
 
-    __slots__ = ("behind", "dumps", "group", "name", "place")
+    __slots__ = ("behind", "dumps", "group", "name", "place", "sent", "waiting")
 
     def __init__(self, name: str, group: "Group") -> None:
         self.name = name
         self.group = group
         self.place: Place | None = None
         self.behind = False
+        self.sent = 0
+        self.waiting = False
         self.dumps: deque[Dump] = deque(Dump(family, initial=True) for family in group.terms.families)
 
     @property
@@ -49,6 +52,12 @@ class Listener:
         """Whether there is something to pull, or will be once the tables are flushed."""
         place = self.place
         return place is None or bool(self.dumps or place.detours) or place.index < self.group.train.end
+
+    @property
+    def updates(self) -> int:
+        """How many UPDATEs the member pulled."""
+        taken = 0 if self.place is None else self.place.messages
+        return self.sent + taken + sum(dump.updates for dump in self.dumps)
 
 
 class Group:
@@ -149,6 +158,7 @@ class Group:
         for name in slow:
             del self._following[name]
             listener = self.listeners[name]
+            listener.sent += slow[name].messages
             listener.place, listener.behind = None, True
             for log in self._logs.values():
                 log.places[name] = log.end
@@ -185,6 +195,7 @@ class Group:
         train = self.train
         limit = train.take(place, limit, out)
         if not listener.dumps or place.detours or place.index != train.end:
+            listener.waiting = False
             return out
         positions = _DUMP_POSITIONS
         while limit > 0 and positions > 0 and listener.dumps:
@@ -204,10 +215,12 @@ class Group:
             )
             if dump.finished:
                 listener.dumps.popleft()
+                listener.sent += dump.updates
             if messages:
                 octets = b"".join(messages)
                 out.append(octets)
                 limit -= len(octets)
+        listener.waiting = positions <= 0
         return out
 
     def _follow(self, listener: Listener) -> Place:
@@ -228,6 +241,7 @@ class Group:
                     break
                 messages = self._current(name, family, routes)
                 out += messages
+                listener.sent += len(messages)
                 limit -= sum(map(len, messages))
             log.trim()
         if self._dirty() or any(log.places[name] < log.end for log in self._logs.values()):

@@ -15,22 +15,19 @@ from bgp.family import Family
 BLOB_OCTETS = 16384
 
 
-def joined(messages: list[bytes]) -> list[bytes]:
-    """Return whole messages joined to blobs of at most BLOB_OCTETS, or of one longer message."""
-    whole = b"".join(messages)
-    if len(whole) <= BLOB_OCTETS:
-        return [whole] if whole else []
-    blobs: list[bytes] = []
-    part: list[bytes] = []
-    octets = 0
+def runs(messages: list[bytes]) -> list[list[bytes]]:
+    """Split messages into runs of at most BLOB_OCTETS, or of one longer message."""
+    if sum(map(len, messages)) <= BLOB_OCTETS:
+        return [messages] if messages else []
+    found: list[list[bytes]] = []
+    octets = BLOB_OCTETS
     for message in messages:
-        if part and octets + len(message) > BLOB_OCTETS:
-            blobs.append(b"".join(part))
-            part, octets = [], 0
-        part.append(message)
+        if octets + len(message) > BLOB_OCTETS:
+            found.append([])
+            octets = 0
+        found[-1].append(message)
         octets += len(message)
-    blobs.append(b"".join(part))
-    return blobs
+    return found
 
 
 class Record:
@@ -48,25 +45,30 @@ class Record:
 
 
 class Place:
-    """A member's place in the train: `index` of the next blob, and detours (start, end, messages) ahead."""
+    """A member's place in the train: `index` of the next blob, and detours (start, end, messages) ahead.
 
-    __slots__ = ("detours", "index")
+    `messages` counts those that the member took from the train.
+    """
+
+    __slots__ = ("detours", "index", "messages")
 
     def __init__(self, index: int) -> None:
         self.index = index
+        self.messages = 0
         self.detours: deque[tuple[int, int, list[bytes]]] = deque()
 
 
 class Train:
     """Blobs from index `base` on; what all members have passed is let go."""
 
-    __slots__ = ("_ends", "base", "blobs", "records")
+    __slots__ = ("_counts", "_ends", "base", "blobs", "records")
 
     def __init__(self) -> None:
         self.base = 0
         self.blobs: list[bytes] = []
-        # The number of octets since the beginning of time before the first blob, and behind each.
+        # Octets, and messages, since the beginning of time before the first blob and behind each.
         self._ends: list[int] = [0]
+        self._counts: list[int] = [0]
         self.records: deque[Record] = deque()
 
     @property
@@ -80,9 +82,11 @@ class Train:
 
     def append(self, messages: list[bytes]) -> None:
         """Put whole messages at the end."""
-        for blob in joined(messages):
+        for run in runs(messages):
+            blob = b"".join(run)
             self.blobs.append(blob)
             self._ends.append(self._ends[-1] + len(blob))
+            self._counts.append(self._counts[-1] + len(run))
 
     def detour(self, place: Place, start: int, messages: list[bytes]) -> None:
         """Lead the member at `place` past the blobs from `start` to the end, with `messages` instead."""
@@ -118,6 +122,7 @@ class Train:
                         return 0
                     out.append(message)
                     limit -= len(message)
+                    place.messages += 1
                 continue
             stop = detours[0][0] if detours else self.base + len(self.blobs)
             if place.index == stop:
@@ -130,6 +135,7 @@ class Train:
                 after = first + 1
             out.extend(self.blobs[first:after])
             limit -= self._ends[after] - self._ends[first]
+            place.messages += self._counts[after] - self._counts[first]
             place.index = self.base + after
 
     def trim(self, index: int) -> None:
@@ -138,6 +144,7 @@ class Train:
         if count > 0:
             del self.blobs[:count]
             del self._ends[:count]
+            del self._counts[:count]
             self.base = index
         while self.records and self.records[0].end <= index:
             self.records.popleft()
