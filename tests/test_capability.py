@@ -223,6 +223,15 @@ def test_invalid_utf8_in_a_name_is_malformed() -> None:
         assert Capabilities.parse((Capability(73, value),)).malformed == (Capability(73, value),)
 
 
+def test_what_was_spread_over_instances_is_shown_though_it_could_not_be_sent() -> None:
+    spread = tuple(Capability(5, bytes((0, i, 0, 1, 0, 2))) for i in range(60))
+    meaning = Capabilities.parse(spread)
+    with pytest.raises(ValueError, match="longer than 255"):
+        meaning.encode()
+    (line,) = meaning.describe()
+    assert line.count(" over ipv6") == 60
+
+
 def test_control_characters_of_a_name_are_escaped() -> None:
     wire = Capabilities(fqdn=Fqdn("a\nb\x1b[2J")).encode()[0]
     assert describe(wire) == r"fqdn a\nb\x1b[2J"

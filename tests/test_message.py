@@ -306,6 +306,14 @@ def test_the_malformed_four_octet_as_does_not_count() -> None:
     assert Capabilities.parse(value.capabilities).malformed == (Capability(65, b"\x00\x00\x00"),)
 
 
+def test_the_capability_that_names_as_zero_is_the_fault() -> None:
+    """A malformed instance behind it says nothing, and is not pointed at."""
+    body = octets("04 fde9 005a 0a000001 0d 02 0b 41 04 00000000 41 03 000000")
+    assert fault(message.decode_open, body).offset == 31
+    body = octets("04 fde9 005a 0a000001 0e 02 0c 41 04 00000000 41 04 00000001")
+    assert message.decode_open(body).asn == 1  # the last one counts
+
+
 # --- OPEN: the two forms of the optional parameters (RFC 9072) ---------------------------------------------
 
 

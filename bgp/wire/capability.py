@@ -1,8 +1,8 @@
 """Capabilities: one row for each that we know, between octets, meaning and text (RFC 5492).
 
 An OPEN holds a tuple of `Capability`: codes and octets, in the peer's order, nothing lost.
-`Capabilities` is what they mean together.  Each row of `TABLE` folds one value into that meaning and gives
-the values back, so a further capability is a further row.
+`Capabilities` is what they mean together.  Each row of `TABLE` makes one field of that meaning out of all
+values of its code and gives the values back, so a further capability is a further row.
 
 RFC 5492 section 3: a capability that we do not know "MUST be ignored"; it is kept in `unknown`.  No RFC says
 what to do where a known capability has a value that cannot be read.  Ending the session would be harsh for
@@ -10,7 +10,8 @@ something optional, so such an instance counts as not sent and is kept in `malfo
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from bgp.family import family_name
@@ -87,19 +88,21 @@ class Capabilities:
     @classmethod
     def parse(cls, capabilities: Iterable[Capability]) -> "Capabilities":
         """Return the meaning of `capabilities`; never raises."""
-        meaning = cls()
         unknown: list[Capability] = []
         malformed: list[Capability] = []
+        # All values of a code are folded at once: one by one would be quadratic in a hostile OPEN.
+        found: dict[int, list[Any]] = {}
         for capability in capabilities:
-            row = TABLE.get(capability.code)
-            if row is None:
+            declaration = grammar.CAPABILITY_VALUES.get(capability.code)
+            if declaration is None:
                 unknown.append(capability)
                 continue
             try:
-                meaning = row.fold(meaning, capability.value)
+                found.setdefault(capability.code, []).append(declaration.parse(capability.value))
             except grammar.Malformed:
                 malformed.append(capability)
-        return replace(meaning, unknown=tuple(unknown), malformed=tuple(malformed))
+        fields = {TABLE[code].field: TABLE[code].fold(values) for code, values in found.items() if values}
+        return cls(**fields, unknown=tuple(unknown), malformed=tuple(malformed))
 
     def encode(self) -> tuple[Capability, ...]:
         """Return capabilities of this meaning, in ascending code, then the unknown and malformed ones.
@@ -112,8 +115,12 @@ class Capabilities:
         return (*known, *self.unknown, *self.malformed)
 
     def describe(self) -> tuple[str, ...]:
-        """Return a line of text for each capability."""
-        return tuple(describe(capability) for capability in self.encode())
+        """Return a line of text for each capability.
+
+        What a peer spread over several instances is told in one, even where that could not be sent.
+        """
+        known = [Capability(row.code, value) for row in TABLE.values() for value in row.values(self)]
+        return tuple(describe(capability) for capability in (*known, *self.unknown, *self.malformed))
 
 
 def name(code: int) -> str:
@@ -138,9 +145,9 @@ def encode(capabilities: Iterable[Capability]) -> bytes:
 
     Raises ValueError where a code or length does not fit its octet.
     """
-    items = [{"code": capability.code, "value": capability.value} for capability in capabilities]
+    items = [(capability.code, capability.value) for capability in capabilities]
     try:
-        return bytes(grammar.CAPABILITIES.build({"capabilities": items}))
+        return bytes(grammar.CAPABILITY_LIST.build(items))
     except grammar.Malformed as error:
         raise ValueError(f"a capability does not fit: {error}") from None
 
@@ -148,10 +155,10 @@ def encode(capabilities: Iterable[Capability]) -> bytes:
 def decode(block: bytes) -> tuple[Capability, ...]:
     """Return the capabilities in `block`; raises ValueError where the last one overruns it."""
     try:
-        parsed = grammar.CAPABILITIES.parse(block)
+        items = grammar.CAPABILITY_LIST.parse(block)
     except grammar.Malformed:
         raise ValueError("a capability overruns its parameter") from None
-    return tuple(Capability(item.code, item.value) for item in parsed.capabilities)
+    return tuple(Capability(code, value) for code, value in items)
 
 
 # --- The rows ------------------------------------------------------------------------------------------
@@ -161,12 +168,13 @@ def decode(block: bytes) -> tuple[Capability, ...]:
 class Row:
     """What is to know of one capability.
 
-    `fold` adds the meaning of one value to what is known so far, and raises `Malformed` if it cannot be read;
+    `fold` makes the meaning's `field` out of the values in their order, parsed by the grammar, at least one;
     `values` gives the octets of the instances to send; `text` shows the meaning of a lone instance.
     """
 
     code: CapabilityCode
-    fold: Callable[[Capabilities, bytes], Capabilities]
+    field: str
+    fold: Callable[[list[Any]], Any]
     values: Callable[[Capabilities], Iterator[bytes]]
     text: Callable[[Capabilities], str]
 
@@ -188,15 +196,13 @@ def _afi(afi: int) -> str:
 # RFC 4760 section 8: an instance for each family.
 
 
-def _fold_multiprotocol(meaning: Capabilities, value: bytes) -> Capabilities:
-    parsed = grammar.MULTIPROTOCOL.parse(value)
-    families = dict.fromkeys((*meaning.families, (parsed.afi, parsed.safi)))
-    return replace(meaning, families=tuple(families))
+def _distinct(values: Iterable[Any]) -> tuple[Any, ...]:
+    return tuple(dict.fromkeys(values))
 
 
 def _multiprotocol_values(meaning: Capabilities) -> Iterator[bytes]:
-    for afi, safi in meaning.families:
-        yield grammar.MULTIPROTOCOL.build({"afi": afi, "safi": safi})
+    for family in meaning.families:
+        yield grammar.MULTIPROTOCOL.build(family)
 
 
 def _multiprotocol_text(meaning: Capabilities) -> str:
@@ -207,33 +213,23 @@ def _multiprotocol_text(meaning: Capabilities) -> str:
 
 
 def _presence(code: CapabilityCode, field: str) -> "Row":
-    present: dict[str, Any] = {field: True}
-
-    def fold(meaning: Capabilities, value: bytes) -> Capabilities:
-        grammar.EMPTY.parse(value)
-        return replace(meaning, **present)
-
     def values(meaning: Capabilities) -> Iterator[bytes]:
         if getattr(meaning, field):
             yield b""
 
-    return Row(code, fold, values, lambda _: "")
+    return Row(code, field, lambda _: True, values, lambda _: "")
 
 
 # RFC 8950 section 4.  Several instances are not spoken of: together they are a longer list.
 
 
-def _fold_extended_next_hop(meaning: Capabilities, value: bytes) -> Capabilities:
-    parsed = grammar.EXTENDED_NEXT_HOP.parse(value)
-    found = [(item.afi, item.safi, item.next_hop_afi) for item in parsed.families]
-    return replace(meaning, extended_next_hop=tuple(dict.fromkeys((*meaning.extended_next_hop, *found))))
+def _fold_extended_next_hop(values: list[Any]) -> tuple[tuple[int, int, int], ...]:
+    return _distinct(chain.from_iterable(values))
 
 
 def _extended_next_hop_values(meaning: Capabilities) -> Iterator[bytes]:
-    names = ("afi", "safi", "next_hop_afi")
     if meaning.extended_next_hop:
-        families = [dict(zip(names, item, strict=True)) for item in meaning.extended_next_hop]
-        yield grammar.EXTENDED_NEXT_HOP.build({"families": families})
+        yield grammar.EXTENDED_NEXT_HOP.build(meaning.extended_next_hop)
 
 
 def _next_hop_text(meaning: Capabilities) -> str:
@@ -245,14 +241,13 @@ def _next_hop_text(meaning: Capabilities) -> str:
 # RFC 9234 section 4.2: identical instances count as one; the session refuses a peer with different ones.
 
 
-def _fold_role(meaning: Capabilities, value: bytes) -> Capabilities:
-    roles = dict.fromkeys((*meaning.roles, grammar.ROLE.parse(value).role))
-    return replace(meaning, roles=tuple(roles))
+def _fold_role(values: list[Any]) -> tuple[int, ...]:
+    return _distinct(role for (role,) in values)
 
 
 def _role_values(meaning: Capabilities) -> Iterator[bytes]:
     for role in meaning.roles:
-        yield grammar.ROLE.build({"role": role})
+        yield grammar.ROLE.build((role,))
 
 
 def _role_text(meaning: Capabilities) -> str:
@@ -265,31 +260,26 @@ def _role_text(meaning: Capabilities) -> str:
 # RFC 4724 section 3: of several instances, "all but the last instance" are ignored.
 
 
-def _fold_graceful_restart(meaning: Capabilities, value: bytes) -> Capabilities:
-    parsed = grammar.GRACEFUL_RESTART.parse(value)
-    restart = GracefulRestart(
-        bool(parsed.restart.restarting),
-        bool(parsed.restart.notification),
-        parsed.restart.time,
-        tuple((item.afi, item.safi, bool(item.flags.forwarding)) for item in parsed.families),
+def _fold_graceful_restart(values: list[Any]) -> GracefulRestart:
+    (head,), families = values[-1]
+    return GracefulRestart(
+        bool(head & grammar.RESTARTING),
+        bool(head & grammar.RESTART_NOTIFICATION),
+        head & grammar.RESTART_TIME,
+        tuple((afi, safi, bool(flags & grammar.FORWARDING)) for afi, safi, flags in families),
     )
-    return replace(meaning, graceful_restart=restart)
 
 
 def _graceful_restart_values(meaning: Capabilities) -> Iterator[bytes]:
     restart = meaning.graceful_restart
     if restart is None:
         return
-    head = {
-        "restarting": restart.restarting,
-        "notification": restart.notification,
-        "time": restart.time,
-    }
-    families = [
-        {"afi": afi, "safi": safi, "flags": {"forwarding": forwarding}}
-        for afi, safi, forwarding in restart.families
-    ]
-    yield grammar.GRACEFUL_RESTART.build({"restart": head, "families": families})
+    if not 0 <= restart.time <= grammar.RESTART_TIME:
+        raise grammar.Malformed(f"a Restart Time of {restart.time} s")
+    head = restart.time
+    head |= grammar.RESTARTING * restart.restarting | grammar.RESTART_NOTIFICATION * restart.notification
+    families = [(afi, safi, grammar.FORWARDING * forwarding) for afi, safi, forwarding in restart.families]
+    yield grammar.GRACEFUL_RESTART.build(((head,), families))
 
 
 def _graceful_restart_text(meaning: Capabilities) -> str:
@@ -303,13 +293,13 @@ def _graceful_restart_text(meaning: Capabilities) -> str:
 # RFC 6793 section 3.
 
 
-def _fold_four_octet_as(meaning: Capabilities, value: bytes) -> Capabilities:
-    return replace(meaning, four_octet_as=grammar.FOUR_OCTET_AS.parse(value).asn)
+def _fold_four_octet_as(values: list[Any]) -> int:
+    return int(values[-1][0])
 
 
 def _four_octet_as_values(meaning: Capabilities) -> Iterator[bytes]:
     if meaning.four_octet_as is not None:
-        yield grammar.FOUR_OCTET_AS.build({"asn": meaning.four_octet_as})
+        yield grammar.FOUR_OCTET_AS.build((meaning.four_octet_as,))
 
 
 # RFC 7911 section 4: any other Send/Receive value "SHOULD be treated as not understood and ignored"; that
@@ -317,18 +307,17 @@ def _four_octet_as_values(meaning: Capabilities) -> Iterator[bytes]:
 # several nevertheless, they are merged, and for a family the last entry counts.
 
 
-def _fold_add_path(meaning: Capabilities, value: bytes) -> Capabilities:
-    modes = {(afi, safi): mode for afi, safi, mode in meaning.add_path}
-    for item in grammar.ADD_PATH.parse(value).families:
-        if item.mode in set(AddPathMode):
-            modes[item.afi, item.safi] = item.mode
-    return replace(meaning, add_path=tuple((afi, safi, mode) for (afi, safi), mode in modes.items()))
+_MODES = frozenset(AddPathMode)
+
+
+def _fold_add_path(values: list[Any]) -> tuple[tuple[int, int, int], ...]:
+    modes = {(afi, safi): mode for afi, safi, mode in chain.from_iterable(values) if mode in _MODES}
+    return tuple((afi, safi, mode) for (afi, safi), mode in modes.items())
 
 
 def _add_path_values(meaning: Capabilities) -> Iterator[bytes]:
     if meaning.add_path:
-        families = [{"afi": afi, "safi": safi, "mode": mode} for afi, safi, mode in meaning.add_path]
-        yield grammar.ADD_PATH.build({"families": families})
+        yield grammar.ADD_PATH.build(meaning.add_path)
 
 
 def _add_path_text(meaning: Capabilities) -> str:
@@ -340,21 +329,32 @@ def _add_path_text(meaning: Capabilities) -> str:
 # RFC 9494 section 3.1, which goes with RFC 4724: the last instance counts.
 
 
-def _fold_long_lived(meaning: Capabilities, value: bytes) -> Capabilities:
-    families = tuple(
-        (item.afi, item.safi, bool(item.flags.forwarding), item.time)
-        for item in grammar.LONG_LIVED_GRACEFUL_RESTART.parse(value).families
+def _fold_long_lived(values: list[Any]) -> LongLivedGracefulRestart:
+    return LongLivedGracefulRestart(
+        tuple(
+            (
+                afi,
+                safi,
+                bool(stale & grammar.LONG_LIVED_FORWARDING),
+                stale & grammar.LONG_LIVED_STALE_TIME,
+            )
+            for afi, safi, stale in values[-1]
+        )
     )
-    return replace(meaning, long_lived_graceful_restart=LongLivedGracefulRestart(families))
 
 
 def _long_lived_values(meaning: Capabilities) -> Iterator[bytes]:
-    if meaning.long_lived_graceful_restart is not None:
-        families = [
-            {"afi": afi, "safi": safi, "flags": {"forwarding": forwarding}, "time": time}
-            for afi, safi, forwarding, time in meaning.long_lived_graceful_restart.families
+    restart = meaning.long_lived_graceful_restart
+    if restart is None:
+        return
+    if any(not 0 <= time <= grammar.LONG_LIVED_STALE_TIME for *_, time in restart.families):
+        raise grammar.Malformed("a Long-Lived Stale Time beyond 24 bits")
+    yield grammar.LONG_LIVED_GRACEFUL_RESTART.build(
+        [
+            (afi, safi, grammar.LONG_LIVED_FORWARDING * forwarding | time)
+            for afi, safi, forwarding, time in restart.families
         ]
-        yield grammar.LONG_LIVED_GRACEFUL_RESTART.build({"families": families})
+    )
 
 
 def _long_lived_text(meaning: Capabilities) -> str:
@@ -369,14 +369,9 @@ def _long_lived_text(meaning: Capabilities) -> str:
 # draft-walton-bgp-hostname-capability section 2: both names are in UTF-8.
 
 
-def _fold_fqdn(meaning: Capabilities, value: bytes) -> Capabilities:
-    parsed = grammar.FQDN.parse(value)
-    return replace(meaning, fqdn=Fqdn(parsed.hostname, parsed.domain))
-
-
 def _fqdn_values(meaning: Capabilities) -> Iterator[bytes]:
     if meaning.fqdn is not None:
-        yield grammar.FQDN.build({"hostname": meaning.fqdn.hostname, "domain": meaning.fqdn.domain})
+        yield grammar.FQDN.build((meaning.fqdn.hostname, meaning.fqdn.domain))
 
 
 def _fqdn_text(meaning: Capabilities) -> str:
@@ -388,16 +383,40 @@ _C = CapabilityCode
 TABLE: dict[int, Row] = {
     row.code: row
     for row in (
-        Row(_C.MULTIPROTOCOL, _fold_multiprotocol, _multiprotocol_values, _multiprotocol_text),
+        Row(_C.MULTIPROTOCOL, "families", _distinct, _multiprotocol_values, _multiprotocol_text),
         _presence(_C.ROUTE_REFRESH, "route_refresh"),
-        Row(_C.EXTENDED_NEXT_HOP, _fold_extended_next_hop, _extended_next_hop_values, _next_hop_text),
+        Row(
+            _C.EXTENDED_NEXT_HOP,
+            "extended_next_hop",
+            _fold_extended_next_hop,
+            _extended_next_hop_values,
+            _next_hop_text,
+        ),
         _presence(_C.EXTENDED_MESSAGE, "extended_message"),
-        Row(_C.ROLE, _fold_role, _role_values, _role_text),
-        Row(_C.GRACEFUL_RESTART, _fold_graceful_restart, _graceful_restart_values, _graceful_restart_text),
-        Row(_C.FOUR_OCTET_AS, _fold_four_octet_as, _four_octet_as_values, lambda m: str(m.four_octet_as)),
-        Row(_C.ADD_PATH, _fold_add_path, _add_path_values, _add_path_text),
+        Row(_C.ROLE, "roles", _fold_role, _role_values, _role_text),
+        Row(
+            _C.GRACEFUL_RESTART,
+            "graceful_restart",
+            _fold_graceful_restart,
+            _graceful_restart_values,
+            _graceful_restart_text,
+        ),
+        Row(
+            _C.FOUR_OCTET_AS,
+            "four_octet_as",
+            _fold_four_octet_as,
+            _four_octet_as_values,
+            lambda meaning: str(meaning.four_octet_as),
+        ),
+        Row(_C.ADD_PATH, "add_path", _fold_add_path, _add_path_values, _add_path_text),
         _presence(_C.ENHANCED_ROUTE_REFRESH, "enhanced_route_refresh"),
-        Row(_C.LONG_LIVED_GRACEFUL_RESTART, _fold_long_lived, _long_lived_values, _long_lived_text),
-        Row(_C.FQDN, _fold_fqdn, _fqdn_values, _fqdn_text),
+        Row(
+            _C.LONG_LIVED_GRACEFUL_RESTART,
+            "long_lived_graceful_restart",
+            _fold_long_lived,
+            _long_lived_values,
+            _long_lived_text,
+        ),
+        Row(_C.FQDN, "fqdn", lambda values: Fqdn(*values[-1]), _fqdn_values, _fqdn_text),
     )
 }

@@ -7,7 +7,6 @@ first octet of the header.  `encode` gives the whole message.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any
 
 from bgp.errors import (
@@ -22,7 +21,6 @@ from bgp.errors import (
     ROUTE_REFRESH_LENGTH,
     VERSION,
     Notify,
-    Rule,
 )
 from bgp.iana import (
     AS_TRANS,
@@ -38,6 +36,7 @@ from bgp.wire import capability
 from bgp.wire.capability import Capabilities, Capability
 from bgp.wire.framing import frame
 from bgp.wire.grammar import message as grammar
+from bgp.wire.grammar.flat import Element, Truncated
 from bgp.wire.notification import (
     Notification,
     describe_error,
@@ -88,7 +87,8 @@ class Open:
     @property
     def asn(self) -> int:
         """The AS number by the four-octet AS capability, else by My AS (RFC 6793 section 4.1)."""
-        four_octet_as = Capabilities.parse(self.capabilities).four_octet_as
+        said = (item for item in self.capabilities if item.code == CapabilityCode.FOUR_OCTET_AS)
+        four_octet_as = Capabilities.parse(said).four_octet_as
         return self.my_as if four_octet_as is None else four_octet_as
 
 
@@ -208,59 +208,64 @@ def decode_open(body: bytes) -> Open:
         raise Notify.of(IDENTIFIER, offset=24)
     if fixed.hold_time in (1, 2):
         raise Notify.of(HOLD_TIME, offset=22)
-    capabilities = []
+    found: list[tuple[int, Capability]] = []
     for offset, parameter in list(_parameters(body[fixed_length:], HEADER_LENGTH + fixed_length)):
-        for at, item in _walk(grammar.CAPABILITY, parameter, offset, CAPABILITY_MALFORMED):
-            capabilities.append((at, Capability(item.code, item.value)))
+        found += _capabilities(parameter, offset)
     message = Open(
         fixed.my_as,
         fixed.hold_time,
         fixed.identifier,
-        tuple(item for _, item in capabilities),
+        tuple([item for _, item in found]),
         fixed.version,
     )
     if message.asn == 0:
         # RFC 7607 section 2 says "in an OPEN message", and RFC 6793 section 4.1 takes the AS from here.
-        raise Notify.of(
-            PEER_AS_ZERO,
-            offset=max(at for at, item in capabilities if item.code == CapabilityCode.FOUR_OCTET_AS),
-        )
+        zero = Capability(CapabilityCode.FOUR_OCTET_AS, bytes(4))
+        raise Notify.of(PEER_AS_ZERO, offset=max(at for at, item in found if item == zero))
     return message
 
 
 def _parameters(area: bytes, offset: int) -> Iterator[tuple[int, bytes]]:
     """Yield the offset and value of each Capabilities parameter; `area` begins with Opt Parm Len."""
     try:
-        parameters = grammar.OPTIONAL_PARAMETERS.parse(area)
+        optional = grammar.OPTIONAL_PARAMETERS.parse(area)
     except grammar.Malformed:
         raise Notify.of(OPTIONAL_PARAMETER_MALFORMED, offset=offset) from None
-    element = grammar.EXTENDED_PARAMETER if parameters.extended else grammar.PARAMETER
-    block: bytes = parameters.block
-    start = offset + len(area) - len(block)
-    stream = BytesIO(block)
-    while stream.tell() < len(block):
-        at = start + stream.tell()
+    declaration = grammar.EXTENDED_PARAMETER_LIST if optional.extended else grammar.PARAMETER_LIST
+    head = 3 if optional.extended else 2
+    block: bytes = optional.block
+    at = offset + len(area) - len(block)
+    parameters, left = _elements(declaration, block)
+    for type_, value in parameters:
         # RFC 9072 section 3: 255 is an unrecognized type, too, but where it marks the extended form.
         # RFC 5492 does away with type 1, authentication.
-        if block[stream.tell()] != OptionalParameter.CAPABILITIES:
+        if type_ != OptionalParameter.CAPABILITIES:
             raise Notify.of(OPTIONAL_PARAMETER, offset=at)
-        value = _take(element, stream, at, OPTIONAL_PARAMETER_MALFORMED).value
-        yield start + stream.tell() - len(value), value
+        at += head + len(value)
+        yield at - len(value), value
+    if left:
+        known = left[0] == OptionalParameter.CAPABILITIES
+        raise Notify.of(OPTIONAL_PARAMETER_MALFORMED if known else OPTIONAL_PARAMETER, offset=at)
 
 
-def _walk(element: Any, block: bytes, offset: int, rule: Rule) -> Iterator[tuple[int, Any]]:
-    """Yield the offset and container of each `element` in `block`; raises Notify by `rule`."""
-    stream = BytesIO(block)
-    while stream.tell() < len(block):
-        at = offset + stream.tell()
-        yield at, _take(element, stream, at, rule)
+def _capabilities(block: bytes, offset: int) -> Iterator[tuple[int, Capability]]:
+    """Yield the offset of each capability in a parameter's value, and it."""
+    items, left = _elements(grammar.CAPABILITY_LIST, block)
+    for code, value in items:
+        yield offset, Capability(code, value)
+        offset += 2 + len(value)
+    if left:
+        raise Notify.of(CAPABILITY_MALFORMED, offset=offset)
 
 
-def _take(element: Any, stream: BytesIO, offset: int, rule: Rule) -> Any:
+def _elements(declaration: Any, block: bytes) -> tuple[tuple[Element, ...], bytes]:
+    """Return the whole elements in `block`, and what is left behind them."""
+    if not block:
+        return (), b""
     try:
-        return element.parse_stream(stream)
-    except grammar.Malformed:
-        raise Notify.of(rule, offset=offset) from None
+        return declaration.parse(block), b""
+    except Truncated as truncated:
+        return truncated.elements, block[truncated.offset :]
 
 
 def decode_notification(body: bytes) -> Notification:

@@ -3,28 +3,25 @@
 `bgp.wire.message` and `bgp.wire.capability` run on these.  Each declaration takes exactly its octets: a
 `GreedyRange` is always followed by `Terminated`, for alone it swallows a truncated last element and
 reports success.  All of them raise `Malformed`, whether parsing or building.
+
+What one OPEN may hold a thousand of is declared by its layout, see `bgp.wire.grammar.flat`: an `x` in a
+layout is a reserved octet, zero when sent and ignored when received.
 """
 
 from typing import Any
 
 from construct import (
-    BitsInteger,
-    BitStruct,
     Bytes,
     Computed,
     Const,
     ConstructError,
-    Default,
-    Flag,
     GreedyBytes,
     GreedyRange,
     If,
     IfThenElse,
     Int8ub,
     Int16ub,
-    Int24ub,
     Int32ub,
-    Padding,
     PascalString,
     Peek,
     Prefixed,
@@ -36,6 +33,7 @@ from construct import (
 )
 
 from bgp.iana import HEADER_LENGTH, CapabilityCode, OptionalParameter
+from bgp.wire.grammar.flat import elements, headed_rows, row, rows, texts
 
 Malformed = ConstructError
 
@@ -81,9 +79,11 @@ CAPABILITY: Any = Struct(
     "value" / Prefixed(Int8ub, GreedyBytes),
 )
 CAPABILITIES: Any = Struct("capabilities" / GreedyRange(CAPABILITY), Terminated)
+# The same, as (code, value) each.
+CAPABILITY_LIST: Any = elements(1)
 
 # RFC 2918 section 2, RFC 7313 section 3.1 and RFC 8654 section 3: the Capability Length is zero.
-EMPTY: Any = Struct(Terminated)
+EMPTY: Any = row(">")
 
 # RFC 4760 section 8.  "Res." is to be zero when sent and ignored when received.
 #
@@ -91,12 +91,7 @@ EMPTY: Any = Struct(Terminated)
 #   +-------+-------+-------+-------+
 #   |      AFI      | Res.  | SAFI  |
 #   +-------+-------+-------+-------+
-MULTIPROTOCOL: Any = Struct(
-    "afi" / Int16ub,
-    "reserved" / Default(Int8ub, 0),
-    "safi" / Int8ub,
-    Terminated,
-)
+MULTIPROTOCOL: Any = row(">HxB")
 
 # RFC 8950 section 4.  The SAFI has two octets here, and only here.
 #
@@ -109,13 +104,10 @@ MULTIPROTOCOL: Any = Struct(
 #   +-----------------------------------------------------+
 #   | .....                                               |
 #   +-----------------------------------------------------+
-EXTENDED_NEXT_HOP: Any = Struct(
-    "families" / GreedyRange(Struct("afi" / Int16ub, "safi" / Int16ub, "next_hop_afi" / Int16ub)),
-    Terminated,
-)
+EXTENDED_NEXT_HOP: Any = rows(">HHH")
 
 # RFC 9234 section 4.1: one octet, the Role Value.
-ROLE: Any = Struct("role" / Int8ub, Terminated)
+ROLE: Any = row(">B")
 
 # RFC 4724 section 3; the N bit is RFC 8538 section 2.  Reserved bits are zero when sent and ignored when
 # received.
@@ -133,27 +125,12 @@ ROLE: Any = Struct("role" / Int8ub, Terminated)
 #   +--------------------------------------------------+       |F|   Reserved  |
 #   | ...                                              |       +-+-+-+-+-+-+-+-+
 #   +--------------------------------------------------+
-GRACEFUL_RESTART: Any = Struct(
-    "restart"
-    / BitStruct(
-        "restarting" / Flag,
-        "notification" / Flag,
-        Padding(2),
-        "time" / BitsInteger(12),
-    ),
-    "families"
-    / GreedyRange(
-        Struct(
-            "afi" / Int16ub,
-            "safi" / Int8ub,
-            "flags" / BitStruct("forwarding" / Flag, Padding(7)),
-        )
-    ),
-    Terminated,
-)
+GRACEFUL_RESTART: Any = headed_rows(">H", ">HBB")
+RESTARTING, RESTART_NOTIFICATION, RESTART_TIME = 0x8000, 0x4000, 0x0FFF
+FORWARDING = 0x80
 
 # RFC 6793 section 3: the AS number of the speaker in four octets.
-FOUR_OCTET_AS: Any = Struct("asn" / Int32ub, Terminated)
+FOUR_OCTET_AS: Any = row(">I")
 
 # RFC 7911 section 4.
 #
@@ -164,10 +141,7 @@ FOUR_OCTET_AS: Any = Struct("asn" / Int32ub, Terminated)
 #   +------------------------------------------------+
 #   | Send/Receive (1 octet)                         |
 #   +------------------------------------------------+
-ADD_PATH: Any = Struct(
-    "families" / GreedyRange(Struct("afi" / Int16ub, "safi" / Int8ub, "mode" / Int8ub)),
-    Terminated,
-)
+ADD_PATH: Any = rows(">HBB")
 
 # RFC 9494 section 3.1.
 #
@@ -180,18 +154,10 @@ ADD_PATH: Any = Struct(
 #   +--------------------------------------------------+       +-+-+-+-+-+-+-+-+
 #   | Long-Lived Stale Time (24 bits)                  |
 #   +--------------------------------------------------+
-LONG_LIVED_GRACEFUL_RESTART: Any = Struct(
-    "families"
-    / GreedyRange(
-        Struct(
-            "afi" / Int16ub,
-            "safi" / Int8ub,
-            "flags" / BitStruct("forwarding" / Flag, Padding(7)),
-            "time" / Int24ub,
-        )
-    ),
-    Terminated,
-)
+#
+# The flags and the time together, for `struct` knows no 24 bits.
+LONG_LIVED_GRACEFUL_RESTART: Any = rows(">HBI")
+LONG_LIVED_FORWARDING, LONG_LIVED_STALE_TIME = FORWARDING << 24, 0xFFFFFF
 
 # draft-walton-bgp-hostname-capability section 2.
 #
@@ -204,11 +170,7 @@ LONG_LIVED_GRACEFUL_RESTART: Any = Struct(
 #   +--------------------------------+
 #   |    Domain Name (variable)      |
 #   +--------------------------------+
-FQDN: Any = Struct(
-    "hostname" / PascalString(Int8ub, "utf-8"),
-    "domain" / PascalString(Int8ub, "utf-8"),
-    Terminated,
-)
+FQDN: Any = texts(2)
 
 CAPABILITY_VALUES: dict[int, Any] = {
     CapabilityCode.MULTIPROTOCOL: MULTIPROTOCOL,
@@ -259,6 +221,7 @@ OPEN_FIXED_LENGTH: int = OPEN_FIXED.sizeof()
 #   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+--------------------...
 PARAMETER: Any = Struct("type" / Int8ub, "value" / Prefixed(Int8ub, GreedyBytes))
 PARAMETERS: Any = Struct("parameters" / GreedyRange(PARAMETER), Terminated)
+PARAMETER_LIST: Any = elements(1)
 
 # RFC 9072 section 2, figure 2.
 #
@@ -271,6 +234,7 @@ PARAMETERS: Any = Struct("parameters" / GreedyRange(PARAMETER), Terminated)
 #   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 EXTENDED_PARAMETER: Any = Struct("type" / Int8ub, "value" / Prefixed(Int16ub, GreedyBytes))
 EXTENDED_PARAMETERS: Any = Struct("parameters" / GreedyRange(EXTENDED_PARAMETER), Terminated)
+EXTENDED_PARAMETER_LIST: Any = elements(2)
 
 # Where the Optional Parameters are.  RFC 9072 section 2, figure 1: if "Non-Ext OP Len." is not zero and
 # "Non-Ext OP Type" is 255, the extended form is in use, and "Non-Ext OP Len." means nothing.
