@@ -1,5 +1,7 @@
 """Martlet: a BGP speaker and route reflector for asyncio.
 
+In a coroutine:
+
 async with Speaker(asn=65001, router_id="192.0.2.1", listen=["0.0.0.0:179"]) as speaker:
     peer = speaker.add_peer(PeerOptions(address="192.0.2.2", asn=65001))
     await peer.established()
@@ -88,12 +90,14 @@ _MODULES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(_MODULES[name]), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(_MODULES[name]), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -200,7 +200,7 @@ class Speaker:
         if peer.member is None:
             return []
         told = self.router.advertised(peer.member, family)
-        return [(nlri.text(family, prefix), attributes) for prefix, attributes in told]
+        return [(nlri.text(family, route.prefix), route.attributes) for route in told]
 
     def measure_lag(self, interval: float | None = 0.05) -> LoopLag | None:
         """Measure from now on how late the loop is, or no more with None; the figures are in `lag`."""
