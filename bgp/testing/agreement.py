@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from random import Random
 
 from bgp.errors import RULES, Notify, Outcome
@@ -45,26 +46,41 @@ class Disagreement(AssertionError):
 def agree(data: bytes, context: Context, *decoders: Decode) -> Judgment:
     """Check that the fast path says of an UPDATE's body what the reference says, and return that.
 
-    `decoders` are the decoders to check, one after the other; by default a fresh one.  Framing refuses
-    what is shorter than four octets (RFC 4271 section 6.1), so it is filled up here.  Raises
-    Disagreement, also where a decoder raises anything but Notify.
+    `decoders` are tried one after the other; by default a fresh one.  Framing refuses what is shorter
+    than four octets (RFC 4271 section 6.1), so it is filled up here.  Raises Disagreement, also where a
+    decoder raises anything but Notify.
     """
     data = data.ljust(4, b"\0")
-    judgment: Judgment
-    try:
-        judgment = reference.decode(data, context)
-    except Notify as notify:
-        judgment = notify
-    wanted = _meaning(judgment)
-    for decode in decoders or (update.Decoder(context, AttributeTable()).decode,):
-        found = _fast_meaning(decode, data)
-        if found != wanted:
-            names = sorted(name for name in {*wanted, *found} if wanted.get(name) != found.get(name))
-            differences = [
-                f"{name}: reference {wanted.get(name)!r}, fast path {found.get(name)!r}" for name in names
-            ]
-            raise Disagreement(context, data, differences)
+    judgment = judge(data, context)
+    for decode in decoders or (router()(context),):
+        compare(judgment, data, context, decode)
     return judgment
+
+
+def judge(data: bytes, context: Context) -> Judgment:
+    """Return what the reference says of an UPDATE's body: a verdict, or the end of the session."""
+    try:
+        return reference.decode(data, context)
+    except Notify as notify:
+        return notify
+
+
+def compare(judgment: Judgment, data: bytes, context: Context, decode: Decode) -> None:
+    """Raise Disagreement if `decode` does not say of `data` what the reference has judged."""
+    wanted, found = _meaning(judgment), _fast_meaning(decode, data)
+    if found != wanted:
+        names = sorted(name for name in {*wanted, *found} if wanted.get(name) != found.get(name))
+        raise Disagreement(
+            context,
+            data,
+            [f"{name}: reference {wanted.get(name)!r}, fast path {found.get(name)!r}" for name in names],
+        )
+
+
+def router() -> Callable[[Context], Decode]:
+    """Return what opens sessions of one router: they share a table of attributes, each has its decoder."""
+    table = AttributeTable()
+    return lambda context: update.Decoder(context, table).decode
 
 
 def _meaning(judgment: Judgment) -> Meaning:
@@ -242,33 +258,36 @@ CHUNK = 5000  # messages drawn from one seed: a run is the same however many pro
 _SESSIONS = 256  # decoders kept, each with the memory of what it has decoded
 
 
-def run(examples: int, seed: int, make: type[update.Decoder] = update.Decoder) -> Histogram:
+def run(examples: int, seed: int) -> Histogram:
     """Try `examples` messages drawn from `seed`; raise Disagreement at the first one that differs.
 
     Each message is decoded twice by a decoder that has seen others, so that its memory is tried as well.
     """
     histogram = Histogram()
     for chunk in range((examples + CHUNK - 1) // CHUNK):
-        histogram.merge(_run_chunk(min(CHUNK, examples - chunk * CHUNK), seed, chunk, make))
+        histogram.merge(_run_chunk(min(CHUNK, examples - chunk * CHUNK), seed, chunk))
     return histogram
 
 
-def _run_chunk(
-    examples: int, seed: int, chunk: int, make: type[update.Decoder] = update.Decoder
-) -> Histogram:
-    random = Random(f"{seed}:{chunk}")
-    table = AttributeTable()
-    sessions: dict[Context, update.Decoder] = {}
+def _run_chunk(examples: int, seed: int, chunk: int) -> Histogram:
+    open_session = router()
+    sessions: dict[Context, Decode] = {}
     histogram = Histogram()
-    while histogram.examples < examples:
-        for context, data in mixture.exchange(random):
-            if context not in sessions:
-                if len(sessions) >= _SESSIONS:
-                    sessions.clear()
-                sessions[context] = make(context, table)
-            decode = sessions[context].decode
-            histogram.add(data, agree(data, context, decode, decode))
+    for context, data in islice(messages(f"{seed}:{chunk}"), examples):
+        if context not in sessions:
+            if len(sessions) >= _SESSIONS:
+                sessions.clear()
+            sessions[context] = open_session(context)
+        decode = sessions[context]
+        histogram.add(data, agree(data, context, decode, decode))
     return histogram
+
+
+def messages(seed: str) -> Iterator[tuple[Context, bytes]]:
+    """Yield sessions and messages without end, the same for the same seed."""
+    random = Random(seed)
+    while True:
+        yield from mixture.exchange(random)
 
 
 def main(arguments: list[str] | None = None) -> int:

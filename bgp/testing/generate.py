@@ -99,6 +99,8 @@ def asn(random: Random) -> int:
     kind = random.randrange(8)
     if kind < 3:
         return random.randrange(64496, 64512)  # documentation (RFC 5398)
+    if kind < 4:
+        return random.choice((1, 255, 256, 65535, 65536, 2**32 - 1))
     if kind < 5:
         return random.randrange(1, 65536)
     if kind < 6:
@@ -139,7 +141,8 @@ def route(random: Random, family: Family, context: Context) -> bytes:
 
 
 def routes(random: Random, family: Family, context: Context, least: int = 1) -> list[bytes]:
-    drawn = [route(random, family, context) for _ in range(random.choice((least, 1, 1, 2, 3, 6)))]
+    count = random.randint(60, 200) if chance(random, 0.01) else random.choice((least, 1, 1, 2, 3, 6))
+    drawn = [route(random, family, context) for _ in range(count)]
     if drawn and chance(random, 0.1):
         drawn.append(random.choice(drawn))
     return drawn
@@ -170,7 +173,7 @@ def path(random: Random, context: Context) -> Path:
         segments.append((SegmentType.AS_CONFED_SEQUENCE, asns(random)))
     elif demands_first_as(context):
         segments.append((SegmentType.AS_SEQUENCE, [context.peer_as, *asns(random)[:254]]))
-    kinds = [SegmentType.AS_SEQUENCE] * 3
+    kinds = [SegmentType.AS_SEQUENCE] * 2
     if context.as_sets:
         kinds.append(SegmentType.AS_SET)
     if not is_external(context):
@@ -182,7 +185,9 @@ def path(random: Random, context: Context) -> Path:
 
 
 def asns(random: Random) -> list[int]:
-    count = random.randint(60, 255) if chance(random, 0.03) else random.choice((1, 1, 2, 3, 4))
+    # A segment holds at most 255; 64 of four octets are the first to need a two-octet length.
+    many = chance(random, 0.03)
+    count = random.choice((63, 64, 253, 254, 255)) if many else random.choice((1, 1, 2, 3, 4))
     return [asn(random) for _ in range(count)]
 
 
@@ -200,11 +205,14 @@ def _without_confederation(segments: Path) -> Path:
 
 
 def _without_leading(segments: Path, count: int) -> Path:
-    """Return `segments` without up to `count` AS numbers of a leading sequence."""
-    if not segments or segments[0][0] != SegmentType.AS_SEQUENCE:
-        return segments
-    (type, numbers), *others = segments
-    return [(type, numbers[count:]), *others] if len(numbers) > count else others
+    """Return `segments` without up to `count` leading AS numbers, a set being one."""
+    while segments and count:
+        (type, numbers), *others = segments
+        if type == SegmentType.AS_SEQUENCE and len(numbers) > count:
+            return [(type, numbers[count:]), *others]
+        count -= min(count, len(numbers) if type == SegmentType.AS_SEQUENCE else 1)
+        segments = others
+    return segments
 
 
 def _paths(random: Random, context: Context) -> list[Item]:
@@ -270,7 +278,7 @@ def _aigp(random: Random) -> bytes:
     metric = random.choice((0, 1, 2**63, 2**64 - 2))
     elements = [b"\1\0\x0b" + metric.to_bytes(8, "big")]
     if chance(random, 0.3):
-        value = octets(random, random.randrange(5))
+        value = octets(random, 256 if chance(random, 0.1) else random.randrange(5))
         elements.append(bytes([random.choice((0, 2, 255))]) + (3 + len(value)).to_bytes(2, "big") + value)
         random.shuffle(elements)
     if chance(random, 0.1):
@@ -324,9 +332,9 @@ def attributes(random: Random, context: Context, *, with_next_hop: bool) -> list
     if chance(random, 0.25):
         items += _aggregators(random, context)
     items += [
-        item(random, type, octets(random, random.choice((0, 1, 4, 300))), random.choice((0x80, 0xC0)))
+        item(random, type, octets(random, random.choice((0, 1, 4, 255, 256))), random.choice((0x80, 0xC0)))
         for type in UNKNOWN
-        if chance(random, 0.03)
+        if chance(random, 0.02)
     ]
     items.sort(key=lambda item: item.type)
     if chance(random, 0.3):

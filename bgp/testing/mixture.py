@@ -17,7 +17,14 @@ from bgp.wire.context import Context
 Exchange = list[tuple[Context, bytes]]
 
 _MP_REACH = AttributeType.MP_REACH_NLRI
-_FOREIGN = ((1, 2), (1, 128), (2, 2), (25, 70), (0, 0), *BY_CODE)  # (AFI, SAFI), most of them never spoken
+_FOREIGN = (
+    (1, 2),
+    (2, 128),
+    (25, 70),
+    (16388, 71),
+    (0, 0),
+    *BY_CODE,
+)  # (AFI, SAFI), most of them never spoken
 
 
 def exchange(random: Random) -> Exchange:
@@ -42,7 +49,7 @@ def exchange(random: Random) -> Exchange:
     else:
         body = raw(random)
     messages = [(context, body)]
-    if chance(random, 0.2):
+    if chance(random, 0.25):
         messages.append((context, sibling(random, body, context)))
     if chance(random, 0.1):
         messages.append((context, body))
@@ -111,34 +118,42 @@ def raw(random: Random) -> bytes:
 
 
 def sibling(random: Random, body: bytes, context: Context) -> bytes:
-    """Return an UPDATE with the attributes of `body` and other routes, well-formed or not."""
+    """Return an UPDATE with the attributes of `body` and other routes, or almost."""
     start = 4 + int.from_bytes(body[:2], "big")
     end = start + int.from_bytes(body[start - 2 : start], "big")
     if start > len(body) or end > len(body):
         return body
-    block = _other_reach(random, body[start:end], context)
+    block = _other_first(random, body[start:end], context)
     nlri = b""
     if end < len(body) or chance(random, 0.2):
         nlri = b"".join(generate.routes(random, FAMILIES[0], context, 0))
-    if chance(random, 0.1):
-        nlri += octets(random, 2)
+        if chance(random, 0.3):
+            nlri += octets(random, 2)
     return body_of(b"", block, nlri)
 
 
-def _other_reach(random: Random, block: bytes, context: Context) -> bytes:
-    """Return `block` with other routes in an MP_REACH_NLRI that comes first."""
-    if len(block) < 4 or block[1] != _MP_REACH:
+def _other_first(random: Random, block: bytes, context: Context) -> bytes:
+    """Return `block` with a first attribute that differs in routes, or in what a memory must not overlook."""
+    if len(block) < 4 or (block[1] != _MP_REACH and chance(random, 0.8)):
         return block
     start = 4 if block[0] & EXTENDED else 3
     after = start + int.from_bytes(block[2:start], "big")
-    value = block[start:after]
-    family = BY_CODE.get((int.from_bytes(value[:2], "big"), value[2])) if len(value) > 4 else None
-    if after > len(block) or family is None:
+    flags, type, value = block[0] | EXTENDED, block[1], block[start:after]
+    if after > len(block) or len(value) < 5:
         return block
-    value = value[: 5 + value[3]] + b"".join(generate.routes(random, family, context, 0))
-    if chance(random, 0.1):
+    family = BY_CODE.get((int.from_bytes(value[:2], "big"), value[2]))
+    if type == _MP_REACH and family:
+        value = value[: 5 + value[3]] + b"".join(generate.routes(random, family, context, 0))
+    kind = random.randrange(12)
+    if kind == 0:
         value += octets(random, 2)
-    if chance(random, 0.1):
+    elif kind == 1:
         value = value[: random.randint(0, len(value))]
-    first = bytes([block[0] | EXTENDED, _MP_REACH]) + len(value).to_bytes(2, "big") + value
-    return first + block[after:]
+    elif kind == 2:
+        afi, safi = random.choice(_FOREIGN)
+        value = afi.to_bytes(2, "big") + bytes([safi]) + value[3:]
+    elif kind == 3:
+        flags ^= random.choice((0x40, 0x80, 0xC0))
+    elif kind == 4:
+        type = random.choice((_MP_REACH, AttributeType.MP_UNREACH_NLRI, AttributeType.COMMUNITIES))
+    return bytes([flags, type]) + len(value).to_bytes(2, "big") + value + block[after:]

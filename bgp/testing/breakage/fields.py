@@ -110,7 +110,8 @@ def mp_length(random: Random, draft: Draft, context: Context) -> None:
         item.value = item.value[: random.randrange(5)]
     else:
         # The next hop leaves no room for the reserved octet.
-        item.value = item.value[:3] + bytes([random.choice((len(item.value) - 4, 255))]) + item.value[4:254]
+        value = item.value[:200]
+        item.value = value[:3] + bytes([random.choice((len(value) - 4, 255))]) + value[4:]
 
 
 def mp_next_hop(random: Random, draft: Draft, context: Context) -> None:

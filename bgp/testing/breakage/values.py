@@ -7,7 +7,7 @@ from bgp.iana import AttributeType, SegmentType
 from bgp.testing import generate
 from bgp.testing.breakage.place import Act, judged_next_hop, put, valid
 from bgp.testing.draft import Draft
-from bgp.testing.generate import chance, octets
+from bgp.testing.generate import chance, is_external, octets
 from bgp.wire.context import Context
 
 T = AttributeType
@@ -76,6 +76,7 @@ def _malformed_path(random: Random, value: bytes, width: int) -> bytes:
                 bytes([2, 2]) + number,  # overrun by an AS number
                 bytes([2, 1]) + number[1:],  # overrun by an octet
                 bytes([2]),  # a single octet
+                bytes([2, random.randint(1, 4)]) + octets(random, 4 * width + 1),  # a count that does not fit
             )
         )
     )
@@ -91,7 +92,9 @@ def _extend(random: Random, draft: Draft, context: Context, type: int, segment_t
     item = valid(random, draft, context, type)
     width = 2 if type == T.AS_PATH and not context.four_octet_as else 4
     segment = generate.path_octets([(segment_type, [asn, *generate.asns(random)[:3]])], width)
-    if context.confederation or chance(random, 0.5):
+    if is_external(context) and not context.first_as and chance(random, 0.3):
+        item.value = segment
+    elif context.confederation or chance(random, 0.5):
         item.value += segment
     else:
         item.value = segment + item.value
@@ -175,7 +178,11 @@ def aigp_malformed(random: Random, draft: Draft, context: Context) -> None:
             b"\1\0\x0b" + b"\xff" * 8,  # the maximum, which no hop could add to
             b"\1\0\x0a" + octets(random, 7),
             b"\1\0\x0c" + octets(random, 9),
-            b"\2\0\2",  # a length that does not hold its own header
+            b"\1\0\x0b" + b"\xff" * 8 + b"\2\0\3",
+            b"\1\1\x0b" + octets(random, 8),
+            b"\2\0\2",  # lengths that do not hold their own header
+            b"\2\0\2\0\3",
+            b"\2\0\0",
             item.value + b"\2\0\4",
             item.value + b"\1\0",
         )
