@@ -73,6 +73,7 @@ class Group:
         self.listeners: dict[str, Listener] = {}
         self._tables = {family: tables[family] for family in terms.families}
         self._lag_limit = lag_limit
+        self._trim_octets = min(_TRIM_OCTETS, lag_limit)
         # The members that are in the train, by name.
         self._following: dict[str, Place] = {}
         self._logs = {family: ChangeLog() for family in terms.families}
@@ -114,7 +115,7 @@ class Group:
         if self._following:
             self._pack(family, digest)
             self.train.records.append(Record(family, routes, self.train.end))
-            if self.train.octets > _TRIM_OCTETS:
+            if self.train.octets > self._trim_octets:
                 self._trim()
 
     def _pack(self, family: Family, digest: Digest) -> None:

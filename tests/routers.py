@@ -1,0 +1,221 @@
+"""What tests of the routing core share: negotiated sessions, and peers that believe what they are told."""
+
+from collections.abc import Iterable, Mapping
+from ipaddress import ip_address
+
+from bgp.family import IPV4_UNICAST, IPV6_UNICAST, Family
+from bgp.iana import AddPathMode, MessageType
+from bgp.policy import ACCEPT_ALL, Policy
+from bgp.rib.path import Kind, Path, Slot, Slots, Source
+from bgp.router import Member, PeerSettings, Router
+from bgp.session.config import SessionConfig
+from bgp.session.negotiation import Negotiated, negotiate, offer
+from bgp.wire import prefix as nlri
+from bgp.wire.attributes import Attributes, AttributeTable
+from bgp.wire.context import Context
+from bgp.wire.framing import Framer
+from bgp.wire.update import Reach, Unreach, Update, decode
+
+LOCAL_AS = 65000
+ROUTER_ID = 0x0A000001
+OUR_ADDRESS = ip_address("192.0.2.1").packed
+BOTH = (IPV4_UNICAST, IPV6_UNICAST)
+
+table = AttributeTable()
+
+
+def session(identifier: int, asn: int = LOCAL_AS, local_as: int = LOCAL_AS, **both: object) -> Negotiated:
+    """Return what our session with that peer negotiates; `both` sides have the same other settings."""
+    options: dict[str, object] = {"families": BOTH, "first_as": False, **both}
+    ours = SessionConfig(local_as=local_as, identifier=ROUTER_ID, **options)  # type: ignore[arg-type]
+    theirs = SessionConfig(local_as=asn, identifier=identifier, **options)  # type: ignore[arg-type]
+    return negotiate(ours, offer(ours), offer(theirs))
+
+
+def add_path(*families: Family) -> Mapping[Family, AddPathMode]:
+    return dict.fromkeys(families or BOTH, AddPathMode.BOTH)
+
+
+def prefix(text: str) -> bytes:
+    return nlri.parse(text)[1]
+
+
+def address(text: str) -> bytes:
+    return ip_address(text).packed
+
+
+class Peer:
+    """A peer of a router under test, which believes what it is told: `held` is its Adj-RIB-In."""
+
+    def __init__(
+        self,
+        router: Router,
+        name: str,
+        kind: Kind,
+        identifier: int,
+        *,
+        asn: int | None = None,
+        import_policy: Policy | None = ACCEPT_ALL,
+        export_policy: Policy | None = ACCEPT_ALL,
+        settings: Mapping[str, object] | None = None,
+        **options: object,
+    ) -> None:
+        self.router = router
+        self.name = name
+        self.kind = kind
+        if asn is None:
+            asn = LOCAL_AS if kind.internal else 64000 + identifier % 1000
+        self.negotiated = session(identifier, asn, **options)
+        self.settings = PeerSettings(
+            name=name,
+            client=kind is Kind.CLIENT,
+            local_address=OUR_ADDRESS,
+            remote_address=bytes((10, 9)) + (identifier & 0xFFFF).to_bytes(2, "big"),
+            import_policy=import_policy,
+            export_policy=export_policy,
+            **{"next_hops": {IPV6_UNICAST: address("2001:db8::1")}, **(settings or {})},  # type: ignore[arg-type]
+        )
+        self.framer = Framer(65535)
+        # A reader of what we send: its receiving side is our sending one.
+        self.context = Context(
+            internal=self.negotiated.internal,
+            four_octet_as=self.negotiated.four_octet_as,
+            families=frozenset(self.negotiated.families),
+            add_path=self.negotiated.add_path_send,
+            extended_next_hop=self.negotiated.extended_next_hop,
+            extended_messages=True,
+            as_sets=True,
+        )
+        self.table = AttributeTable()
+        # What it was told: (family, prefix, path id or 0) -> attributes.
+        self.held: dict[tuple[Family, bytes, int], Attributes] = {}
+        self.end_of_rib: list[Family] = []
+        self.refreshes: list[bytes] = []
+        self.messages = 0
+        self.announced = 0
+        self.withdrawn = 0
+        self.member: Member = router.up(self.settings, self.negotiated)
+
+    # --- what it says --------------------------------------------------------------------------------
+
+    def announce(
+        self,
+        prefixes: Iterable[str | bytes],
+        attributes: Attributes | None = None,
+        path_id: int | None = None,
+        family: Family | None = None,
+        **values: object,
+    ) -> None:
+        octets = [prefix(one) if isinstance(one, str) else one for one in prefixes]
+        if attributes is None:
+            if "next_hop" not in values:
+                values["next_hop"] = "2001:db8::9" if family is IPV6_UNICAST else "10.9.0.9"
+            if self.kind.internal:
+                values.setdefault("local_pref", 100)
+            attributes = self.router.table.make(**values)  # type: ignore[arg-type]
+        family = family or IPV4_UNICAST
+        if path_id is None and family in self.negotiated.add_path_receive:
+            path_id = 0
+        path_ids = None if path_id is None else [path_id] * len(octets)
+        self.router.update(self.member, Update((), (Reach(family, octets, path_ids, attributes),)))
+
+    def withdraw(
+        self, prefixes: Iterable[str | bytes], path_id: int | None = None, family: Family = IPV4_UNICAST
+    ) -> None:
+        octets = [prefix(one) if isinstance(one, str) else one for one in prefixes]
+        if path_id is None and family in self.negotiated.add_path_receive:
+            path_id = 0
+        path_ids = None if path_id is None else [path_id] * len(octets)
+        self.router.update(self.member, Update((Unreach(family, octets, path_ids),)))
+
+    def down(self) -> None:
+        self.router.down(self.member)
+
+    # --- what it hears -------------------------------------------------------------------------------
+
+    def pull(self, limit: int = 65536) -> list[bytes]:
+        """Pull once, and believe it."""
+        blobs = self.router.pull(self.member, limit)
+        for blob in blobs:
+            self._hear(blob)
+        return blobs
+
+    def drain(self) -> None:
+        """Pull until nothing is left."""
+        for _ in range(100000):
+            if not self.member.pending:
+                return
+            self.pull()
+            self.router.flush()
+        raise AssertionError(f"{self.name} is never done")
+
+    def _hear(self, blob: bytes) -> None:
+        self.framer.feed(blob)
+        while (message := self.framer.next()) is not None:
+            type_, body = message
+            assert len(body) + 19 <= self.negotiated.maximum_send
+            if type_ == MessageType.ROUTE_REFRESH:
+                self.refreshes.append(body)
+                continue
+            self.messages += 1
+            update = decode(body, self.context, self.table)
+            assert not update.faults, update.faults
+            for unreach in update.withdrawn:
+                self.withdrawn += len(unreach.prefixes)
+                ids = unreach.path_ids or [0] * len(unreach.prefixes)
+                for one, path_id in zip(unreach.prefixes, ids, strict=True):
+                    self.held.pop((unreach.family, one, path_id), None)
+            for reach in update.announced:
+                self.announced += len(reach.prefixes)
+                ids = reach.path_ids or [0] * len(reach.prefixes)
+                for one, path_id in zip(reach.prefixes, ids, strict=True):
+                    self.held[reach.family, one, path_id] = reach.attributes
+            if update.end_of_rib is not None:
+                self.end_of_rib.append(update.end_of_rib)
+        assert self.framer.buffered() == 0, "what is pulled are whole messages"
+
+    def prefixes(self, family: Family = IPV4_UNICAST) -> set[str]:
+        return {nlri.text(one, octets) for one, octets, _ in self.held if one is family}
+
+    def heard(self, text: str) -> Attributes:
+        """Return the attributes of a prefix that it holds once."""
+        family, octets = nlri.parse(text)
+        (attributes,) = [
+            value for (one, held, _), value in self.held.items() if one is family and held == octets
+        ]
+        return attributes
+
+
+def settle(router: Router, *peers: Peer) -> None:
+    """Let the router do all its work, and `peers` take all of it."""
+    while router.work():
+        pass
+    router.flush()
+    for peer in peers:
+        peer.drain()
+
+
+slots = Slots()
+
+
+def path(
+    peer: str = "p",
+    kind: Kind = Kind.CLIENT,
+    *,
+    identifier: int = 1,
+    remote: str = "10.0.0.1",
+    path_id: int | None = None,
+    cost: int = 0,
+    extra: Mapping[int, bytes] | None = None,
+    **values: object,
+) -> Path:
+    """Return a path of its own, from a source of its own."""
+    values.setdefault("next_hop", "10.9.0.9")
+    attributes = table.make(**values)  # type: ignore[arg-type]
+    if extra:
+        attributes = table.derive(attributes, extra)
+    source = Source(peer, kind, 65000, identifier.to_bytes(4, "big"), address(remote))
+    slot: Slot = slots.get(peer, path_id)
+    made = Path(source, slot, attributes)
+    made.cost = cost
+    return made
