@@ -126,6 +126,8 @@ def run(options: argparse.Namespace) -> int:
         try:
             with _opened(name) as stream:
                 _show(sources.read(Source(stream), context, ports), out, options.json)
+        except BrokenPipeError:
+            raise  # it is the output's, not the file's
         except (OSError, FormatError) as error:
             out.flush()
             print(f"{name}: {getattr(error, 'strerror', None) or error}", file=sys.stderr)

@@ -55,7 +55,7 @@ from bgp.wire.attributes import EXTENDED_LENGTH, ROWS, AttributeTable
 from bgp.wire.capability import Capability
 from bgp.wire.context import Context
 from bgp.wire.framing import Framer
-from bgp.wire.message import Notification, describe_error
+from bgp.wire.message import Notification, Open, describe_error
 from bgp.wire.update import Decoder, Update
 
 _MP_REACH, _MP_UNREACH = AttributeType.MP_REACH_NLRI, AttributeType.MP_UNREACH_NLRI
@@ -65,6 +65,7 @@ _TYPE_NAMES = {int(member): member.name.replace("_", "-") for member in MessageT
 def read(octets: bytes, context: Context) -> dict[str, Any]:
     """Return the JSON form of a message, or of octets that should have been one; never raises."""
     update: Update | None = None
+    message: messages.Message | None = None
     faults: tuple[Fault, ...] = ()
     outcome, error = Outcome.OK, None
     try:
@@ -75,7 +76,7 @@ def read(octets: bytes, context: Context) -> dict[str, Any]:
             if faults:
                 error = fault_form(next(fault for fault in faults if fault.reaction == outcome))
         else:
-            messages.decode(kind, body)
+            message = messages.decode(kind, body)
     except Notify as notify:
         outcome, error = Outcome.SESSION_RESET, _notify_form(notify)
     found = _shown(octets, context, update)
@@ -84,7 +85,9 @@ def read(octets: bytes, context: Context) -> dict[str, Any]:
         found["error"] = error
         if len(faults) > 1:
             found["errors"] = [fault_form(fault) for fault in faults]
-    if error is not None or not _rebuilt(found, octets):
+    # The forms of capabilities see to their own octets, so of an OPEN only their arrangement is in question.
+    whole = messages.encode(message) if isinstance(message, Open) else _rebuilt(found)
+    if error is not None or whole != octets:
         found["message"] = octets.hex()
     return found
 
@@ -124,11 +127,11 @@ def _framed(octets: bytes, context: Context) -> tuple[int, bytes]:
     return found
 
 
-def _rebuilt(found: dict[str, Any], octets: bytes) -> bool:
+def _rebuilt(found: dict[str, Any]) -> bytes:
     try:
-        return build.message(found) == octets
+        return build.message(found)
     except Unfit:
-        return False
+        return b""
 
 
 # --- What was wrong ------------------------------------------------------------------------------------
@@ -249,7 +252,7 @@ class Told:
                 taken.append(item)
             else:
                 passed.append(item)
-        if negotiated:
+        if taken:
             target = self.withdrawn if key == "withdrawn" else self.announced
             target.setdefault(name, []).extend(taken)
         if passed:
@@ -303,7 +306,7 @@ def flag_names(flags: int) -> list[str]:
 
 
 def _value(type_: int, value: bytes, width: int) -> Any:
-    if type_ == _MP_REACH and len(value) >= 5 + value[3]:
+    if type_ == _MP_REACH and len(value) >= 5 and len(value) >= 5 + value[3]:
         family = family_name(value[0] << 8 | value[1], value[2])
         end = 4 + value[3]
         return {"family": family, "next_hop": value[4:end].hex(), "nlri": value[end + 1 :].hex()}

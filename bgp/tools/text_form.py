@@ -21,6 +21,7 @@ from bgp.wire.message import Notification
 from bgp.wire.text import printable
 
 _MP_REACH, _MP_UNREACH = AttributeType.MP_REACH_NLRI, AttributeType.MP_UNREACH_NLRI
+_UPDATE = bytes((MessageType.UPDATE,))
 _ROW = 16
 _MOST_ROWS = 16
 
@@ -36,7 +37,7 @@ def lines(octets: bytes, context: Context, told: dict[str, Any]) -> Iterator[str
     if "merged_as_path" in told:
         yield f"      AS_PATH and AS4_PATH together: {told['merged_as_path']}"
     for error in told.get("errors") or ([told["error"]] if "error" in told else []):
-        yield from _error(octets, error)
+        yield from _error(octets, error, context)
 
 
 def record_lines(told: dict[str, Any]) -> Iterator[str]:
@@ -193,19 +194,30 @@ def _routes(field: Field, family: Family, context: Context) -> Iterator[str]:
 # --- What was wrong ------------------------------------------------------------------------------------
 
 
-def _error(octets: bytes, error: dict[str, Any]) -> Iterator[str]:
+def _error(octets: bytes, error: dict[str, Any], context: Context) -> Iterator[str]:
     source = f" ({error['source']}, {error['rule']})" if error["source"] else ""
     yield f"    {error.get('outcome', 'error')} at octet {error['offset']}: {error['text']}{source}"
     if error["code"] is not None:
         data = f", data {error['data']}" if error["data"] else ""
         yield f"    NOTIFICATION {error['code']}/{error['subcode']} {error['name']}{data}"
-        yield from dump(octets, error["offset"], _extent(octets, error))
+        yield from dump(octets, error["offset"], _extent(octets, error, context))
 
 
-def _extent(octets: bytes, error: dict[str, Any]) -> int:
-    """Return how many octets from the offset on are at fault: those in the NOTIFICATION, or one."""
+def _extent(octets: bytes, error: dict[str, Any], context: Context) -> int:
+    """Return how many octets from the offset on are at fault: those in the NOTIFICATION, or a field."""
+    offset: int = error["offset"]
     data = bytes.fromhex(error["data"])
-    return len(data) if data and octets.startswith(data, error["offset"]) else 1
+    if data and octets.startswith(data, offset):
+        return len(data)
+    if octets[HEADER_LENGTH - 1 : HEADER_LENGTH] != _UPDATE:
+        return 1
+    parts = anatomy.update(octets[HEADER_LENGTH:])
+    for attribute in parts.attributes:
+        if attribute.offset == offset:
+            return attribute.end - offset
+    path_ids = IPV4_UNICAST in context.add_path
+    routes = [anatomy.routes(field, IPV4_UNICAST, path_ids)[1] for field in (parts.withdrawn, parts.nlri)]
+    return next((len(found) for at, found in (parts.left, *routes) if at == offset and found), 1)
 
 
 def dump(octets: bytes, offset: int, size: int) -> Iterator[str]:
