@@ -509,6 +509,23 @@ def test_a_lost_packet_costs_no_more_than_its_messages() -> None:
     ]
 
 
+@pytest.mark.parametrize("end", [b"", ethernet(ip(A, B, 40, 0x10, UPDATE))])
+def test_a_message_of_which_the_end_is_missing(end: bytes) -> None:
+    """UPDATE's last octets are lost, behind a whole KEEPALIVE; what follows the gap is read again."""
+    frames = [ethernet(ip(A, B, 0, 0x10, KEEPALIVE + UPDATE[:20])), *([end] if end else [])]
+    first, rest, *after = messages(frames)
+    assert isinstance(first, Captured)
+    assert isinstance(rest, Missing)
+    assert (rest.where.offset, rest.octets) == (19, 20)
+    assert rest.reason == "the rest of their message is not there"
+    if end:
+        gap, last = after
+        assert isinstance(gap, Missing)
+        assert (gap.where.offset, gap.octets) == (39, 1)
+        assert isinstance(last, Captured)
+        assert (last.where.offset, last.octets) == (40, UPDATE)
+
+
 def test_other_ports_are_left_alone() -> None:
     other = Endpoint(A.address, 4179)
     frames = [ethernet(ip(other, A, 0, 0x10, KEEPALIVE))]

@@ -61,7 +61,8 @@ class Cutter:
     def finish(self) -> Piece | None:
         """Return what is left, at the end of the stream or before a gap in it; None if nothing is."""
         size = len(self._buffer) - self._start
-        return self._take(size)._replace(whole=not self._sound(size)) if size else None
+        whole = not self._sound(size)
+        return self._take(size)._replace(whole=whole) if size else None
 
     def skip(self, octets: int) -> None:
         """Count octets that are not there."""
