@@ -26,7 +26,7 @@ class Job(Protocol):
         """Do a slice of the long jobs; return whether more is left."""
 
     def flush(self) -> bool:
-        """Turn pending changes into messages; return whether a member has something to pull."""
+        """Turn pending changes into messages; return whether a member should be asked again soon."""
 
 
 class Party(Protocol):
@@ -99,9 +99,9 @@ class Turns:
         self._scheduled = None
         self._receive()
         more = self._guard(self._router.work)
+        more = self._guard(self._router.flush) or more
         # Members that have no room have something to pull all the time: they are no reason for a turn.
-        if self._guard(self._router.flush) and self._send():
-            more = True
+        more = self._send() or more
         if more or self._line:
             self.schedule()
 

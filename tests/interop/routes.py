@@ -87,13 +87,13 @@ def _bird_route(prefix: str, values: dict[str, str]) -> Route:
     if aggregator:
         address, asn = aggregator.split()
         aggregator = f"{asn.removeprefix('AS')} {address}"
-    extended = []
+    targets = []
     for kind, first, second in re.findall(r"\((\w+), (\w[\w.]*), (\w+)\)", values.get("ext_community", "")):
         if kind == "generic":
             octets = bytes.fromhex(f"{int(first, 16):08x}{int(second, 16):08x}")
-            extended.append(_extended(octets))
+            targets.append(extended(octets))
         else:
-            extended.append(f"{kind}:{first}:{second}")
+            targets.append(f"{kind}:{first}:{second}")
     return Route(
         prefix=prefix,
         next_hop=_addresses(values.get("next_hop", "").split()),
@@ -106,7 +106,7 @@ def _bird_route(prefix: str, values: dict[str, str]) -> Route:
         communities=numbers(
             f"{a}:{b}" for a, b in re.findall(r"\((\d+),(\d+)\)", values.get("community", ""))
         ),
-        extended_communities=tuple(sorted(extended)),
+        extended_communities=tuple(sorted(targets)),
         large_communities=numbers(
             ":".join(found)
             for found in re.findall(r"\((\d+), (\d+), (\d+)\)", values.get("large_community", ""))
@@ -140,7 +140,7 @@ def documents(text: str) -> Iterator[dict[str, Any]]:
 
 def _frr_route(prefix: str, path: dict[str, Any]) -> Route:
     aggregator = f"{path['aggregatorAs']} {path['aggregatorId']}" if "aggregatorAs" in path else None
-    extended = path.get("extendedCommunity", {}).get("string", "").split()
+    targets = path.get("extendedCommunity", {}).get("string", "").split()
     return Route(
         prefix=prefix,
         next_hop=_addresses(hop["ip"] for hop in path["nexthops"]),
@@ -152,7 +152,7 @@ def _frr_route(prefix: str, path: dict[str, Any]) -> Route:
         aggregator=aggregator,
         communities=numbers(_well_known(path.get("community", {}).get("list", []))),
         extended_communities=tuple(
-            sorted(value.replace("RT:", "rt:").replace("SoO:", "ro:") for value in extended)
+            sorted(value.replace("RT:", "rt:").replace("SoO:", "ro:") for value in targets)
         ),
         large_communities=numbers(path.get("largeCommunity", {}).get("list", [])),
         originator_id=path.get("originatorId"),
@@ -224,7 +224,7 @@ def _number(text: str | None) -> int | None:
     return None if text is None else int(text)
 
 
-def _extended(octets: bytes) -> str:
+def extended(octets: bytes) -> str:
     """Write a route target or route origin as text (RFC 4360 sections 4 and 5)."""
     kind = {2: "rt", 3: "ro"}.get(octets[1])
     if kind is None or octets[0] not in (0, 1, 2):

@@ -1,0 +1,121 @@
+"""Our reflector in a node: configured from the same `Neighbor`s as the daemons, started, asked, killed."""
+
+import json
+import os
+import socket
+import sys
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from daemons import ROOT
+from netns import Node, Process, eventually
+from peers import Neighbor
+from routes import Route, by_prefix
+
+HERE = Path(__file__).resolve().parent
+
+
+class Reflector:
+    """`reflector run`, with a socket beside it that tells what it has told and heard."""
+
+    def __init__(
+        self,
+        node: Node,
+        asn: int,
+        neighbors: Collection[Neighbor],
+        *,
+        reporting: bool = True,
+        extra: Collection[Mapping[str, object]] = (),
+        **options: object,
+    ) -> None:
+        """`options` are further keys for all `neighbors`, `extra` further neighbors as they stand.
+
+        Without `reporting` it is the plain command.
+        """
+        self.node, self.asn, self.neighbors = node, asn, tuple(neighbors)
+        self.reporting, self.extra, self.options = reporting, tuple(extra), options
+        self.process: Process | None = None
+        self._socket = node.directory / "report"
+
+    def configuration(self) -> str:
+        lines = [
+            "[router]",
+            f"asn = {self.asn}",
+            f'router_id = "{self.node.router_id}"',
+            'listen = ["0.0.0.0:179", "[::]:179"]',
+        ]
+        tables: list[Mapping[str, object]] = [
+            {
+                "name": neighbor.name,
+                "address": neighbor.remote,
+                "source_address": neighbor.local,
+                "asn": neighbor.asn,
+                "families": list(neighbor.families),
+                "passive": neighbor.passive,
+                "client": neighbor.client,
+                "hold_time": neighbor.hold_time,
+                "connect_retry_time": 1,
+                **self.options,
+            }
+            for neighbor in self.neighbors
+        ]
+        for table in (*tables, *self.extra):
+            # What JSON writes of text, numbers, truth and lists is TOML as well.
+            lines += ["[[neighbor]]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
+        return "\n".join(lines) + "\n"
+
+    def start(self) -> None:
+        """Start it and wait until it listens."""
+        configuration = self.node.directory / "reflector.toml"
+        configuration.write_text(self.configuration())
+        self._socket.unlink(missing_ok=True)
+        if self.reporting:
+            argv = [str(HERE / "reporting.py"), str(configuration), str(self._socket)]
+        else:
+            argv = ["-m", "reflector", "run", str(configuration)]
+        environment = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(HERE)])}
+        process = self.process = self.node.start("reflector", [sys.executable, *argv], environment)
+        eventually(lambda: not process.alive or self._is_ready(), "the reflector listens")
+        assert process.alive, process.output()
+
+    def _is_ready(self) -> bool:
+        return self._socket.exists() if self.reporting else self.node.listening()
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+
+    def report(self) -> dict[str, dict[str, object]]:
+        """Return what it says of each peer, by address."""
+        assert self.process is not None and self.process.alive, "the reflector has ended"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(60)
+            connection.connect(str(self._socket))
+            chunks = []
+            while chunk := connection.recv(1 << 20):
+                chunks.append(chunk)
+        found: dict[str, dict[str, object]] = json.loads(b"".join(chunks))
+        return found
+
+    def established(self) -> bool:
+        states = self.report()
+        return all(states[neighbor.remote]["state"] == "Established" for neighbor in self.neighbors)
+
+    def wait_established(self, seconds: float = 60) -> None:
+        eventually(self.established, f"the reflector Established: {self.report}", seconds)
+
+    def advertised(self, address: str) -> dict[str, Route]:
+        """Return what it says it sent to this neighbor."""
+        return _routes(self.report()[address]["advertised"])
+
+    def received(self, address: str) -> dict[str, Route]:
+        """Return what it says it has from this neighbor."""
+        return _routes(self.report()[address]["received"])
+
+
+def _routes(found: object) -> dict[str, Route]:
+    assert isinstance(found, list)
+    return by_prefix(
+        Route(**{key: tuple(value) if isinstance(value, list) else value for key, value in row.items()})
+        for row in found
+    )

@@ -1,0 +1,92 @@
+"""`reflector run` that also tells what it has told and heard: `reporting.py CONFIG.toml SOCKET`.
+
+The service is the real one.  Beside it a Unix socket gives, to whoever connects, one JSON document:
+{peer: {"state": ..., "advertised": [route, ...], "received": [route, ...]}} by the peer's address, each
+route in the form of `routes.Route`.
+"""
+
+import asyncio
+import json
+import sys
+from dataclasses import asdict
+from ipaddress import IPv4Address, ip_address
+
+from routes import ORIGINS, Route, as_path, extended, numbers
+
+from bgp.aio.peer import Peer
+from bgp.family import FAMILIES, Family
+from bgp.wire import aspath, prefix
+from bgp.wire.attributes import Attributes
+from reflector import app
+from reflector.config import load
+
+
+def route(family: Family, octets: bytes, attributes: Attributes) -> Route:
+    """Return a route of the speaker's in the form that all share."""
+    hop = attributes.next_hop
+    parts = [hop[:16], hop[16:]] if len(hop) == 32 else [hop]
+    aggregator = attributes.aggregator
+    clusters = attributes.cluster_list
+    return Route(
+        prefix=prefix.text(family, octets),
+        next_hop=tuple(str(ip_address(part)) for part in parts),
+        origin=ORIGINS[attributes.origin],
+        as_path=as_path(aspath.text(attributes.as_path)),
+        med=attributes.med,
+        local_pref=attributes.local_pref,
+        atomic_aggregate=attributes.atomic_aggregate,
+        aggregator=f"{aggregator[0]} {aggregator[1]}" if aggregator else None,
+        communities=numbers(f"{value >> 16}:{value & 0xFFFF}" for value in attributes.communities),
+        extended_communities=tuple(sorted(extended(value) for value in attributes.extended_communities)),
+        large_communities=numbers(":".join(map(str, value)) for value in attributes.large_communities),
+        originator_id=str(IPv4Address(attributes.originator_id)) if attributes.originator_id else None,
+        cluster_list=tuple(str(IPv4Address(clusters[at : at + 4])) for at in range(0, len(clusters), 4)),
+    )
+
+
+def report(service: app.Service) -> dict[str, dict[str, object]]:
+    return {str(peer.remote.address): _peer(service, peer) for peer in service.speaker.peers}
+
+
+def _peer(service: app.Service, peer: Peer) -> dict[str, object]:
+    member, router = peer.member, service.speaker.router
+    advertised, received = [], []
+    if member is not None:
+        for family in FAMILIES:
+            advertised += [
+                asdict(route(family, told.prefix, told.attributes))
+                for told in router.advertised(member, family)
+            ]
+            received += [
+                asdict(route(family, octets, path.attributes))
+                for octets, path in router.received(member, family)
+            ]
+    return {
+        "state": peer.state.label,
+        "last_error": peer.last_error,
+        "advertised": advertised,
+        "received": received,
+    }
+
+
+def main() -> int:
+    configuration, path = sys.argv[1:]
+    start = app.Service.start
+
+    async def start_and_report(service: app.Service) -> None:
+        await start(service)
+
+        def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            try:
+                writer.write(json.dumps(report(service)).encode())
+            finally:
+                writer.close()
+
+        await asyncio.start_unix_server(answer, path)
+
+    app.Service.start = start_and_report  # type: ignore[method-assign]
+    return app.run(load(configuration))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
