@@ -342,6 +342,8 @@ def _gobgp_up(daemon: Daemon, neighbor: Neighbor) -> bool:
 
 def _gobgp_received(daemon: Daemon, neighbor: Neighbor) -> dict[str, Route]:
     found: dict[str, Route] = {}
+    if not _gobgp_up(daemon, neighbor):
+        return found  # it would call the question an error
     for family in neighbor.families:
         name = family.partition("-")[0]
         shown = daemon.ask("gobgp", "neighbor", neighbor.remote, "adj-in", "-a", name, "-j")
