@@ -90,18 +90,26 @@ class Capabilities:
         """Return the meaning of `capabilities`; never raises."""
         unknown: list[Capability] = []
         malformed: list[Capability] = []
-        # All values of a code are folded at once: one by one would be quadratic in a hostile OPEN.
+        # All values of a code are folded at once, for one by one would be quadratic in a hostile OPEN; and
+        # identical instances count as one (RFC 5492 section 4), so each is parsed once.
+        parsed: dict[tuple[int, bytes], Any] = {}
         found: dict[int, list[Any]] = {}
         for capability in capabilities:
-            declaration = grammar.CAPABILITY_VALUES.get(capability.code)
+            code, value = key = (capability.code, capability.value)
+            declaration = grammar.CAPABILITY_VALUES.get(code)
             if declaration is None:
                 unknown.append(capability)
                 continue
-            try:
-                found.setdefault(capability.code, []).append(declaration.parse(capability.value))
-            except grammar.Malformed:
+            if key not in parsed:
+                try:
+                    parsed[key] = declaration.parse(value)
+                except grammar.Malformed:
+                    parsed[key] = None
+            if parsed[key] is None:
                 malformed.append(capability)
-        fields = {TABLE[code].field: TABLE[code].fold(values) for code, values in found.items() if values}
+            else:
+                found.setdefault(code, []).append(parsed[key])
+        fields = {TABLE[code].field: TABLE[code].fold(values) for code, values in found.items()}
         return cls(**fields, unknown=tuple(unknown), malformed=tuple(malformed))
 
     def encode(self) -> tuple[Capability, ...]:
