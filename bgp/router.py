@@ -29,7 +29,7 @@ from bgp.iana import CeaseSubcode, ErrorCode, RouteRefreshSubtype
 from bgp.policy import Policy
 from bgp.rib.admission import Admission
 from bgp.rib.decision import Verdict, explain
-from bgp.rib.nexthop import NextHops
+from bgp.rib.nexthop import NextHops, is_host
 from bgp.rib.path import Kind, Path, Slot, Slots, Source, best_of
 from bgp.rib.table import Changes, Table
 from bgp.session.negotiation import Negotiated
@@ -365,7 +365,12 @@ class Router:
     # --- What we say ourselves -----------------------------------------------------------------------
 
     def announce(self, family: Family, prefix: bytes, attributes: Attributes) -> None:
-        """Announce a route of our own; without a next hop in `attributes` that is ourselves."""
+        """Announce a route of our own; without a next hop in `attributes` that is ourselves.
+
+        Raises ValueError for a next hop that cannot be the address of a host.
+        """
+        if attributes.next_hop and not is_host(attributes.next_hop):
+            raise ValueError(f"{attributes.next_hop.hex()} cannot be a next hop")
         self._tables[family].announce(self._local[family], self._local_slot, attributes, (prefix,))
 
     def withdraw(self, family: Family, prefix: bytes) -> None:

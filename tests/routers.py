@@ -172,7 +172,7 @@ class Peer:
                     self.held[reach.family, one, path_id] = reach.attributes
             if update.end_of_rib is not None:
                 self.end_of_rib.append(update.end_of_rib)
-        assert self.framer.buffered() == 0, "what is pulled are whole messages"
+        assert self.framer.buffered == 0, "what is pulled are whole messages"
 
     def prefixes(self, family: Family = IPV4_UNICAST) -> set[str]:
         return {nlri.text(one, octets) for one, octets, _ in self.held if one is family}

@@ -15,7 +15,14 @@ from bgp.iana import AttributeType
 from bgp.rib.decision import DEFAULT_LOCAL_PREF
 from bgp.rib.path import Kind, Path
 from bgp.wire import aspath
-from bgp.wire.attributes import OPTIONAL_NON_TRANSITIVE, WELL_KNOWN, Attributes, attribute, walk
+from bgp.wire.attributes import (
+    EXTENDED_LENGTH,
+    OPTIONAL_NON_TRANSITIVE,
+    WELL_KNOWN,
+    Attributes,
+    attribute,
+    walk,
+)
 
 _AS_PATH, _MED, _LOCAL_PREF, _ORIGINATOR_ID, _CLUSTER_LIST, _EXTENDED, _IPV6_EXTENDED, _AIGP = (
     int(AttributeType.AS_PATH),
@@ -28,6 +35,10 @@ _AS_PATH, _MED, _LOCAL_PREF, _ORIGINATOR_ID, _CLUSTER_LIST, _EXTENDED, _IPV6_EXT
     int(AttributeType.AIGP),
 )
 _AIGP_START = bytes((OPTIONAL_NON_TRANSITIVE, _AIGP))
+_ORIGINATOR_ID_TYPE, _CLUSTER_LIST_TYPE = bytes((_ORIGINATOR_ID,)), bytes((_CLUSTER_LIST,))
+_ORIGINATOR_ID_HEADER = bytes((OPTIONAL_NON_TRANSITIVE, _ORIGINATOR_ID, 4))
+_CLUSTER_LIST_HEADER = bytes((OPTIONAL_NON_TRANSITIVE, _CLUSTER_LIST, 4))
+_ORIGINATOR_ID_OCTETS = 7
 _NON_TRANSITIVE = 0x40  # in the type of an extended community (RFC 4360 section 2)
 
 
@@ -57,20 +68,42 @@ def rewrite(
 
 def _reflected(path: Path, attributes: Attributes, terms: Terms) -> bytes:
     octets = attributes.octets
-    start, end = attributes.locate(_ORIGINATOR_ID)
-    if start == end:
-        # RFC 4456 section 8: "the BGP Identifier of the originator of the route in the local AS".
-        originator = attribute(OPTIONAL_NON_TRANSITIVE, _ORIGINATOR_ID, path.source.identifier)
+    start, preferred = _head(octets)
+    if not preferred:
+        # It came with one; so import policy took it away.
+        octets = _internal(attributes)
+        start, _ = _head(octets)
+    after = start
+    if octets[start + 1 : start + 2] == _ORIGINATOR_ID_TYPE:
+        # RFC 4456 section 8: it "SHOULD NOT" be created "if one already exists".
+        after += _ORIGINATOR_ID_OCTETS
+        originator = octets[start:after]
     else:
-        # "A BGP speaker SHOULD NOT create an ORIGINATOR_ID attribute if one already exists."
-        originator = octets[start:end]
-    clusters = terms.cluster_id
-    after = end
-    if octets[end + 1 : end + 2] == bytes((_CLUSTER_LIST,)):
-        clusters += attributes.get(_CLUSTER_LIST) or b""
-        after = attributes.locate(_CLUSTER_LIST)[1]
-    cluster_list = attribute(OPTIONAL_NON_TRANSITIVE, _CLUSTER_LIST, clusters)
+        # "... the BGP Identifier of the originator of the route in the local AS".
+        originator = _ORIGINATOR_ID_HEADER + path.source.identifier
+    if octets[after + 1 : after + 2] == _CLUSTER_LIST_TYPE:
+        clusters = attributes.get(_CLUSTER_LIST) or b""
+        after += len(attribute(OPTIONAL_NON_TRANSITIVE, _CLUSTER_LIST, clusters))
+        cluster_list = attribute(OPTIONAL_NON_TRANSITIVE, _CLUSTER_LIST, terms.cluster_id + clusters)
+    else:
+        cluster_list = _CLUSTER_LIST_HEADER + terms.cluster_id
     return b"".join((octets[:start], originator, cluster_list, octets[after:]))
+
+
+def _head(octets: bytes) -> tuple[int, bool]:
+    """Return where the types from ORIGINATOR_ID on begin, and whether LOCAL_PREF stands before them."""
+    position, end, preferred = 0, len(octets), False
+    while position < end:
+        type_ = octets[position + 1]
+        if type_ >= _ORIGINATOR_ID:
+            break
+        if type_ == _LOCAL_PREF:
+            preferred = True
+        if octets[position] & EXTENDED_LENGTH:
+            position += 4 + (octets[position + 2] << 8 | octets[position + 3])
+        else:
+            position += 3 + octets[position + 2]
+    return position, preferred
 
 
 def _internal(attributes: Attributes) -> bytes:

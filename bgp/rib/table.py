@@ -161,17 +161,15 @@ class Table:
         """
         if not path.count:
             return quota
-        registry = self._paths[path.source]
+        registry = self._paths.setdefault(path.source, {})
         key = _key(path)
         to = registry.get(key)
         if to is None or to is path:
             again = Path(path.source, path.slot, path.received)
             self._admit(again)
-            if to is path and (again.refusal, again.attributes, again.cost) == (
-                path.refusal,
-                path.attributes,
-                path.cost,
-            ):
+            verdict = (path.refusal, path.attributes, path.cost)
+            if (again.refusal, again.attributes, again.cost) == verdict:
+                registry[key] = path
                 return quota
             to = registry[key] = again
             self._enter(to)

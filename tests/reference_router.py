@@ -1,0 +1,229 @@
+"""A router that is slow and obvious: it keeps what each peer said, and recomputes everything when asked.
+
+It shares with the real one the wire layer's values and nothing of the routing core: no tables, no groups, no
+rewriting in octets.  `expected` says what a peer should hold once all is quiet.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+from bgp.family import IPV4_UNICAST, Family
+from bgp.iana import AttributeType, WellKnownCommunity
+from bgp.policy import Policy
+from bgp.rib.path import Kind
+from bgp.wire import aspath
+from bgp.wire.attributes import Attributes, AttributeTable
+from bgp.wire.encoder import Encoder
+
+T = AttributeType
+
+
+@dataclass(frozen=True)
+class Party:
+    """A peer as the reference sees it."""
+
+    name: str
+    kind: Kind
+    identifier: int
+    address: bytes
+    families: tuple[Family, ...]
+    import_policy: Policy | None = None
+    export_policy: Policy | None = None
+    four_octet_as: bool = True
+    add_path: frozenset[Family] = frozenset()
+    extended_next_hop: frozenset[Family] = frozenset()
+    maximum: int = 4096
+    next_hop_self: bool = False
+
+
+@dataclass(frozen=True)
+class Route:
+    party: Party
+    path_id: int | None
+    received: Attributes
+
+
+class Reference:
+    def __init__(self, asn: int, router_id: int, cluster_id: int, own: dict[Family, bytes]) -> None:
+        self.asn = asn
+        self.identifier = router_id.to_bytes(4, "big")
+        self.cluster_id = cluster_id.to_bytes(4, "big")
+        self.own = own
+        self.table = AttributeTable()
+        self.parties: dict[str, Party] = {}
+        self.local = Party("", Kind.LOCAL, router_id, b"", tuple(own))
+        # (family, prefix) -> (peer, path id) -> what it said
+        self.said: dict[tuple[Family, bytes], dict[tuple[str, int | None], Route]] = {}
+        self.stale: set[tuple[Family, bytes, str, int | None]] = set()
+        self.costs: dict[bytes, int | None] = {}
+
+    # --- what happens ------------------------------------------------------------------------------
+
+    def announce(
+        self, party: Party, family: Family, prefix: bytes, path_id: int | None, received: Attributes
+    ) -> None:
+        self.said.setdefault((family, prefix), {})[party.name, path_id] = Route(party, path_id, received)
+        self.stale.discard((family, prefix, party.name, path_id))
+
+    def withdraw(self, party: Party, family: Family, prefix: bytes, path_id: int | None) -> None:
+        self.said.get((family, prefix), {}).pop((party.name, path_id), None)
+        self.stale.discard((family, prefix, party.name, path_id))
+
+    def down(self, party: Party) -> None:
+        for family, prefix, name, path_id in list(self.all()):
+            if name == party.name:
+                self.withdraw(party, family, prefix, path_id)
+        del self.parties[party.name]
+
+    def begin_refresh(self, party: Party, family: Family) -> None:
+        self.stale |= {key for key in self.all() if key[0] is family and key[2] == party.name}
+
+    def end_refresh(self, party: Party, family: Family) -> None:
+        for key in [key for key in self.stale if key[0] is family and key[2] == party.name]:
+            self.withdraw(party, family, key[1], key[3])
+
+    def all(self) -> Iterable[tuple[Family, bytes, str, int | None]]:
+        for (family, prefix), routes in self.said.items():
+            for name, path_id in routes:
+                yield family, prefix, name, path_id
+
+    # --- what follows from it ------------------------------------------------------------------------
+
+    def accepted(self, route: Route) -> Attributes | None:
+        attributes, party = route.received, route.party
+        if party.kind is Kind.LOCAL:
+            return attributes
+        if any(self.asn in segment.asns for segment in attributes.as_path):
+            return None
+        if attributes.get(T.ORIGINATOR_ID) == self.identifier:
+            return None
+        clusters = attributes.get(T.CLUSTER_LIST) or b""
+        if self.cluster_id in [clusters[at : at + 4] for at in range(0, len(clusters), 4)]:
+            return None
+        if attributes.next_hop[:16] in self.own.values() or attributes.next_hop[0] in (0, 127, 224):
+            return None
+        if party.import_policy is not None:
+            accepted = party.import_policy(SimpleNamespace(attributes=attributes))  # type: ignore[arg-type]
+            if accepted is None:
+                return None
+            attributes = accepted
+        elif party.kind is Kind.EXTERNAL:
+            return None
+        return None if self.costs.get(attributes.next_hop[:16], 0) is None else attributes
+
+    def usable(self, family: Family, prefix: bytes) -> list[tuple[Route, Attributes]]:
+        routes = self.said.get((family, prefix), {}).values()
+        return [(route, accepted) for route in routes if (accepted := self.accepted(route)) is not None]
+
+    def best(self, family: Family, prefix: bytes) -> tuple[Route, Attributes] | None:
+        """Compare all with all, as RFC 4271 section 9.1.2.2 tells it."""
+        left = self.usable(family, prefix)
+
+        def preference(item: tuple[Route, Attributes]) -> tuple[int, int, int]:
+            value = item[1].local_pref
+            return -(100 if value is None else value), aspath.length(item[1].as_path), item[1].origin
+
+        def rest(item: tuple[Route, Attributes]) -> tuple[object, ...]:
+            route, attributes = item
+            party = route.party
+            return (
+                party.kind.internal,
+                self.costs.get(attributes.next_hop[:16], 0),
+                attributes.get(T.ORIGINATOR_ID) or party.identifier.to_bytes(4, "big"),
+                len(attributes.get(T.CLUSTER_LIST) or b""),
+                (len(party.address), party.address),
+                -1 if route.path_id is None else route.path_id,
+                party.name,
+            )
+
+        if not left:
+            return None
+        lowest = min(map(preference, left))
+        left = [item for item in left if preference(item) == lowest]
+        left = [
+            item
+            for item in left
+            if not any(
+                other[1].neighbor_as == item[1].neighbor_as and (other[1].med or 0) < (item[1].med or 0)
+                for other in left
+            )
+        ]
+        return min(left, key=rest)
+
+    def told(
+        self, to: Party, family: Family, prefix: bytes, item: tuple[Route, Attributes]
+    ) -> Attributes | None:
+        """Return what `to` hears of a path, None if it does not."""
+        route, attributes = item
+        source = route.party.kind
+        if route.party.name == to.name:
+            return None
+        reflected = source.internal and to.kind.internal
+        if reflected and Kind.CLIENT not in (source, to.kind):
+            return None
+        communities = set(attributes.communities)
+        if WellKnownCommunity.NO_ADVERTISE in communities:
+            return None
+        if to.kind is Kind.EXTERNAL and communities & {
+            WellKnownCommunity.NO_EXPORT,
+            WellKnownCommunity.NO_EXPORT_SUBCONFED,
+        }:
+            return None
+        med = attributes.med
+        if to.export_policy is not None:
+            changed = to.export_policy(SimpleNamespace(attributes=attributes))  # type: ignore[arg-type]
+            if changed is None:
+                return None
+            attributes = changed
+        elif to.kind is Kind.EXTERNAL:
+            return None
+        next_hop = attributes.next_hop
+        changes: dict[int, bytes | None] = {}
+        if to.kind is Kind.EXTERNAL:
+            path = aspath.prepended(attributes.as_path, self.asn)
+            changes = {
+                T.AS_PATH: aspath.encode(path),
+                T.LOCAL_PREF: None,
+                T.ORIGINATOR_ID: None,
+                T.CLUSTER_LIST: None,
+            }
+            if source is not Kind.LOCAL and attributes.med == med:
+                changes[T.MULTI_EXIT_DISC] = None
+            next_hop = b""
+        elif reflected:
+            if attributes.local_pref is None:
+                changes[T.LOCAL_PREF] = (100).to_bytes(4, "big")
+            if attributes.get(T.ORIGINATOR_ID) is None:
+                changes[T.ORIGINATOR_ID] = route.party.identifier.to_bytes(4, "big")
+            changes[T.CLUSTER_LIST] = self.cluster_id + (attributes.get(T.CLUSTER_LIST) or b"")
+        else:
+            if attributes.local_pref is None:
+                changes[T.LOCAL_PREF] = (100).to_bytes(4, "big")
+            if to.next_hop_self:
+                next_hop = b""
+        next_hop = next_hop or self.own[family]
+        if family is IPV4_UNICAST and len(next_hop) != 4 and family not in to.extended_next_hop:
+            return None
+        attributes = self.table.derive(self.table.intern(attributes.octets, next_hop), changes)
+        encoder = Encoder(to.four_octet_as, to.add_path, to.maximum)
+        ids = [1] if family in to.add_path else None
+        _, unfit = encoder.announce(family, attributes.octets, next_hop, [prefix], ids)
+        return None if unfit else attributes
+
+    def expected(self, to: Party) -> dict[tuple[Family, bytes], list[tuple[bytes, bytes]]]:
+        """Return (octets, next hop) of each path that `to` should hold, sorted, by family and prefix."""
+        found: dict[tuple[Family, bytes], list[tuple[bytes, bytes]]] = {}
+        for family, prefix in self.said:
+            if family not in to.families:
+                continue
+            if family in to.add_path:
+                items = self.usable(family, prefix)
+            else:
+                best = self.best(family, prefix)
+                items = [] if best is None else [best]
+            told = [self.told(to, family, prefix, item) for item in items]
+            heard = sorted((one.octets, one.next_hop) for one in told if one is not None)
+            if heard:
+                found[family, prefix] = heard
+        return found

@@ -1,0 +1,331 @@
+"""Whatever happens, in whatever order: each peer ends up with what the slow, obvious router says.
+
+Peers of all kinds come and go, announce, withdraw, refresh, read slowly or not at all; the router works in
+slices and flushes at any time.  What a peer was sent is decoded as it arrives.
+"""
+
+from collections.abc import Callable
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from reference_router import Party, Reference
+from routers import LOCAL_AS, OUR_ADDRESS, ROUTER_ID, Peer, add_path, address, prefix, settle
+
+from bgp.family import IPV4_UNICAST, IPV6_UNICAST, Family
+from bgp.iana import AttributeType, RouteRefreshSubtype, WellKnownCommunity
+from bgp.policy import ACCEPT_ALL, Policy
+from bgp.rib.path import Kind, Path
+from bgp.router import Router
+from bgp.wire.attributes import Attributes, AttributeTable
+from bgp.wire.message import RouteRefresh
+
+CLUSTER = 0x0A0000FF
+OUR_IPV6 = address("2001:db8::1")
+UNWANTED = 0xFFFE0001  # import and export policies refuse this community
+CHEAPER = 0xFFFE0002  # and change this one's path
+
+
+def policies(table: AttributeTable) -> tuple[Policy, Policy]:
+    """Return an import and an export policy that refuse some paths and change others."""
+
+    def on_import(path: Path) -> Attributes | None:
+        attributes = path.attributes
+        if UNWANTED in attributes.communities:
+            return None
+        if CHEAPER in attributes.communities:
+            return table.derive(attributes, {AttributeType.LOCAL_PREF: (300).to_bytes(4, "big")})
+        return attributes
+
+    def on_export(path: Path) -> Attributes | None:
+        attributes = path.attributes
+        if UNWANTED in attributes.communities:
+            return None
+        if CHEAPER in attributes.communities:
+            return table.derive(attributes, {AttributeType.MULTI_EXIT_DISC: (7).to_bytes(4, "big")})
+        return attributes
+
+    return on_import, on_export
+
+
+# name -> kind and what else is special about the peer
+PEERS: dict[str, tuple[Kind, dict[str, object]]] = {
+    "client-1": (Kind.CLIENT, {}),
+    "client-2": (Kind.CLIENT, {}),
+    "client-add-path": (Kind.CLIENT, {"add_path": add_path()}),
+    "client-add-path-4": (Kind.CLIENT, {"add_path": add_path(IPV4_UNICAST)}),
+    "client-6": (Kind.CLIENT, {"extended_next_hop": (IPV4_UNICAST,)}),
+    "client-large": (Kind.CLIENT, {"extended_messages": True}),
+    "client-policy": (Kind.CLIENT, {"policy": True}),
+    "non-client-1": (Kind.NON_CLIENT, {}),
+    "non-client-2": (Kind.NON_CLIENT, {"next_hop_self": True}),
+    "external-1": (Kind.EXTERNAL, {}),
+    "external-1b": (Kind.EXTERNAL, {}),
+    "external-2": (Kind.EXTERNAL, {"four_octet_as": False}),
+    "external-4": (Kind.EXTERNAL, {"families": (IPV4_UNICAST,), "policy": True}),
+    "external-none": (Kind.EXTERNAL, {"policy": None}),
+}
+PREFIXES = {
+    IPV4_UNICAST: [prefix(f"10.{n}.0.0/16") for n in range(6)]
+    + [prefix("0.0.0.0/0"), prefix("10.1.2.128/25")],
+    IPV6_UNICAST: [prefix(f"2001:db8:{n}::/48") for n in range(4)],
+}
+names = st.sampled_from(sorted(PEERS))
+families = st.sampled_from((IPV4_UNICAST, IPV4_UNICAST, IPV6_UNICAST))
+NEXT_HOPS = {
+    IPV4_UNICAST: ("10.9.0.1", "10.9.0.2", "192.0.2.1", "127.0.0.1", "2001:db8::7"),
+    IPV6_UNICAST: ("2001:db8::8", "2001:db8::9"),
+}
+AS_PATHS = ("", "64500", "64501", "64500 64501", "4200000000 64500", f"64500 {LOCAL_AS}")
+
+
+@st.composite
+def values(draw: st.DrawFn, family: Family) -> dict[str, object]:
+    return {
+        "next_hop": draw(st.sampled_from(NEXT_HOPS[family])),
+        "as_path": draw(st.sampled_from(AS_PATHS)),
+        "med": draw(st.sampled_from((None, 0, 5))),
+        "local_pref": draw(st.sampled_from((None, None, 100, 200))),
+        "origin": draw(st.sampled_from((0, 0, 2))),
+        "communities": draw(
+            st.sampled_from(
+                (
+                    (),
+                    (),
+                    (1,),
+                    (WellKnownCommunity.NO_EXPORT,),
+                    (WellKnownCommunity.NO_ADVERTISE,),
+                    (UNWANTED,),
+                    (CHEAPER,),
+                    # About as long as a message: with some prefixes it fits, with others not.
+                    tuple(range(1, 1003)),
+                    tuple(range(1, 1001)),
+                )
+            )
+        ),
+    }
+
+
+class Machine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.router = Router(LOCAL_AS, ROUTER_ID, CLUSTER, lag_limit=600)
+        own = {IPV4_UNICAST: OUR_ADDRESS, IPV6_UNICAST: OUR_IPV6}
+        self.reference = Reference(LOCAL_AS, ROUTER_ID, CLUSTER, own)
+        self.on_import, self.on_export = policies(self.router.table)
+        self.peers: dict[str, Peer] = {}
+        self.parties: dict[str, Party] = {}
+        for name in ("client-1", "client-2", "external-1"):
+            self._join(name)
+
+    def _join(self, name: str) -> None:
+        kind, special = PEERS[name]
+        options = dict(special)
+        number = sorted(PEERS).index(name) + 1
+        import_policy: Policy | None = ACCEPT_ALL
+        export_policy: Policy | None = ACCEPT_ALL
+        match options.pop("policy", False):
+            case True:
+                import_policy, export_policy = self.on_import, self.on_export
+            case None:
+                import_policy = export_policy = None
+        options.setdefault("extended_messages", False)
+        next_hop_self = bool(options.pop("next_hop_self", False))
+        peer = Peer(
+            self.router,
+            name,
+            kind,
+            number,
+            asn=None if kind.internal else 64510 + number,
+            import_policy=import_policy,
+            export_policy=export_policy,
+            settings={"next_hop_self": next_hop_self},
+            **options,
+        )
+        agreed = peer.negotiated
+        party = Party(
+            name,
+            kind,
+            number,
+            peer.settings.remote_address,
+            agreed.families,
+            import_policy,
+            export_policy,
+            agreed.four_octet_as,
+            agreed.add_path_send,
+            agreed.extended_next_hop,
+            agreed.maximum_send,
+            next_hop_self,
+        )
+        self.peers[name] = peer
+        self.parties[name] = self.reference.parties[name] = party
+
+    def _pick(self, name: str) -> Peer | None:
+        return self.peers.get(name)
+
+    # --- peers come, go and speak ------------------------------------------------------------------------
+
+    @rule(name=names)
+    def join(self, name: str) -> None:
+        if name not in self.peers:
+            self._join(name)
+
+    @rule(name=names)
+    def leave(self, name: str) -> None:
+        if name in self.peers:
+            self.peers.pop(name).down()
+            self.reference.down(self.parties[name])
+
+    @rule(name=names)
+    def come_again(self, name: str) -> None:
+        """A session that is followed by the next at once, before its routes are gone."""
+        if name in self.peers:
+            self.leave(name)
+            self._join(name)
+
+    @rule(name=names, family=families, data=st.data())
+    def announce(self, name: str, family: Family, data: st.DataObject) -> None:
+        peer = self._pick(name)
+        if peer is None or family not in peer.negotiated.families:
+            return
+        prefixes = data.draw(st.lists(st.sampled_from(PREFIXES[family]), min_size=1, max_size=5))
+        attributes = self.router.table.make(**data.draw(values(family)))  # type: ignore[arg-type]
+        path_id = None
+        if family in peer.negotiated.add_path_receive:
+            path_id = data.draw(st.integers(0, 2))
+        peer.announce(prefixes, attributes, path_id, family)
+        for one in prefixes:
+            self.reference.announce(self.parties[name], family, one, path_id, attributes)
+
+    @rule(name=names, family=families, data=st.data())
+    def withdraw(self, name: str, family: Family, data: st.DataObject) -> None:
+        peer = self._pick(name)
+        if peer is None or family not in peer.negotiated.families:
+            return
+        prefixes = data.draw(st.lists(st.sampled_from(PREFIXES[family]), min_size=1, max_size=5))
+        path_id = None
+        if family in peer.negotiated.add_path_receive:
+            path_id = data.draw(st.integers(0, 2))
+        peer.withdraw(prefixes, path_id, family)
+        for one in prefixes:
+            self.reference.withdraw(self.parties[name], family, one, path_id)
+
+    @rule(family=families, data=st.data())
+    def originate(self, family: Family, data: st.DataObject) -> None:
+        one = data.draw(st.sampled_from(PREFIXES[family]))
+        some = data.draw(values(family))
+        if data.draw(st.booleans()) or some["next_hop"] == "127.0.0.1":
+            some["next_hop"] = b""
+        attributes = self.router.table.make(**some)  # type: ignore[arg-type]
+        self.router.announce(family, one, attributes)
+        self.reference.announce(self.reference.local, family, one, None, attributes)
+
+    @rule(family=families, data=st.data())
+    def revoke(self, family: Family, data: st.DataObject) -> None:
+        one = data.draw(st.sampled_from(PREFIXES[family]))
+        self.router.withdraw(family, one)
+        self.reference.withdraw(self.reference.local, family, one, None)
+
+    @rule(name=names, family=families)
+    def ask(self, name: str, family: Family) -> None:
+        peer = self._pick(name)
+        if peer is not None:
+            self.router.refresh(peer.member, RouteRefresh(family.afi, family.safi))
+
+    @rule(name=names, family=families)
+    def begin_refresh(self, name: str, family: Family) -> None:
+        self._marker(name, family, RouteRefreshSubtype.BEGIN_OF_ROUTE_REFRESH, self.reference.begin_refresh)
+
+    @rule(name=names, family=families)
+    def end_refresh(self, name: str, family: Family) -> None:
+        self._marker(name, family, RouteRefreshSubtype.END_OF_ROUTE_REFRESH, self.reference.end_refresh)
+
+    def _marker(
+        self, name: str, family: Family, subtype: int, apply: Callable[[Party, Family], None]
+    ) -> None:
+        peer = self._pick(name)
+        if peer is not None and family in peer.negotiated.families:
+            self.router.refresh(peer.member, RouteRefresh(family.afi, family.safi, subtype))
+            apply(self.parties[name], family)
+
+    @rule(
+        next_hop=st.sampled_from(("10.9.0.1", "10.9.0.2", "2001:db8::8")),
+        cost=st.sampled_from((0, 1, 10, None)),
+    )
+    def next_hop(self, next_hop: str, cost: int | None) -> None:
+        self.router.next_hop(address(next_hop), cost)
+        self.reference.costs[address(next_hop)] = cost
+
+    # --- the loop turns, more or less ---------------------------------------------------------------------
+
+    @rule()
+    def flush(self) -> None:
+        self.router.flush()
+
+    @rule(quota=st.integers(1, 5))
+    def work(self, quota: int) -> None:
+        self.router.work(quota)
+
+    @rule(name=names, limit=st.sampled_from((1, 100, 65536)))
+    def pull(self, name: str, limit: int) -> None:
+        peer = self._pick(name)
+        if peer is not None:
+            peer.pull(limit)
+
+    @rule()
+    def quiet(self) -> None:
+        """All is done and taken; then everybody knows what it should."""
+        settle(self.router, *self.peers.values())
+        assert not any(peer.member.pending or peer.member.behind for peer in self.peers.values())
+        for name, peer in self.peers.items():
+            held: dict[tuple[Family, bytes], list[tuple[bytes, bytes]]] = {}
+            for (family, one, _), attributes in peer.held.items():
+                held.setdefault((family, one), []).append((attributes.octets, attributes.next_hop))
+            expected = self.reference.expected(self.parties[name])
+            assert {key: sorted(some) for key, some in held.items()} == expected, name
+            # The view is read from the tables, what the peer holds from what it was sent.
+            viewed = {
+                (family, route.prefix, route.path_id or 0): (
+                    route.attributes.octets,
+                    route.attributes.next_hop,
+                )
+                for family in peer.negotiated.families
+                for route in self.router.advertised(peer.member, family)
+            }
+            assert viewed == {key: (some.octets, some.next_hop) for key, some in peer.held.items()}, name
+            assert sorted(peer.end_of_rib, key=str) == sorted(peer.negotiated.families, key=str)
+            begun = [body for body in peer.refreshes if body[2] == 1]
+            assert len(begun) * 2 == len(peer.refreshes)
+        for family in (IPV4_UNICAST, IPV6_UNICAST):
+            best = {one: path.slot.peer for one, path in self.router.best(family)}
+            chosen = {
+                one: self.reference.best(family, one) for known, one in self.reference.said if known is family
+            }
+            assert best == {one: item[0].party.name for one, item in chosen.items() if item is not None}
+
+    @precondition(lambda self: not self.router.work(0))
+    @invariant()
+    def counts(self) -> None:
+        """With no departure under way the router holds exactly what was said."""
+        said = list(self.reference.all())
+        assert self.router.routes == len(said)
+        for name, peer in self.peers.items():
+            for family in peer.negotiated.families:
+                mine = [key for key in said if key[0] is family and key[2] == name]
+                assert peer.member.received(family) == len(mine)
+
+    def teardown(self) -> None:
+        self.quiet()
+        for name in list(self.peers):
+            self.leave(name)
+        for family, one, _, _ in list(self.reference.all()):
+            self.router.withdraw(family, one)
+        settle(self.router)
+        assert self.router.routes == 0 and self.router.attribute_octets == 0
+        assert not self.router.groups
+
+
+TestRouterModel = Machine.TestCase
+TestRouterModel.settings = settings(
+    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+)
