@@ -149,7 +149,8 @@ class Checks:
     def __init__(self, context: Context) -> None:
         self.context = context
         # Whether an AS_PATH of one AS_SEQUENCE is fine whatever its numbers.
-        self.plain_paths = context.four_octet_as and not context.confederation and not context.first_as
+        demands_first_as = context.first_as and not context.internal
+        self.plain_paths = context.four_octet_as and not context.confederation and not demands_first_as
         self.discarded = self._discards()
         self.rows: list[SessionRow | None] = [None] * 256
         for type_, row in ROWS.items():

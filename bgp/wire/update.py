@@ -20,6 +20,7 @@ from bgp.wire.checks import Checks
 from bgp.wire.context import Context
 from bgp.wire.encoder import Encoder
 from bgp.wire.examination import MP_REACH, Examination
+from bgp.wire.plain import Plain
 
 __all__ = ["Decoder", "Encoder", "Reach", "Unreach", "Update", "decode"]
 
@@ -91,6 +92,8 @@ class Decoder:
     __slots__ = (
         "_classic",
         "_multiprotocol",
+        "_plain",
+        "_speaks_ipv4",
         "checks",
         "context",
         "table",
@@ -100,6 +103,8 @@ class Decoder:
         self.context = context
         self.table = table
         self.checks = Checks(context)
+        self._plain = Plain(context)
+        self._speaks_ipv4 = IPV4_UNICAST in context.families
         self._classic: dict[bytes, Attributes] = {}
         self._multiprotocol: dict[tuple[bytes, bytes], Attributes] = {}
 
@@ -114,9 +119,14 @@ class Decoder:
         if end > len(body):
             raise Notify.of(errors.ATTRIBUTE_LIST, offset=HEADER_LENGTH + 2)
         if end < len(body):
-            known = self._classic.get(body[4:end])
+            block = body[4:end]
+            known = self._classic.get(block)
             if known is None:
-                return self._general(body)
+                plain = self._plain.classic(block) if self._speaks_ipv4 else None
+                if plain is None:
+                    return self._general(body)
+                known = self.table.intern(*plain)
+                self._remember_classic(block, known)
             prefixes, path_ids = multiprotocol.classic(self.context, body[end:], HEADER_LENGTH + end)
             return Update((), (Reach(IPV4_UNICAST, prefixes, path_ids, known),) if prefixes else ())
         if end > 9 and body[5] == MP_REACH and body[4] & 0xC0 == OPTIONAL:
@@ -132,13 +142,17 @@ class Decoder:
         if after > len(body):
             return self._general(body)
         next_hop = body[start + 4 : start + 4 + body[start + 3]] if after - start > 4 else b""
-        known = self._multiprotocol.get((body[after:], next_hop))
-        if known is None:
+        rest = body[after:]
+        known = self._multiprotocol.get((rest, next_hop))
+        if known is None and not self._plain.multiprotocol(rest):
             return self._general(body)
         found = multiprotocol.reach(self.context, body[start:after], HEADER_LENGTH + 4, body[4:after])
         if found is None:
             return self._general(body)
         family, _, prefixes, path_ids = found
+        if known is None:
+            known = self.table.intern(rest, next_hop)
+            self._remember_multiprotocol(rest, next_hop, known)
         return Update((), (Reach(family, prefixes, path_ids, known),) if prefixes else ())
 
     def _general(self, body: bytes) -> Update:
@@ -195,23 +209,31 @@ class Decoder:
         self, found: Examination, classic: multiprotocol.Nlri | None, block: bytes
     ) -> Sequence[Reach]:
         announced: list[Reach] = []
-        small = len(block) <= _MEMORY_BLOCK and not found.faults
+        faultless = not found.faults
         if found.reach is not None and found.reach[2]:
             family, next_hop, prefixes, path_ids = found.reach
             attributes = self.table.intern(found.octets, next_hop)
             announced.append(Reach(family, prefixes, path_ids, attributes))
-            if small and classic is None and found.only_reach_first:
-                if len(self._multiprotocol) >= _MEMORY:
-                    self._multiprotocol.clear()
-                self._multiprotocol[block[found.second :], next_hop] = attributes
+            if faultless and classic is None and found.only_reach_first:
+                self._remember_multiprotocol(block[found.second :], next_hop, attributes)
         if classic is not None and classic[0]:
             attributes = self.table.intern(found.octets, found.next_hop)
             announced.append(Reach(IPV4_UNICAST, *classic, attributes))
-            if small and not found.multiprotocol:
-                if len(self._classic) >= _MEMORY:
-                    self._classic.clear()
-                self._classic[block] = attributes
+            if faultless and not found.multiprotocol:
+                self._remember_classic(block, attributes)
         return announced
+
+    def _remember_classic(self, block: bytes, attributes: Attributes) -> None:
+        if len(block) <= _MEMORY_BLOCK:
+            if len(self._classic) >= _MEMORY:
+                self._classic.clear()
+            self._classic[block] = attributes
+
+    def _remember_multiprotocol(self, block: bytes, next_hop: bytes, attributes: Attributes) -> None:
+        if len(block) <= _MEMORY_BLOCK:
+            if len(self._multiprotocol) >= _MEMORY:
+                self._multiprotocol.clear()
+            self._multiprotocol[block, next_hop] = attributes
 
 
 def _escalated(faults: tuple[Fault, ...]) -> Notify:
