@@ -33,7 +33,7 @@ from bgp.iana import (
     RouteRefreshSubtype,
 )
 from bgp.wire import capability
-from bgp.wire.capability import Capabilities, Capability
+from bgp.wire.capability import Capability
 from bgp.wire.framing import frame
 from bgp.wire.grammar import message as grammar
 from bgp.wire.grammar.flat import Element, Truncated
@@ -87,9 +87,11 @@ class Open:
     @property
     def asn(self) -> int:
         """The AS number by the four-octet AS capability, else by My AS (RFC 6793 section 4.1)."""
-        said = (item for item in self.capabilities if item.code == CapabilityCode.FOUR_OCTET_AS)
-        four_octet_as = Capabilities.parse(said).four_octet_as
-        return self.my_as if four_octet_as is None else four_octet_as
+        # As `Capabilities.parse` has it: the last one that is well-formed.  The rest need not be parsed.
+        for item in reversed(self.capabilities):
+            if item.code == CapabilityCode.FOUR_OCTET_AS and len(item.value) == 4:
+                return int.from_bytes(item.value, "big")
+        return self.my_as
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,8 @@ def accepted(value: Open, body: bytes) -> None:
         value.version == 4 and value.my_as and value.identifier and value.hold_time not in (1, 2), f"{value}"
     )
     hold(value.asn, "AS 0 is accepted")
+    asn = Capabilities.parse(value.capabilities).four_octet_as
+    hold(value.asn == (value.my_as if asn is None else asn), f"AS {value.asn}, but the capability says {asn}")
     octets = encode(value.capabilities)
     hold(decode(octets) == value.capabilities, "capabilities change when they are encoded")
     if 19 + 9 + 4 + 3 + len(octets) <= MAXIMUM_MESSAGE_LENGTH:
