@@ -84,6 +84,7 @@ async def test_accepts_and_tells_both_ends(host: str) -> None:
             assert local == listener.endpoint
             assert remote == from_sockaddr(client.getsockname())
             accepted = door.sockets[0]
+            assert not accepted.getblocking()
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
             if host == "::1":
                 assert accepted.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS) == 0xC0

@@ -277,7 +277,7 @@ class Link:
         except Notify as fault:
             self._refuse(fault)
         except Exception as error:
-            self._bug(error, f" on {delivery!r}")
+            self._bug(error, f" on {_describe(delivery)}")
 
     def _refuse(self, fault: Notify) -> None:
         """End the session as the router demands."""
@@ -454,6 +454,15 @@ def _end(ask: Callable[[], tuple[str, int]]) -> Endpoint | None:
         return from_sockaddr(ask())
     except OSError:
         return None
+
+
+def _describe(delivery: RouteRefresh | Update) -> str:
+    """Return what is needed to try a message again that met with a bug."""
+    if isinstance(delivery, RouteRefresh):
+        return repr(delivery)
+    withdrawn = [(part.family, part.path_ids, part.prefixes) for part in delivery.withdrawn]
+    announced = [(part.family, part.path_ids, part.prefixes, part.attributes) for part in delivery.announced]
+    return f"UPDATE withdrawing {withdrawn} announcing {announced}"
 
 
 def _reason(error: OSError) -> str:

@@ -107,6 +107,7 @@ class Listener:
             sock.close()
 
     def _handle(self, sock: socket.socket, sockaddr: tuple[str, int]) -> None:
+        sock.setblocking(False)  # of all that the listening socket has, this is not inherited
         try:
             local = from_sockaddr(sock.getsockname())
         except OSError:
