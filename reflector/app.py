@@ -66,7 +66,7 @@ def run(configuration: Configuration) -> int:
     """Serve until SIGTERM or SIGINT; return the exit status."""
     set_up(configuration.router.log_level)
     _raise_file_limit()
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
         return runner.run(_serve(configuration))
 
 
@@ -128,7 +128,7 @@ def _cannot_start(error: OSError) -> str:
     return f"{error.strerror or error}; {remedy}"
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """Return uvloop's loop if it is installed, None for asyncio's own."""
     try:
         import uvloop
