@@ -26,18 +26,19 @@ from fuzz.target import Broken, Target, hold
 _EXTENDED = 65535
 # No session waits longer for anything than its largest time, with some room.
 _HORIZON = 70_000.0
+_SINGLES, _HANDFUL = 120, 89
 _MOST = 16384  # octets that a repetition feeds at most; short messages reach the quota with less
 
 
 class Session:
-    """A Connection under the eyes of one who knows what it promises; `size` cuts what it is fed."""
+    """A Connection under the eyes of one who knows what it promises; `cut`: it is fed in small pieces."""
 
-    def __init__(self, bits: int, size: int | None) -> None:
+    def __init__(self, bits: int, cut: bool) -> None:
         self.config, self.incoming, random = configuration(bits)
         self.connection = Connection(
             self.config, AttributeTable(), incoming=self.incoming, rng=lambda: random
         )
-        self.size = size
+        self.cut = cut
         self.now = 1000.0
         self.log: list[object] = []
         self.up = False  # there is a TCP connection
@@ -101,9 +102,8 @@ class Session:
     def feed(self, octets: bytes, leave: bool = False) -> None:
         if octets:
             self.last = octets[-4096:]
-        size = self.size or max(len(octets), 1)
-        for at in range(0, max(len(octets), 1), size):
-            self.receive(octets[at : at + size], leave)
+        for piece in _pieces(octets) if self.cut else [octets]:
+            self.receive(piece, leave)
 
     def receive(self, octets: bytes, leave: bool) -> None:
         connection = self.connection
@@ -209,6 +209,14 @@ class Session:
             hold((sent.code, sent.subcode) == (down.sent.code, down.sent.subcode), f"{sent!r}, told {down}")
 
 
+def _pieces(octets: bytes) -> Iterator[bytes]:
+    """Yield single octets at first, then handfuls, for the sake of time."""
+    for at in range(min(len(octets), _SINGLES)):
+        yield octets[at : at + 1]
+    for at in range(_SINGLES, len(octets), _HANDFUL):
+        yield octets[at : at + _HANDFUL]
+
+
 def _kinds(octets: bytes) -> list[int]:
     """Return the types of the messages in `octets`, all of which must be whole and good."""
     framer = Framer(_EXTENDED)
@@ -236,10 +244,10 @@ def _comparable(delivery: Delivery) -> Any:
     return (announced, withdrawn, delivery.end_of_rib, delivery.outcome, faults, delivery.ignored)
 
 
-def run(data: bytes, size: int | None = None) -> Iterator[tuple[Done | None, Session]]:
+def run(data: bytes, cut: bool = False) -> Iterator[tuple[Done | None, Session]]:
     """Yield the session as it begins, then each step with the session behind it."""
     bits, steps = program(data)
-    session = Session(bits, size)
+    session = Session(bits, cut)
     yield None, session
     for done in steps:
         session.do(done)
@@ -256,17 +264,17 @@ def run(data: bytes, size: int | None = None) -> Iterator[tuple[Done | None, Ses
 
 def check(data: bytes) -> None:
     logs: list[list[object]] = []
-    for size in (None, 7, 1):
+    for cut in False, True:
         log: list[object] = []
-        for done, session in run(data, size):
-            if done is not None and done.step is Step.LEAVE and size:
+        for done, session in run(data, cut):
+            if done is not None and done.step is Step.LEAVE and cut:
                 return  # where the quota strikes depends on the pieces
             log = session.log
         logs.append(log)
-    for name, log in zip(("sevens", "ones"), logs[1:], strict=True):
-        for index, (one, other) in enumerate(zip(logs[0], log, strict=False)):
-            hold(one == other, f"in {name}, number {index} is {other}, whole {one}")
-        hold(len(log) == len(logs[0]), f"in {name} there are {len(log)} results, whole {len(logs[0])}")
+    whole, pieces = logs
+    for index, (one, other) in enumerate(zip(whole, pieces, strict=False)):
+        hold(one == other, f"in pieces, number {index} is {other}, whole {one}")
+    hold(len(whole) == len(pieces), f"in pieces there are {len(pieces)} results, whole {len(whole)}")
 
 
 def seed(random: Random) -> bytes:
