@@ -125,8 +125,8 @@ class Scenario:
     async def stop(self) -> None:
         """End all sessions, each with a reason."""
         for node in self.nodes:
-            node.unwatch()
             if node.speaker is not None:
+                node.unwatch()
                 await node.speaker.stop("the show is over")
         await self.reflector.stop("the show is over")
 
