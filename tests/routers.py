@@ -86,7 +86,6 @@ class Peer:
             extended_messages=True,
             as_sets=True,
         )
-        self.table = AttributeTable()
         # What it was told: (family, prefix, path id or 0) -> attributes.
         self.held: dict[tuple[Family, bytes, int], Attributes] = {}
         self.end_of_rib: list[Family] = []
@@ -158,7 +157,7 @@ class Peer:
                 self.refreshes.append(body)
                 continue
             self.messages += 1
-            update = decode(body, self.context, self.table)
+            update = decode(body, self.context, table)
             assert not update.faults, update.faults
             for unreach in update.withdrawn:
                 self.withdrawn += len(unreach.prefixes)

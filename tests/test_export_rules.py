@@ -1,0 +1,352 @@
+"""Who may hear what, and in which words: RFC 4271 9.2, RFC 4456, RFC 1997, RFC 8212 and the rewriting."""
+
+import itertools
+
+import pytest
+from reference_router import T
+from routers import BOTH, LOCAL_AS, OUR_ADDRESS, address, path, table
+
+from bgp.export.pack import Packer, Told
+from bgp.export.rewrite import rewrite
+from bgp.export.rules import (
+    MESHED_CLIENTS,
+    NEXT_HOP_ENCODING,
+    NO_ADVERTISE,
+    NO_EXPORT,
+    NO_EXPORT_SUBCONFED,
+    NO_NEXT_HOP,
+    NO_POLICY,
+    POLICY,
+    POLICY_FAILED,
+    SPLIT_HORIZON,
+    TOO_LONG,
+    Treatment,
+    Withheld,
+    horizon,
+)
+from bgp.export.terms import Terms
+from bgp.family import IPV4_UNICAST, IPV6_UNICAST, Family
+from bgp.iana import WellKnownCommunity
+from bgp.policy import ACCEPT_ALL
+from bgp.rib.path import Kind, Path
+from bgp.wire import aspath
+from bgp.wire.attributes import Attributes
+
+SEND, REFLECT = Treatment.SEND, Treatment.REFLECT
+LOCAL, EXTERNAL, CLIENT, NON_CLIENT = Kind.LOCAL, Kind.EXTERNAL, Kind.CLIENT, Kind.NON_CLIENT
+CLUSTER = address("0.0.0.99")
+OUR_IPV6 = address("2001:db8::1")
+
+
+def terms(kind: Kind, **changes: object) -> Terms:
+    values: dict[str, object] = {
+        "kind": kind,
+        "families": BOTH,
+        "local_as": LOCAL_AS,
+        "next_hops": frozenset({(IPV4_UNICAST, OUR_ADDRESS), (IPV6_UNICAST, OUR_IPV6)}),
+        "cluster_id": CLUSTER,
+        "policy": ACCEPT_ALL if kind is EXTERNAL else None,
+    }
+    return Terms(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def told(source: Path, kind: Kind, family: Family = IPV4_UNICAST, **changes: object) -> Attributes | Withheld:
+    result = Packer(terms(kind, **changes)).told(family, source)
+    return table.intern(result.octets, result.next_hop) if isinstance(result, Told) else result
+
+
+def heard(source: Path, kind: Kind, family: Family = IPV4_UNICAST, **changes: object) -> Attributes:
+    result = told(source, kind, family, **changes)
+    assert isinstance(result, Attributes), result
+    return result
+
+
+# RFC 4271 section 9.2 and RFC 4456 section 6, as the texts say it.
+@pytest.mark.parametrize(
+    ("source", "receiver", "treatment"),
+    [
+        (LOCAL, EXTERNAL, SEND),
+        (LOCAL, CLIENT, SEND),
+        (LOCAL, NON_CLIENT, SEND),
+        (EXTERNAL, EXTERNAL, SEND),
+        (EXTERNAL, CLIENT, SEND),
+        (EXTERNAL, NON_CLIENT, SEND),
+        # "A Route from a Client Peer: Reflect to all the Non-Client peers and also to the Client Peers."
+        (CLIENT, EXTERNAL, SEND),
+        (CLIENT, CLIENT, REFLECT),
+        (CLIENT, NON_CLIENT, REFLECT),
+        # "A Route from a Non-Client IBGP peer: Reflect to all the Clients."
+        (NON_CLIENT, EXTERNAL, SEND),
+        (NON_CLIENT, CLIENT, REFLECT),
+        (NON_CLIENT, NON_CLIENT, SPLIT_HORIZON),
+    ],
+)
+def test_who_may_hear_what(source: Kind, receiver: Kind, treatment: Treatment | Withheld) -> None:
+    assert horizon(source, receiver) is treatment
+    result = told(path(kind=source, local_pref=100), receiver)
+    assert isinstance(result, Withheld) == isinstance(treatment, Withheld)
+    if isinstance(result, Attributes):
+        reflected = treatment is REFLECT
+        assert (result.originator_id is not None) is reflected
+        assert (result.cluster_list == CLUSTER) is reflected
+
+
+def test_every_combination_is_in_that_table() -> None:
+    for source, receiver in itertools.product(Kind, (EXTERNAL, CLIENT, NON_CLIENT)):
+        horizon(source, receiver)
+
+
+def test_meshed_clients_do_not_hear_each_other() -> None:
+    assert told(path(kind=CLIENT), CLIENT, reflect_clients=False) is MESHED_CLIENTS
+    for kind in (CLIENT, NON_CLIENT):
+        assert isinstance(told(path(kind=kind), NON_CLIENT if kind is CLIENT else CLIENT), Attributes)
+
+
+@pytest.mark.parametrize("source", Kind)
+@pytest.mark.parametrize(
+    ("community", "kept_from", "reason"),
+    [
+        (WellKnownCommunity.NO_ADVERTISE, {EXTERNAL, CLIENT, NON_CLIENT}, NO_ADVERTISE),
+        (WellKnownCommunity.NO_EXPORT, {EXTERNAL}, NO_EXPORT),
+        (WellKnownCommunity.NO_EXPORT_SUBCONFED, {EXTERNAL}, NO_EXPORT_SUBCONFED),
+        (WellKnownCommunity.NO_PEER, set(), None),
+        (WellKnownCommunity.GRACEFUL_SHUTDOWN, set(), None),
+        (0xFFFF1234, set(), None),
+    ],
+)
+def test_well_known_communities(
+    source: Kind, community: int, kept_from: set[Kind], reason: Withheld | None
+) -> None:
+    one = path(kind=source, communities=(7, community), local_pref=100)
+    for receiver in (EXTERNAL, CLIENT, NON_CLIENT):
+        result = told(one, receiver)
+        if source is receiver is NON_CLIENT:
+            assert result is SPLIT_HORIZON
+        elif receiver in kept_from:
+            assert result is reason
+        else:
+            assert isinstance(result, Attributes) and community in result.communities
+
+
+def test_octets_that_look_like_a_community_are_none() -> None:
+    assert isinstance(told(path(kind=EXTERNAL, as_path="4294967041"), EXTERNAL), Attributes)
+
+
+def test_a_community_that_export_policy_adds_goes_with_the_route() -> None:
+    added = table.make(next_hop="10.9.0.9", communities=(WellKnownCommunity.NO_EXPORT,))
+    result = heard(path(kind=EXTERNAL), EXTERNAL, policy=lambda _: added)
+    assert result.communities == (WellKnownCommunity.NO_EXPORT,)
+
+
+# --- RFC 4456 --------------------------------------------------------------------------------------
+
+
+def test_reflection_adds_two_attributes_and_touches_nothing_else() -> None:
+    one = path(
+        kind=CLIENT,
+        identifier=7,
+        as_path="64500 {64501}",
+        med=5,
+        local_pref=300,
+        atomic_aggregate=True,
+        aggregator=(64500, "10.0.0.1"),
+        communities=(1, 2),
+        extended_communities=(bytes.fromhex("4300000000000001"),),
+        large_communities=((1, 2, 3),),
+    )
+    result = heard(one, NON_CLIENT)
+    assert result.originator_id == address("0.0.0.7") and result.cluster_list == CLUSTER
+    assert result.next_hop == one.attributes.next_hop
+    assert [item for item in result.items() if item[1] not in (9, 10)] == one.attributes.items()
+    assert [type_ for _, type_, _ in result.items()] == sorted(type_ for _, type_, _ in result.items())
+
+
+def test_an_originator_id_stays_and_the_cluster_list_grows_in_front() -> None:
+    extra = {T.ORIGINATOR_ID: address("0.0.0.5"), T.CLUSTER_LIST: address("0.0.0.1") + address("0.0.0.2")}
+    result = heard(path(kind=CLIENT, identifier=7, local_pref=100, communities=(3,), extra=extra), CLIENT)
+    assert result.originator_id == address("0.0.0.5")
+    assert result.cluster_list == CLUSTER + extra[T.CLUSTER_LIST]
+    assert result.communities == (3,)
+
+
+@pytest.mark.parametrize("clusters", [1, 62, 63, 64, 100])
+def test_long_cluster_lists(clusters: int) -> None:
+    one = path(local_pref=100, communities=(3,), extra={T.CLUSTER_LIST: bytes(range(4)) * clusters})
+    result = heard(one, CLIENT)
+    assert result.cluster_list == CLUSTER + bytes(range(4)) * clusters
+    assert result.communities == (3,) and table.build(result.items(), result.next_hop) is result
+
+
+def test_reflection_keeps_extended_length_attributes_before_it() -> None:
+    one = path(local_pref=100, communities=tuple(range(1000)))
+    result = heard(one, CLIENT)
+    assert result.communities == tuple(range(1000)) and table.build(result.items(), result.next_hop) is result
+
+
+def test_a_reflected_route_without_local_pref_gets_one() -> None:
+    # Import policy may have taken it; RFC 4271 section 5.1.5 wants it in every UPDATE to an internal peer.
+    assert heard(path(kind=CLIENT), CLIENT).local_pref == 100
+
+
+def test_internal_attributes_do_not_leave_the_as() -> None:
+    extra = {T.ORIGINATOR_ID: address("0.0.0.5"), T.CLUSTER_LIST: address("0.0.0.1")}
+    result = heard(path(kind=CLIENT, local_pref=300, extra=extra), EXTERNAL)
+    assert result.local_pref is None and result.originator_id is None and not result.cluster_list
+
+
+def test_learned_from_outside_it_has_no_reflection_attributes() -> None:
+    result = heard(path(kind=EXTERNAL, med=9), CLIENT)
+    assert result.local_pref == 100 and result.med == 9
+    assert result.originator_id is None and not result.cluster_list
+
+
+def test_a_local_pref_of_import_policy_is_kept() -> None:
+    assert heard(path(kind=EXTERNAL, local_pref=700), CLIENT).local_pref == 700
+
+
+# --- RFC 4271 5.1 ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", f"{LOCAL_AS}"),
+        ("64500 64501", f"{LOCAL_AS} 64500 64501"),
+        ("{64500,64501} 64502", f"{LOCAL_AS} {{64500,64501}} 64502"),
+        ("(65010) 64500", f"{LOCAL_AS} 64500"),
+    ],
+)
+def test_our_as_is_prepended_towards_external_peers_only(before: str, after: str) -> None:
+    assert aspath.text(heard(path(kind=CLIENT, as_path=before), EXTERNAL).as_path) == after
+    inside = heard(path(kind=EXTERNAL, as_path=before), CLIENT)
+    assert aspath.text(inside.as_path) == before
+
+
+def test_a_full_segment_gets_a_new_one_before_it() -> None:
+    full = (aspath.Segment(2, tuple(range(1, 256))),)
+    result = heard(path(kind=EXTERNAL, as_path=full), EXTERNAL)
+    assert result.as_path == (aspath.Segment(2, (LOCAL_AS,)), *full)
+
+
+def test_without_as_path_one_is_made() -> None:
+    bare = path(kind=LOCAL)
+    bare.attributes = table.derive(bare.attributes, {T.AS_PATH: None})
+    assert aspath.text(heard(bare, EXTERNAL).as_path) == f"{LOCAL_AS}"
+
+
+def test_med_does_not_go_from_one_neighbor_to_another() -> None:
+    assert heard(path(kind=EXTERNAL, med=5), EXTERNAL).med is None
+    assert heard(path(kind=CLIENT, med=5), EXTERNAL).med is None
+    assert heard(path(kind=LOCAL, med=5), EXTERNAL).med == 5
+    asked = table.make(next_hop="10.9.0.9", med=8)
+    assert heard(path(kind=EXTERNAL, med=5), EXTERNAL, policy=lambda _: asked).med == 8
+    assert heard(path(kind=EXTERNAL, med=5), CLIENT).med == 5
+
+
+def test_non_transitive_extended_communities_stay_inside() -> None:
+    stays, goes = bytes.fromhex("4004000000000001"), bytes.fromhex("0002fde800000001")
+    one = path(kind=CLIENT, extended_communities=(stays, goes), local_pref=100)
+    assert heard(one, EXTERNAL).extended_communities == (goes,)
+    assert heard(one, CLIENT).extended_communities == (stays, goes)
+    assert (
+        heard(path(kind=CLIENT, extended_communities=(stays,)), EXTERNAL).get(T.EXTENDED_COMMUNITIES) is None
+    )
+    six = path(extra={T.IPV6_EXTENDED_COMMUNITIES: b"\x40" + bytes(19) + b"\x00" + bytes(19)})
+    assert heard(six, EXTERNAL).get(T.IPV6_EXTENDED_COMMUNITIES) == bytes(20)
+
+
+def test_aigp_goes_only_where_it_is_enabled() -> None:
+    aigp = b"\x01\x00\x0b" + (77).to_bytes(8, "big")
+    one = path(kind=CLIENT, local_pref=100, extra={T.AIGP: aigp})
+    assert heard(one, CLIENT).get(T.AIGP) is None
+    assert heard(one, CLIENT, aigp=True).get(T.AIGP) == aigp
+
+
+# --- Next hops -------------------------------------------------------------------------------------
+
+
+def test_next_hop_self_to_external_peers_and_on_request() -> None:
+    for source in (LOCAL, EXTERNAL, CLIENT):
+        assert heard(path(kind=source), EXTERNAL).next_hop == OUR_ADDRESS
+    assert heard(path(kind=EXTERNAL), CLIENT).next_hop == address("10.9.0.9")
+    assert heard(path(kind=EXTERNAL), CLIENT, next_hop_self=True).next_hop == OUR_ADDRESS
+    # RFC 4456 section 10: not on what is reflected.
+    assert heard(path(kind=CLIENT), CLIENT, next_hop_self=True).next_hop == address("10.9.0.9")
+
+
+def test_a_route_of_our_own_without_next_hop_has_ours() -> None:
+    for kind in (EXTERNAL, CLIENT, NON_CLIENT):
+        assert heard(path(kind=LOCAL, next_hop=b""), kind).next_hop == OUR_ADDRESS
+        assert heard(path(kind=LOCAL, next_hop=b""), kind, IPV6_UNICAST).next_hop == OUR_IPV6
+    assert told(path(kind=LOCAL, next_hop=b""), CLIENT, next_hops=frozenset()) is NO_NEXT_HOP
+    assert told(path(kind=EXTERNAL), EXTERNAL, next_hops=frozenset({(IPV6_UNICAST, OUR_IPV6)})) is NO_NEXT_HOP
+
+
+def test_ipv6_next_hops_go_only_to_peers_that_take_them() -> None:
+    extended = frozenset({IPV4_UNICAST})
+    for next_hop in ("2001:db8::9", address("2001:db8::9") + address("fe80::9")):
+        one = path(kind=CLIENT, next_hop=next_hop)
+        assert told(one, CLIENT) is NEXT_HOP_ENCODING
+        # RFC 8950 section 5: passed on unchanged, the encoding stays what it is.
+        assert heard(one, CLIENT, extended_next_hop=extended).next_hop == one.attributes.next_hop
+        assert heard(one, CLIENT, IPV6_UNICAST).next_hop == one.attributes.next_hop
+    assert told(path(kind=CLIENT, next_hop="10.9.0.9"), CLIENT, IPV6_UNICAST) is NEXT_HOP_ENCODING
+
+
+# --- Policy and length -----------------------------------------------------------------------------
+
+
+def test_external_peers_without_policy_hear_nothing() -> None:
+    for source in Kind:
+        assert told(path(kind=source), EXTERNAL, policy=None) is NO_POLICY
+    assert isinstance(told(path(kind=CLIENT), CLIENT, policy=None), Attributes)
+
+
+def test_policy_may_refuse_and_change() -> None:
+    assert told(path(), CLIENT, policy=lambda _: None) is POLICY
+    other = table.make(next_hop="10.9.0.8", local_pref=5)
+    result = heard(path(), CLIENT, policy=lambda _: other)
+    assert result.local_pref == 5 and result.next_hop == address("10.9.0.8")
+
+
+def test_a_policy_that_fails_refuses(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(_: Path) -> Attributes | None:
+        raise RuntimeError("broken")
+
+    packer = Packer(terms(CLIENT, policy=broken))
+    for _ in range(3):
+        assert packer.told(IPV4_UNICAST, path()) is POLICY_FAILED
+    assert packer.policy_failures == 3
+    assert len(caplog.records) == 1 and "broken" in caplog.text
+
+
+@pytest.mark.parametrize("family", BOTH)
+@pytest.mark.parametrize("four_octet_as", [True, False])
+@pytest.mark.parametrize("identified", [True, False])
+def test_what_fits_no_message_is_withheld(family: Family, four_octet_as: bool, identified: bool) -> None:
+    """`told` and `fitting` agree with the encoder, octet by octet around the limit."""
+    packer = Packer(
+        terms(CLIENT, four_octet_as=four_octet_as, add_path=frozenset({family} if identified else ()))
+    )
+    next_hop = "10.9.0.9" if family is IPV4_UNICAST else "2001:db8::9"
+    longest = family.bits // 8
+    prefixes = [bytes((8 * octets,)) + b"\x0a" * octets for octets in range(longest + 1)]
+    seen = set()
+    for octets in range(3960, 4096):
+        # An unknown attribute of just this length.
+        items = table.make(next_hop=next_hop, local_pref=100, as_path="70000 64500").items()
+        attributes = table.build([*items, (0xE0, 200, bytes(octets - 60))], address(next_hop))
+        source = path()
+        source.attributes = attributes
+        result = packer.told(family, source)
+        rewritten = rewrite(source, attributes, REFLECT, family, packer.terms)
+        assert not isinstance(rewritten, Withheld)
+        ids = [1] * len(prefixes) if identified else None
+        _, unfit = packer.encoder.announce(family, rewritten.octets, rewritten.next_hop, prefixes, ids)
+        if isinstance(result, Withheld):
+            assert result is TOO_LONG and len(unfit) == len(prefixes)
+        else:
+            fitting = packer.fitting(family, result, prefixes)
+            assert fitting == [one for index, one in enumerate(prefixes) if index not in unfit]
+        seen.add(len(unfit))
+    assert {0, len(prefixes)} < seen, "both ends and something between"
