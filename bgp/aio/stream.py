@@ -20,7 +20,8 @@ from typing import Protocol
 
 from bgp.aio import sockopt
 
-READ_SIZE = 64 * 1024
+# What is read at once: as prefixes, some milliseconds of work.
+READ_SIZE = 32 * 1024
 # How much may wait here for the kernel before routing messages are no longer pulled.
 HIGH_WATER = 64 * 1024
 # Buffers for one system call, well below the kernel's IOV_MAX.

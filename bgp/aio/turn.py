@@ -17,13 +17,15 @@ logger = logging.getLogger(__name__)
 
 # The share of a turn in seconds.
 SLICE = 0.005
+# The router's jobs are asked for in portions well below that.
+QUOTA = 512
 
 
 class Job(Protocol):
     """What the router does here."""
 
-    def work(self) -> bool:
-        """Do a slice of the long jobs; return whether more is left."""
+    def work(self, quota: int) -> bool:
+        """Do about `quota` prefixes of the long jobs; return whether more is left."""
 
     def flush(self) -> bool:
         """Turn pending changes into messages; return whether a member should be asked again soon."""
@@ -98,7 +100,7 @@ class Turns:
     def _run(self) -> None:
         self._scheduled = None
         self._receive()
-        more = self._guard(self._router.work)
+        more = self._guard(self._work)
         more = self._guard(self._router.flush) or more
         # Members that have no room have something to pull all the time: they are no reason for a turn.
         more = self._send() or more
@@ -117,6 +119,13 @@ class Turns:
             self._spent = self._loop.time() - start
             if self._spent >= SLICE:
                 break
+
+    def _work(self) -> bool:
+        end = self._loop.time() + SLICE
+        while self._router.work(QUOTA):
+            if self._loop.time() >= end:
+                return True
+        return False
 
     def _send(self) -> bool:
         """Let the senders send in rotation until they have nothing, or time is up; True for the latter."""
