@@ -172,6 +172,13 @@ class Network:
             ip("-n", node.namespace, "address", "add", f"{node.ipv4}/24", "dev", DEVICE)
             ip("-n", node.namespace, "address", "add", f"{node.ipv6}/64", "dev", DEVICE, "nodad")
 
+    def unplug(self, name: str) -> None:
+        """Take the node's cable out: what it sends is lost, and nobody is told."""
+        ip("-n", self._hub, "link", "set", f"to-{self.nodes[name].number}", "nomaster")
+
+    def plug(self, name: str) -> None:
+        ip("-n", self._hub, "link", "set", f"to-{self.nodes[name].number}", "master", "lan")
+
     def __exit__(self, *_: object) -> None:
         self._take_down()
 
