@@ -74,9 +74,7 @@ def _check(file: str) -> int:
     if configuration is None:
         return REFUSED
     _report(configuration.warnings, "warning")
-    neighbors, ranges = len(configuration.neighbors), len(configuration.listen_ranges)
-    networks = len(configuration.networks)
-    print(f"{file}: good: {neighbors} neighbors, {ranges} listen ranges, {networks} networks")
+    print(f"{file}: good: {configuration.summary}")
     return 0
 
 

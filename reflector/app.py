@@ -102,15 +102,12 @@ def _log_start(service: Service) -> None:
     configuration = service.configuration
     for warning in configuration.warnings:
         logger.warning("%s", warning)
-    addresses = [
-        f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in service.speaker.listening
-    ]
+    addresses = [str(listener.endpoint) for listener in service.speaker.listeners]
     logger.info(
-        "reflecting in AS %d, listening on %s: %d neighbors, %d listen ranges",
+        "reflecting in AS %d, listening on %s: %s",
         configuration.router.asn,
         ", ".join(addresses) or "nothing",
-        len(configuration.neighbors),
-        len(configuration.listen_ranges),
+        configuration.summary,
     )
 
 

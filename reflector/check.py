@@ -7,11 +7,13 @@ from typing import Any
 
 from bgp.family import FAMILIES, IPV4_UNICAST
 from bgp.session.config import AsExpected
+from reflector import schema
 from reflector.document import Problem
 from reflector.tables import Table
 
 # PeerOptions' defaults, for what is compared with them.
 HOLD_TIME, IDLE_HOLD_TIME, IDLE_HOLD_MAXIMUM = 90, 1.0, 120.0
+_KNOWN = {row.name for rows in (schema.NEIGHBOR, schema.LISTEN_RANGE) for row in rows}
 # Keys with a value for each family.
 BY_FAMILY = ("add_path", "maximum_prefixes", "next_hops")
 
@@ -57,7 +59,9 @@ def check_peer(peer: Table, own: int | None) -> None:
 
 def _check_kind(peer: Table, own: int | None) -> None:
     given, where, inside = peer.values, peer.where, internal(peer, own)
-    if "asn" not in peer.places and not given.get("client", "client" in peer.places):
+    # A key that is not known may be one of the two misspelt, and has been reported.
+    misspelt = peer.places.keys() - _KNOWN
+    if "asn" not in peer.places and not given.get("client", "client" in peer.places) and not misspelt:
         remedy = 'add asn: a number, "internal", "external" or "any"'
         if "client" not in peer.places:
             remedy = f"add client = true, or {remedy.removeprefix('add ')}"

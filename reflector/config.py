@@ -69,6 +69,16 @@ class Configuration:
     networks: tuple[Originated, ...] = ()
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
 
+    @property
+    def summary(self) -> str:
+        """How much of everything there is."""
+        counts = {
+            "neighbor": len(self.neighbors),
+            "listen range": len(self.listen_ranges),
+            "network": len(self.networks),
+        }
+        return ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for name, count in counts.items())
+
 
 def load(file: str) -> Configuration:
     """Read and validate the configuration in `file`; raise ConfigurationError with all that is wrong."""

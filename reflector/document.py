@@ -173,4 +173,4 @@ def _syntax_remedy(what: str) -> str:
     for part, remedy in _SYNTAX_REMEDIES:
         if part in what.lower():
             return remedy
-    return "correct the TOML syntax (https://toml.io)"
+    return "correct the TOML syntax"

@@ -18,10 +18,13 @@ def foreground() -> Iterator[None]:
         yield
         return
     terminal = sys.stdin.fileno()
+    parent = os.tcgetpgrp(terminal)
+    if parent != os.getpgrp():  # we were started in the background
+        yield
+        return
     # Who is not in the foreground is stopped for writing to the terminal or for taking it.
     ignored = [signal.SIGTTOU, signal.SIGTTIN]
     before = [signal.signal(each, signal.SIG_IGN) for each in ignored]
-    parent = os.tcgetpgrp(terminal)
     os.setpgid(0, 0)
     os.tcsetpgrp(terminal, os.getpgrp())
     # Stopped by Ctrl-Z we would leave a shell that waits for make, which waits for us.

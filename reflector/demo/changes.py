@@ -62,7 +62,7 @@ class Changes:
         self._waiting.clear()
         alone = Counter(change.nodes for change in changes if change.sign == "+" and len(change.nodes) == 1)
         joined = [nodes for nodes, count in alone.items() if count >= FIRST_TABLE]
-        tables = [Change("+", f"{alone[nodes]} routes, all there are", nodes) for nodes in joined]
+        tables = [Change("+", f"all {alone[nodes]} routes", nodes) for nodes in joined]
         return [*(change for change in changes if change.sign != "+" or change.nodes not in joined), *tables]
 
 

@@ -102,10 +102,16 @@ def _changes(view: View, lines: int, width: int) -> RenderableType:
             change.next_hop or ("withdrawn" if change.sign == "-" else ""),
             change.originator_id,
             change.cluster_list,
-            "all others" if len(change.nodes) == max(2, up - 1) else " ".join(change.nodes),
+            _heard_by(change.nodes, up, narrow),
         ]
         table.add_row(*row if narrow else [Text(clock(change.at), "dim"), *row])
     return _panel(table, "reflected")
+
+
+def _heard_by(nodes: tuple[str, ...], up: int, narrow: bool) -> str:
+    if len(nodes) > 1 and len(nodes) >= up - 1:
+        return "all others"
+    return f"{len(nodes)} nodes" if narrow and len(nodes) > 1 else " ".join(nodes)
 
 
 def _table(*headers: str) -> Table:
