@@ -106,6 +106,9 @@ class Owner(Protocol):
     def settings(self, local: Endpoint, remote: Endpoint) -> PeerSettings:
         """Return what the router must know of a session between these two."""
 
+    def link_malformed(self, update: Update) -> None:
+        """Report an UPDATE that RFC 7606 softens."""
+
     def link_opened(self, link: "Link") -> None:
         """Look for a collision: the peer's OPEN came on `link`."""
 
@@ -223,6 +226,8 @@ class Link:
                 case RouteRefresh():
                     self._route(delivery)
                 case _:
+                    if delivery.faults:
+                        self._owner.link_malformed(delivery)
                     self._route(delivery)
         self._act()
         self._arm()

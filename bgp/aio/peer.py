@@ -16,6 +16,7 @@ from bgp.aio import interfaces, sockopt
 from bgp.aio.address import Endpoint
 from bgp.aio.events import EventKind, Events, PeerEvent
 from bgp.aio.link import Host, Link, Traffic
+from bgp.aio.malformed import Malformed
 from bgp.aio.options import PeerOptions
 from bgp.iana import CeaseSubcode, ErrorCode
 from bgp.router import Member, PeerSettings
@@ -24,6 +25,7 @@ from bgp.session.collision import decide
 from bgp.session.event import Event, State
 from bgp.session.negotiation import Negotiated
 from bgp.wire.message import Keepalive, Notification, encode, encode_shutdown_communication
+from bgp.wire.update import Update
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +75,7 @@ class Peer:
         self.source: Endpoint | None = options.source
         self.dynamic = dynamic
         self.name = options.name or self._address_text()
+        self._malformed = Malformed(self.name)
         self.since = time.time()  # of the present state, on the wall clock
         self.last_error = ""
         self.last_error_at: float | None = None
@@ -231,8 +234,15 @@ class Peer:
         self._collide(link)
         self._overseer.peer_established(self)
 
+    def link_malformed(self, update: Update) -> None:
+        """Report an UPDATE that RFC 7606 softens."""
+        self._malformed.softened(update, asyncio.get_running_loop().time())
+
     def link_ended(self, link: Link, down: Down) -> None:
         """Hear that the TCP connection of `link` is over."""
+        if down.event == Event.UPDATE_MSG_ERR and link.connection.refused:
+            now = asyncio.get_running_loop().time()
+            self._malformed.refused(down.text, link.connection.refused, now)
         if down.event != Event.OPEN_COLLISION_DUMP:
             self.last_error = down.text
             self.last_error_at = time.time()

@@ -102,7 +102,7 @@ class Turns:
         self._receive()
         more = self._guard(self._work)
         more = self._guard(self._router.flush) or more
-        # Members that have no room have something to pull all the time: they are no reason for a turn.
+        # A member without room may have something to pull for long: that is no reason for a turn.
         more = self._send() or more
         if more or self._line:
             self.schedule()
