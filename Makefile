@@ -1,16 +1,18 @@
 # make run   a route reflector at work, live in this terminal (make run SECONDS=10 ends by itself)
-# make test  everything there is to test
-# make check formatting, lint and types
+# make test       everything there is to test
+# make check      formatting, lint and types
+# make agreement  both decoders of UPDATEs on EXAMPLES=1000000 messages
+# make fuzz       every fuzz target for SECONDS=60 seconds
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# How many test processes; the machine's cores unless said otherwise.
-JOBS ?= auto
+CORES := $(shell nproc 2>/dev/null || echo 2)
+EXAMPLES ?= 1000000
 # Given to pytest: make test ARGS="tests/test_config.py -k syntax"
 ARGS ?=
 
-.PHONY: help run test check format daemons clean
+.PHONY: help run test check format agreement fuzz daemons clean
 .DEFAULT_GOAL := help
 
 help:
@@ -20,7 +22,7 @@ run: $(VENV)/.run
 	@$(BIN)/reflector demo $(if $(SECONDS),--seconds "$(SECONDS)")
 
 test: $(VENV)/.test daemons
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+	$(BIN)/python -m pytest -n $(CORES) --dist loadgroup $(ARGS)
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -30,6 +32,12 @@ check: $(VENV)/.test
 format: $(VENV)/.test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+agreement: $(VENV)/.test
+	$(BIN)/python -m bgp.testing.agreement --examples $(EXAMPLES) --jobs $(CORES)
+
+fuzz: $(VENV)/.test
+	$(BIN)/python -m fuzz run --jobs $(CORES) $(if $(SECONDS),--seconds $(SECONDS))
 
 # The daemons of the interoperability tests: Debian's packages, unpacked into .cache and never installed.
 # Without root those tests are skipped; in CI a daemon that is missing is a failure.
