@@ -140,7 +140,8 @@ class Speaker:
         self._close_listeners()
         for peer in list(self._peers.values()):
             peer.stop(communication)
-        await self._drained(timeout)
+            self.peer_idle(peer)
+        await self._host.drained(timeout)
         for stream in list(self._host.closing):
             stream.abort()
         self._host.turns.close()
@@ -221,6 +222,7 @@ class Speaker:
             del self._peers[peer.key]
             raise
         self._set_ttl()
+        self._events.emit(PeerEvent(EventKind.ADDED, peer))
         if self._started:
             peer.start()
         return peer
@@ -228,7 +230,7 @@ class Speaker:
     async def remove_peer(self, peer: Peer, communication: str = "") -> None:
         """End the peer's session for good, with the text if there is one (RFC 9003), and forget it."""
         self._remove(peer, communication)
-        await self._drained(STOP_TIMEOUT)
+        await self._host.drained(STOP_TIMEOUT)
 
     def add_listen_range(
         self, prefix: str | Network, options: PeerOptions, *, limit: int = 1000
@@ -239,8 +241,7 @@ class Speaker:
         network = ip_network(prefix)
         if any(each.prefix == network for each in self._ranges):
             raise ValueError(f"prefix: {network} is a listen range already")
-        # Where the peer alone dials, its new connection can only mean that the old one is dead.
-        options.session(self._host.asn, self._host.identifier)
+        options.session(self._host.asn, self._host.identifier)  # what it refuses is refused now
         added = ListenRange(network, replace(options, passive=True), limit)
         self._ranges.append(added)
         self._ranges.sort(key=lambda each: each.prefix.prefixlen, reverse=True)
@@ -259,7 +260,7 @@ class Speaker:
             self._set_keys(self._listeners)
         for peer in list(listen_range.peers):
             self._remove(peer, communication)
-        await self._drained(STOP_TIMEOUT)
+        await self._host.drained(STOP_TIMEOUT)
 
     # --- routes of our own -----------------------------------------------------------------------------
     def announce(
@@ -366,6 +367,7 @@ class Speaker:
             if len(each.peers) >= each.limit:
                 return None, f"listen range {each.prefix} has its {each.limit} peers"
             peer = self._new_peer(replace(each.options, address=remote.host, name=""), each)
+            self._events.emit(PeerEvent(EventKind.ADDED, peer))
             peer.start()
             return peer, ""
         return None, "unknown address"
@@ -380,7 +382,6 @@ class Speaker:
         self._peers[peer.key] = peer
         if listen_range is not None:
             listen_range.peers.add(peer)
-        self._events.emit(PeerEvent(EventKind.ADDED, peer))
         return peer
 
     def _remove(self, peer: Peer, communication: str = "") -> None:
@@ -418,7 +419,3 @@ class Speaker:
         for listener in self._listeners:
             listener.close()
         self._listeners.clear()
-
-    async def _drained(self, timeout: float) -> None:
-        """Wait until connections that end have ended, at most so long."""
-        await self._host.drained(timeout)

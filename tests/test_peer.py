@@ -152,7 +152,7 @@ async def test_peer_that_reads_nothing_is_reset_by_the_send_hold_timer() -> None
         await changes(middle, lambda: peer.state != State.ESTABLISHED)
         assert 180 <= loop.time() - start <= 400
         assert "send" in peer.last_error.lower()
-        assert middle._host.closing == set()  # cut off with a RST, nothing lingers
+        assert not middle._host.closing  # cut off with a RST, nothing lingers
         await raw.close()
 
 
@@ -375,6 +375,23 @@ async def test_limit_on_prefixes_ends_the_session_with_its_cease() -> None:
             assert (notification.code, notification.subcode) == (6, 1)
             await raw.rest()
         assert "1 prefixes" in peer.last_error
+
+
+@jumping
+async def test_peer_that_dials_in_a_loop_does_not_use_up_descriptors() -> None:
+    """Each connection ends the one before; of those that do not close only a few may linger."""
+    async with speaker() as middle:
+        peer = add(middle)
+        before = len(os.listdir("/proc/self/fd"))
+        raws = []
+        for _ in range(50):
+            raws.append(await RawPeer.dial(middle))
+            await raws[-1].expect(MessageType.OPEN)
+        ours = len(os.listdir("/proc/self/fd")) - before - len(raws)
+        assert ours <= 10
+        assert len(peer.connections) == 1
+        for raw in raws:
+            await raw.close()
 
 
 @jumping

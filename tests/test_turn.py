@@ -183,8 +183,27 @@ async def test_router_that_fails_is_not_called_again_and_again(
     for _ in range(20):
         await asyncio.sleep(0)
     assert turns.failures == 1
-    assert caplog.text.count("the router failed") == 1
+    assert caplog.text.count("internal error") == 1
     assert router.flushes == 1  # the other steps are taken
+    turns.close()
+
+
+async def test_party_that_fails_does_not_keep_others_from_their_turn(router: Router) -> None:
+    class Broken(Party):
+        def receive_slice(self) -> bool:
+            raise RuntimeError("a bug")
+
+        def send_chunk(self) -> bool:
+            raise RuntimeError("a bug")
+
+    turns = Turns(router)
+    turns.start()
+    broken, good = Broken(), Party(slices=2, chunks=2)
+    for party in (broken, good):
+        turns.queue(party)
+        turns.join(party)
+    await turns_until(lambda: not good.slices and not good.chunks)
+    assert turns.failures >= 2
     turns.close()
 
 

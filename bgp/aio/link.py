@@ -37,8 +37,9 @@ from bgp.wire.update import Update
 logger = logging.getLogger(__name__)
 
 _OUT_OF_RESOURCES = Notification(ErrorCode.CEASE, CeaseSubcode.OUT_OF_RESOURCES)
-# Connections that may say their last words at once; beyond that they are cut off.
-_MOST_CLOSING = 4096
+# Connections with one address that may say their last words at once; beyond that they are cut off, so that
+# a peer that dials in a loop cannot use up the descriptors.
+_MOST_CLOSING = 8
 # RFC 5482: how long the kernel tries to deliver the end of a connection that is ours no more.
 _ORPHAN_TIMEOUT = 10.0
 
@@ -71,17 +72,19 @@ class Host:
     identifier: int
     router: Router
     turns: Turns
-    closing: set[Stream] = field(default_factory=set)
+    closing: dict[Stream, object] = field(default_factory=dict)
     _quiet: asyncio.Event = field(default_factory=asyncio.Event)
 
     def part(self, stream: Stream, final: bytes) -> None:
         """Let a connection end by itself, with `final` as its last message."""
-        if len(self.closing) >= _MOST_CLOSING:
+        remote = _end(stream.socket.getpeername)
+        address = None if remote is None else remote.address
+        if sum(other == address for other in self.closing.values()) >= _MOST_CLOSING:
             stream.abort()
             return
         with contextlib.suppress(OSError):
             sockopt.set_user_timeout(stream.socket, _ORPHAN_TIMEOUT)
-        self.closing.add(stream)
+        self.closing[stream] = address
         self._quiet.clear()
         stream.finish((final,) if final else (), lambda: self._parted(stream))
 
@@ -92,7 +95,7 @@ class Host:
                 await asyncio.wait_for(self._quiet.wait(), timeout)
 
     def _parted(self, stream: Stream) -> None:
-        self.closing.discard(stream)
+        self.closing.pop(stream, None)
         if not self.closing:
             self._quiet.set()
 

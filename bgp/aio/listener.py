@@ -42,6 +42,7 @@ class Listener:
         self._reserve: int | None = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._pause: asyncio.TimerHandle | None = None
         self._keys: dict[IPv4Network | IPv6Network, bytes] = {}
+        self._silent_until = 0.0  # what goes on is logged once a minute
         self.accepted = 0
         self.refused = 0
         self.out_of_descriptors = 0
@@ -128,7 +129,9 @@ class Listener:
             self._socket.accept()[0].close()
         finally:
             self._refill()
-        if not self.out_of_descriptors:
+        now = self._loop.time()
+        if now >= self._silent_until:
+            self._silent_until = now + Refusals.INTERVAL
             logger.error("out of file descriptors: connections to %s are closed", self.endpoint)
         self.out_of_descriptors += 1
 
@@ -141,7 +144,10 @@ class Listener:
 
     def _rest(self, error: OSError) -> None:
         """Look away for a moment, since the queue stays readable."""
-        logger.error("cannot accept on %s: %s", self.endpoint, error.strerror)
+        now = self._loop.time()
+        if now >= self._silent_until:
+            self._silent_until = now + Refusals.INTERVAL
+            logger.error("cannot accept on %s: %s", self.endpoint, error.strerror)
         self._loop.remove_reader(self._socket)
         self._pause = self._loop.call_later(PAUSE, self._resume)
 

@@ -114,7 +114,7 @@ class Turns:
             if not self._line:
                 break
             party = self._line.popleft()
-            if party.receive_slice():
+            if self._guard(party.receive_slice):
                 self._line.append(party)
             self._spent = self._loop.time() - start
             if self._spent >= SLICE:
@@ -136,7 +136,7 @@ class Turns:
             for party in ready:
                 if party not in self._senders:
                     continue  # its session ended meanwhile
-                if party.send_chunk():
+                if self._guard(party.send_chunk):
                     again.append(party)
                 if self._loop.time() >= end:
                     self._rotate(party)
@@ -152,10 +152,10 @@ class Turns:
             self._senders = dict.fromkeys(order[split:] + order[:split])
 
     def _guard(self, step: Callable[[], bool]) -> bool:
-        """Do a step of the router; an exception there is a bug, and must not end the turns."""
+        """Take a step; an exception in it is a bug, and must not end the turns."""
         try:
             return step()
         except Exception:
             self.failures += 1
-            logger.exception("the router failed")
+            logger.exception("internal error in a turn of the loop")
             return False
