@@ -97,7 +97,8 @@ class Connection:
 
     `more`: `receive` has stopped at its quota, or behind an OPEN; call it again with b"" in the next turn
     (or with what has come), and read no further before that, or the buffer grows.  `crash` is the last bug
-    that was contained, `crashes` their number.  `last_error` is the last `Down`.
+    that was contained, `crashes` their number.  `last_error` is the last `Down`, `refused` the whole message
+    that last ended a session by its fault.
     """
 
     __slots__ = (
@@ -119,6 +120,7 @@ class Connection:
         "incoming",
         "last_error",
         "more",
+        "refused",
     )
 
     def __init__(
@@ -127,6 +129,7 @@ class Connection:
         self.incoming = incoming
         self.more = False
         self.crash: Crash | None = None
+        self.refused = b""
         self.crashes = 0
         self.last_error: Down | None = None
         self.connected_at: float | None = None
@@ -235,6 +238,7 @@ class Connection:
                 else:
                     self.more = True
             except Notify as fault:
+                self.refused = b"" if message is None else frame(*message)
                 deliveries += self._refuse(fault, now)
         except Exception as error:
             octets = bytes(data) if message is None else frame(*message)

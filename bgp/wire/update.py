@@ -59,10 +59,10 @@ class Update:
     `outcome` is OK, ATTRIBUTE_DISCARD or TREAT_AS_WITHDRAW; with the last `announced` is empty and all
     that was reachable stands in `withdrawn`.  `faults`: what was wrong, in wire order.  `end_of_rib`: the
     family whose initial routes are complete (RFC 4724 section 2).  `ignored`: the (AFI, SAFI) of parts
-    whose family was not negotiated.
+    whose family was not negotiated.  `body`: the octets behind the header, kept where there are faults.
     """
 
-    __slots__ = ("announced", "end_of_rib", "faults", "ignored", "outcome", "withdrawn")
+    __slots__ = ("announced", "body", "end_of_rib", "faults", "ignored", "outcome", "withdrawn")
 
     def __init__(
         self,
@@ -72,6 +72,7 @@ class Update:
         outcome: Outcome = Outcome.OK,
         faults: tuple[Fault, ...] = (),
         ignored: tuple[tuple[int, int], ...] = (),
+        body: bytes = b"",
     ) -> None:
         self.withdrawn = withdrawn
         self.announced = announced
@@ -79,6 +80,7 @@ class Update:
         self.outcome = outcome
         self.faults = faults
         self.ignored = ignored
+        self.body = body
 
 
 def decode(body: bytes, context: Context, table: AttributeTable) -> Update:
@@ -199,11 +201,19 @@ class Decoder:
                     withdrawn.append(Unreach(found.reach[0], *found.reach[2:]))
                 if classic is not None:
                     withdrawn.append(Unreach(IPV4_UNICAST, *classic))
-                return Update(_filled(withdrawn), (), None, outcome, faults, tuple(found.ignored))
+                return Update(_filled(withdrawn), (), None, outcome, faults, tuple(found.ignored), body)
         announced = self._announced(found, classic, block)
         alone = start == 4 and end == size and not faults
         end_of_rib = found.end_of_rib if alone else None
-        return Update(_filled(withdrawn), announced, end_of_rib, outcome, faults, tuple(found.ignored))
+        return Update(
+            _filled(withdrawn),
+            announced,
+            end_of_rib,
+            outcome,
+            faults,
+            tuple(found.ignored),
+            body if faults else b"",
+        )
 
     def _announced(
         self, found: Examination, classic: multiprotocol.Nlri | None, block: bytes
