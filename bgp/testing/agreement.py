@@ -11,13 +11,13 @@ import argparse
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from random import Random
 
-from bgp.errors import RULES, Notify, Outcome
+from bgp.errors import RULES, Fault, Notify, Outcome
 from bgp.iana import AttributeType, ErrorCode, SegmentType
 from bgp.testing import mixture
 from bgp.wire import reference, update
@@ -88,7 +88,7 @@ def _meaning(judgment: Judgment) -> Meaning:
         return _notification(judgment)
     return {
         "outcome": judgment.outcome,
-        "faults": [(fault.rule.name, fault.offset, fault.data, fault.attribute) for fault in judgment.faults],
+        "faults": _faults(judgment.faults),
         "withdrawn": [(part.family, part.routes) for part in judgment.withdrawn],
         "announced": [(part.family, part.routes) for part in judgment.announced],
         "next hops": [part.next_hop for part in judgment.announced],
@@ -102,22 +102,24 @@ def _meaning(judgment: Judgment) -> Meaning:
 def _fast_meaning(decode: Decode, data: bytes) -> Meaning:
     try:
         found = decode(data)
+        return {
+            "outcome": found.outcome,
+            "faults": [
+                (fault.rule.name, fault.offset, fault.data, fault.attribute) for fault in found.faults
+            ],
+            "withdrawn": [(part.family, _routes(part)) for part in found.withdrawn],
+            "announced": [(part.family, _routes(part)) for part in found.announced],
+            "next hops": [part.attributes.next_hop for part in found.announced],
+            "attributes": [part.attributes.octets for part in found.announced],
+            "values": [_fast_values(part.attributes) for part in found.announced],
+            "end of rib": found.end_of_rib,
+            "ignored": found.ignored,
+        }
     except Notify as notify:
         return _notification(notify)
     except Exception as error:
-        # Whatever bytes a peer sends, never another exception.
+        # Whatever octets a peer sends: never another exception, nor later from the values.
         return {"exception": repr(error)}
-    return {
-        "outcome": found.outcome,
-        "faults": [(fault.rule.name, fault.offset, fault.data, fault.attribute) for fault in found.faults],
-        "withdrawn": [(part.family, _routes(part)) for part in found.withdrawn],
-        "announced": [(part.family, _routes(part)) for part in found.announced],
-        "next hops": [part.attributes.next_hop for part in found.announced],
-        "attributes": [part.attributes.octets for part in found.announced],
-        "values": [_fast_values(part.attributes) for part in found.announced],
-        "end of rib": found.end_of_rib,
-        "ignored": found.ignored,
-    }
 
 
 def _notification(notify: Notify) -> Meaning:
@@ -128,6 +130,10 @@ def _notification(notify: Notify) -> Meaning:
         "rule": notify.rule.name if notify.rule else None,
         "offset": notify.offset,
     }
+
+
+def _faults(faults: Iterable[Fault]) -> list[tuple[str, int, bytes, int | None]]:
+    return [(fault.rule.name, fault.offset, fault.data, fault.attribute) for fault in faults]
 
 
 def _routes(part: update.Reach | update.Unreach) -> tuple[tuple[int | None, bytes], ...]:

@@ -25,7 +25,10 @@ class Item:
 
 @dataclass(slots=True)
 class Draft:
-    """An UPDATE's fields; `tail` follows the last attribute, the excesses are added to the length fields."""
+    """An UPDATE's fields; `tail` follows the last attribute, the excesses are added to the length fields.
+
+    With `ordered` what is put in finds its place by its type.
+    """
 
     withdrawn: list[bytes] = field(default_factory=list)
     attributes: list[Item] = field(default_factory=list)
@@ -33,6 +36,7 @@ class Draft:
     tail: bytes = b""
     withdrawn_excess: int = 0
     attributes_excess: int = 0
+    ordered: bool = False
 
     def find(self, type: int) -> Item | None:
         return next((item for item in self.attributes if item.type == type), None)
@@ -41,7 +45,13 @@ class Draft:
         self.attributes = [item for item in self.attributes if item.type not in types]
 
     def insert(self, random: Random, item: Item) -> Item:
-        self.attributes.insert(random.randint(0, len(self.attributes)), item)
+        """Put an attribute in, in its order if the others are, else anywhere."""
+        types = [other.type for other in self.attributes]
+        if self.ordered:
+            position = sum(type <= item.type for type in types)
+        else:
+            position = random.randint(0, len(types))
+        self.attributes.insert(position, item)
         return item
 
     def body(self) -> bytes:

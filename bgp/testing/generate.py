@@ -48,6 +48,7 @@ def octets(random: Random, count: int) -> bytes:
 # --- Sessions -------------------------------------------------------------------------------------------
 
 CONTEXT_BITS = 14
+CONFEDERATION, FOUR_OCTET_AS, FIRST_AS = 1 << 1, 1 << 2, 1 << 11
 _PEERS = (64500, 65551, 4200000001, 1)
 _FAMILIES = (frozenset({IPV4_UNICAST}), frozenset({IPV6_UNICAST}), frozenset(FAMILIES), frozenset(FAMILIES))
 
@@ -396,6 +397,9 @@ def draft(random: Random, context: Context, *, announcing: bool | None = None) -
     if chance(random, 0.3):
         family = random.choice(families)
         message.insert(random, unreach(random, family, routes(random, family, context, 0)))
+    if message == Draft() and IPV4_UNICAST not in context.families:
+        # An empty UPDATE would be the End-of-RIB of IPv4 unicast (RFC 4724 section 2).
+        message.insert(random, unreach(random, random.choice(families), ()))
     return message
 
 

@@ -4,19 +4,41 @@ They come as exchanges: a message, and now and then others that a decoder with a
 with: the same again, the same attributes with other routes, the same octets in another session.
 """
 
+from collections.abc import Iterator
 from random import Random
 
-from bgp.family import BY_CODE, FAMILIES
-from bgp.iana import AttributeType
+from bgp.family import BY_CODE, IPV4_UNICAST
+from bgp.iana import AttributeFlag, AttributeType, SegmentType
 from bgp.testing import breakage, generate
-from bgp.testing.draft import EXTENDED
+from bgp.testing.draft import EXTENDED, Draft, Item
 from bgp.testing.draft import body as body_of
-from bgp.testing.generate import CONTEXT_BITS, TRANSITIVE, chance, context_of, octets
+from bgp.testing.generate import (
+    CONFEDERATION,
+    CONTEXT_BITS,
+    FIRST_AS,
+    FOUR_OCTET_AS,
+    TRANSITIVE,
+    chance,
+    context_of,
+    octets,
+)
 from bgp.wire.context import Context
 
 Exchange = list[tuple[Context, bytes]]
 
-_MP_REACH = AttributeType.MP_REACH_NLRI
+T = AttributeType
+_MP_REACH = T.MP_REACH_NLRI
+_USUAL = (
+    (T.MULTI_EXIT_DISC, 4),
+    (T.ATOMIC_AGGREGATE, 0),
+    (T.COMMUNITIES, 4),
+    (T.ORIGINATOR_ID, 4),
+    (T.CLUSTER_LIST, 4),
+    (T.EXTENDED_COMMUNITIES, 8),
+)
+# First octets of values on both sides of what a rule draws.
+_TELLING = (0, 1, 2, 3, 4, 5, 126, 127, 128, 223, 224, 239, 240, 255)
+_LISTS = (T.COMMUNITIES, T.CLUSTER_LIST, T.EXTENDED_COMMUNITIES)
 _FOREIGN = (
     (1, 2),
     (2, 128),
@@ -29,23 +51,35 @@ _FOREIGN = (
 
 def exchange(random: Random) -> Exchange:
     """Return messages with their sessions, in the order in which they arrive."""
-    bits = random.getrandbits(CONTEXT_BITS)
+    bits = _session(random)
     context = context_of(bits)
     kind = random.random()
-    if kind < 0.25:
+    if kind < 0.18:
         body = generate.update(random, context)
-    elif kind < 0.32:
+    elif kind < 0.24:
+        body = usual(random, context).body()
+    elif kind < 0.3:
         body = foreign(random, context)
-    elif kind < 0.8:
+    elif kind < 0.32:
+        body = end_of_rib(random, context)
+    elif kind < 0.76:
         # The rule first, then a session on which it can be broken, so that rare ones are not rare.
         rule = random.choice(list(breakage.BREAKERS))
         while not breakage.BREAKERS[rule].applies(context):
-            bits = random.getrandbits(CONTEXT_BITS)
+            bits = _session(random)
             context = context_of(bits)
         rules = [rule, *random.sample(breakage.breakable(context), random.choice((0, 0, 0, 1, 2)))]
-        body = breakage.update(random, context, rules)
-    elif kind < 0.93:
+        draft = None
+        if chance(random, 0.5):
+            draft = usual(random, context)
+        elif chance(random, 0.2):
+            # Without reachable routes RFC 7606 section 5.2 is stricter.
+            draft = generate.draft(random, context, announcing=False)
+        body = breakage.update(random, context, rules, draft)
+    elif kind < 0.83:
         body = mutated(random, generate.update(random, context))
+    elif kind < 0.96:
+        body = disturbed(random, usual(random, context))
     else:
         body = raw(random)
     messages = [(context, body)]
@@ -56,6 +90,81 @@ def exchange(random: Random) -> Exchange:
     if chance(random, 0.1):
         messages.append((context_of(bits ^ 1 << random.randrange(CONTEXT_BITS)), body))
     return messages
+
+
+def _session(random: Random) -> int:
+    """Return the bits of a session, half the time of a usual one: four-octet AS, no confederation."""
+    bits = random.getrandbits(CONTEXT_BITS)
+    if chance(random, 0.5):
+        bits |= FOUR_OCTET_AS
+        bits &= ~FIRST_AS & ~CONFEDERATION
+    return bits
+
+
+def usual(random: Random, context: Context) -> Draft:
+    """Return an UPDATE as nearly all are: ascending types, not one needless bit, one AS_SEQUENCE.
+
+    Decoders have a shorter way for these.  The lists are now and then as long as it may go, or longer.
+    """
+    width = 4 if context.four_octet_as else 2
+    asns = [generate.asn(random) for _ in range(_usual_count(random, (0, 38, 39, 40, 63, 64)))]
+    if generate.demands_first_as(context):
+        asns.insert(0, context.peer_as)
+    kind = SegmentType.AS_CONFED_SEQUENCE if context.confederation else SegmentType.AS_SEQUENCE
+    classic = IPV4_UNICAST in context.families and chance(random, 0.5)
+    draft = Draft(ordered=True)
+    path = generate.path_octets([(kind, asns)] if asns else [], width)
+    values = {T.ORIGIN: generate.VALUES[T.ORIGIN](random), T.AS_PATH: path}
+    if classic or chance(random, 0.1):
+        values[T.NEXT_HOP] = generate.next_hop(random)
+    if context.internal:
+        values[T.LOCAL_PREF] = octets(random, 4)
+    for type, size in _USUAL:
+        if chance(random, 0.3) and (context.internal or type not in (T.ORIGINATOR_ID, T.CLUSTER_LIST)):
+            count = _usual_count(random, (8, 9, 16, 17, 63, 64)) if type in _LISTS else 1
+            values[type] = octets(random, size * count)
+    if chance(random, 0.3):
+        values[T.AGGREGATOR] = generate.asn(random).to_bytes(4, "big")[-width:] + octets(random, 4)
+    for type, value in values.items():
+        partial = generate.CATEGORY[type] == TRANSITIVE and chance(random, 0.2)
+        flags = generate.CATEGORY[type] | (AttributeFlag.PARTIAL if partial else 0)
+        draft.insert(random, Item(flags, type, value))
+    if classic:
+        draft.nlri = generate.routes(random, IPV4_UNICAST, context)
+    else:
+        family = random.choice(sorted(context.families, key=lambda family: family.afi))
+        reach = generate.reach(random, family, context, generate.routes(random, family, context))
+        draft.attributes.insert(0, reach)
+    return draft
+
+
+def _usual_count(random: Random, limits: tuple[int, ...]) -> int:
+    return random.choice(limits) if chance(random, 0.15) else random.choice((1, 1, 2, 3))
+
+
+def disturbed(random: Random, draft: Draft) -> bytes:
+    """Return the UPDATE with one thing about one attribute changed, where its meaning is."""
+    item = random.choice(draft.attributes)
+    kind = random.randrange(7)
+    if kind == 0:
+        item.flags ^= 1 << random.randint(4, 7)
+    elif kind == 1 and item.value:
+        item.value = bytes([random.choice(_TELLING)]) + item.value[1:]
+    elif kind == 2:
+        # AS 0, and much else that is zero.
+        at = random.randrange(max(len(item.value), 1))
+        item.value = item.value[:at] + bytes(len(item.value[at : at + 4])) + item.value[at + 4 :]
+    elif kind == 3:
+        item.value = item.value[: -random.choice((1, 2, 4, len(item.value) or 1))]
+    elif kind == 4:
+        item.value += octets(random, random.choice((1, 2, 4)))
+    elif kind == 5:
+        # Something that may have no place here, or is there already.
+        type, size = random.choice((*_USUAL, (T.LOCAL_PREF, 4), (T.NEXT_HOP, 4)))
+        draft.insert(random, Item(generate.CATEGORY[type], type, octets(random, size)))
+    else:
+        draft.remove(item.type)
+    return draft.body()
 
 
 def foreign(random: Random, context: Context) -> bytes:
@@ -69,16 +178,35 @@ def foreign(random: Random, context: Context) -> bytes:
         value = head + bytes([len(next_hop)]) + next_hop + b"\0" + octets(random, random.choice((0, 1, 7)))
         draft.insert(random, generate.item(random, _MP_REACH, value))
     else:
-        draft.remove(AttributeType.MP_UNREACH_NLRI)
+        draft.remove(T.MP_UNREACH_NLRI)
         value = head + octets(random, random.choice((0, 0, 5)))
-        draft.insert(random, generate.item(random, AttributeType.MP_UNREACH_NLRI, value))
+        draft.insert(random, generate.item(random, T.MP_UNREACH_NLRI, value))
     if chance(random, 0.3):
         # Classic fields, which are IPv4 unicast's whether or not it was negotiated.
-        draft.withdrawn = generate.routes(random, FAMILIES[0], context)
+        draft.withdrawn = generate.routes(random, IPV4_UNICAST, context)
     if chance(random, 0.3):
-        draft.nlri = generate.routes(random, FAMILIES[0], context)
+        draft.nlri = generate.routes(random, IPV4_UNICAST, context)
     if chance(random, 0.3):
         breakage.BREAKERS[random.choice(breakage.breakable(context))].act(random, draft, context)
+    return draft.body()
+
+
+def end_of_rib(random: Random, context: Context) -> bytes:
+    """Return an End-of-RIB (RFC 4724 section 2), or what is none for a little more that it holds."""
+    head = random.choice(((1, 1), (2, 1), *_FOREIGN[:2]))
+    value = head[0].to_bytes(2, "big") + bytes([head[1]])
+    draft = Draft(attributes=[generate.item(random, T.MP_UNREACH_NLRI, value)])
+    kind = random.randrange(8)
+    if kind == 0:
+        draft.attributes.clear()
+    elif kind == 1:
+        draft.withdrawn = generate.routes(random, IPV4_UNICAST, context)
+    elif kind == 2:
+        draft.nlri = generate.routes(random, IPV4_UNICAST, context)
+    elif kind == 3:
+        draft.insert(random, generate.item(random, random.choice(generate.UNKNOWN), b"", 0x80))
+    elif kind == 4:
+        draft.insert(random, generate.item(random, T.LOCAL_PREF, bytes(4)))
     return draft.body()
 
 
@@ -126,7 +254,7 @@ def sibling(random: Random, body: bytes, context: Context) -> bytes:
     block = _other_first(random, body[start:end], context)
     nlri = b""
     if end < len(body) or chance(random, 0.2):
-        nlri = b"".join(generate.routes(random, FAMILIES[0], context, 0))
+        nlri = b"".join(generate.routes(random, IPV4_UNICAST, context, 0))
         if chance(random, 0.3):
             nlri += octets(random, 2)
     return body_of(b"", block, nlri)
@@ -134,17 +262,17 @@ def sibling(random: Random, body: bytes, context: Context) -> bytes:
 
 def _other_first(random: Random, block: bytes, context: Context) -> bytes:
     """Return `block` with a first attribute that differs in routes, or in what a memory must not overlook."""
-    if len(block) < 4 or (block[1] != _MP_REACH and chance(random, 0.8)):
+    attributes = list(_attributes(block))
+    if not attributes or (attributes[0][1] != _MP_REACH and chance(random, 0.7)):
         return block
-    start = 4 if block[0] & EXTENDED else 3
-    after = start + int.from_bytes(block[2:start], "big")
-    flags, type, value = block[0] | EXTENDED, block[1], block[start:after]
-    if after > len(block) or len(value) < 5:
-        return block
-    family = BY_CODE.get((int.from_bytes(value[:2], "big"), value[2]))
+    first, others = attributes[0], block[len(attributes[0]) :]
+    start = 4 if first[0] & EXTENDED else 3
+    flags, type, value = first[0] | EXTENDED, first[1], first[start:]
+    family = BY_CODE.get((int.from_bytes(value[:2], "big"), value[2])) if len(value) > 4 else None
     if type == _MP_REACH and family:
         value = value[: 5 + value[3]] + b"".join(generate.routes(random, family, context, 0))
-    kind = random.randrange(12)
+    # Where MP_REACH_NLRI stands further behind, what matters is that it does.
+    kind = random.randrange(14) if type == _MP_REACH else random.randint(4, 6)
     if kind == 0:
         value += octets(random, 2)
     elif kind == 1:
@@ -155,5 +283,19 @@ def _other_first(random: Random, block: bytes, context: Context) -> bytes:
     elif kind == 3:
         flags ^= random.choice((0x40, 0x80, 0xC0))
     elif kind == 4:
-        type = random.choice((_MP_REACH, AttributeType.MP_UNREACH_NLRI, AttributeType.COMMUNITIES))
-    return bytes([flags, type]) + len(value).to_bytes(2, "big") + value + block[after:]
+        type = random.choice((_MP_REACH, T.MP_UNREACH_NLRI, T.COMMUNITIES))
+    elif kind in (5, 6):
+        again = next((attribute for attribute in attributes if attribute[1] == _MP_REACH), first)
+        return again if kind == 5 else again + others
+    return bytes([flags, type]) + len(value).to_bytes(2, "big") + value + others
+
+
+def _attributes(block: bytes) -> Iterator[bytes]:
+    """Yield the octets of each attribute of `block` up to one that overruns it."""
+    while len(block) > 3:
+        start = 4 if block[0] & EXTENDED else 3
+        after = start + int.from_bytes(block[2:start], "big")
+        if after > len(block):
+            return
+        yield block[:after]
+        block = block[after:]

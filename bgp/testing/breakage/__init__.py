@@ -15,6 +15,7 @@ from bgp.iana import AttributeType
 from bgp.testing import generate
 from bgp.testing.breakage import fields, values
 from bgp.testing.breakage.place import Act
+from bgp.testing.draft import Draft
 from bgp.testing.generate import demands_first_as, is_external
 from bgp.wire.context import Context
 
@@ -158,11 +159,17 @@ def breakable(context: Context) -> list[str]:
     return [name for name, breaker in BREAKERS.items() if breaker.applies(context)]
 
 
-def update(random: Random, context: Context, rules: Collection[str] = ()) -> bytes:
-    """Return the body of an UPDATE that breaks `rules`, or one to three drawn from those that it can."""
+def update(
+    random: Random, context: Context, rules: Collection[str] = (), draft: Draft | None = None
+) -> bytes:
+    """Return the body of an UPDATE that breaks `rules`, or one to three drawn from those that it can.
+
+    What is broken is `draft`, by default one that announces routes.
+    """
     if not rules:
         rules = random.sample(breakable(context), random.choice((1, 1, 1, 2, 3)))
-    draft = generate.draft(random, context, announcing=True)
+    if draft is None:
+        draft = generate.draft(random, context, announcing=True)
     for rule in rules:
         BREAKERS[rule].act(random, draft, context)
     return draft.body()

@@ -39,7 +39,7 @@ def lengths(type: int, lengths: Sequence[int]) -> Act:
 
 def no_multiple(type: int, size: int) -> Act:
     """Break a list whose members have `size` octets; an empty one is broken too (RFC 7606 section 4)."""
-    return lengths(type, (0, 1, size - 1, size + 1, 2 * size - 1, 3 * size + 1))
+    return lengths(type, (0, 1, size - 1, size + 1, size + size // 2, 2 * size - 1))
 
 
 def present(type: int) -> Act:
@@ -67,17 +67,17 @@ def one_of(type: int, values: Sequence[bytes]) -> Act:
 
 def _malformed_path(random: Random, value: bytes, width: int) -> bytes:
     number = octets(random, width)
-    return (
-        value
-        + random.choice(
-            (
-                bytes([random.choice((0, 5, 255)), 1]) + number,  # unknown segment type
-                bytes([random.choice((1, 2, 3)), 0]),  # no AS numbers
-                bytes([2, 2]) + number,  # overrun by an AS number
-                bytes([2, 1]) + number[1:],  # overrun by an octet
-                bytes([2]),  # a single octet
-                bytes([2, random.randint(1, 4)]) + octets(random, 4 * width + 1),  # a count that does not fit
-            )
+    count = random.randint(1, 3)
+    if chance(random, 0.4):
+        value = b""
+    return value + random.choice(
+        (
+            bytes([random.choice((0, 5, 255)), 1]) + number,  # unknown segment type
+            bytes([random.choice((1, 2, 3)), 0]),  # no AS numbers
+            bytes([2, 2]) + number,  # overrun by an AS number
+            bytes([2, count]) + octets(random, count * width - 1),  # overrun by an octet
+            bytes([2, count]) + octets(random, count * width + 1),  # a single octet is left
+            bytes([2]),
         )
     )
 
