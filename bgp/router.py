@@ -36,7 +36,7 @@ from bgp.session.negotiation import Negotiated
 from bgp.wire.attributes import Attributes, AttributeTable
 from bgp.wire.message import RouteRefresh
 from bgp.wire.notification import encode_maximum_prefixes
-from bgp.wire.update import Reach, Unreach, Update
+from bgp.wire.update import Reach, Update
 
 _log = logging.getLogger(__name__)
 
@@ -86,7 +86,16 @@ class Member:
     `end_of_rib` holds the families whose first routes the peer has sent completely.
     """
 
-    __slots__ = ("_listener", "_slot", "_sources", "_stale", "end_of_rib", "negotiated", "settings")
+    __slots__ = (
+        "_identified",
+        "_listener",
+        "_slot",
+        "_sources",
+        "_stale",
+        "end_of_rib",
+        "negotiated",
+        "settings",
+    )
 
     def __init__(
         self,
@@ -99,6 +108,7 @@ class Member:
         self.settings = settings
         self.negotiated = negotiated
         self.end_of_rib: set[Family] = set()
+        self._identified = negotiated.add_path_receive
         self._listener = listener
         self._slot = slot
         self._sources = sources
@@ -159,6 +169,7 @@ class Router:
         self.table = AttributeTable()  # shared with the decoders of all connections
         self.max_paths = max_paths
         self.max_attribute_octets = max_attribute_octets
+        self._limited = max_paths is not None or max_attribute_octets is not None
         self._client_to_client = client_to_client
         self._lag_limit = lag_limit
         identifier = router_id.to_bytes(4, "big")
@@ -277,34 +288,35 @@ class Router:
         ValueError, with nothing applied, for an UPDATE that does not belong to the member's session.
         """
         for unreach in update.withdrawn:
-            self._check(member, unreach)
+            self._check(member, unreach.family, unreach.path_ids)
         for reach in update.announced:
-            self._check(member, reach)
+            self._check(member, reach.family, reach.path_ids)
         # RFC 4271 section 4.3: a prefix in both is "treated as though the WITHDRAWN ROUTES field does not
         # contain" it, so withdrawals go first.
-        for unreach in update.withdrawn:
-            table = self._tables[unreach.family]
-            if unreach.path_ids is None:
-                table.withdraw(member._slot, unreach.prefixes)
+        for family, prefixes, path_ids in update.withdrawn:
+            table = self._tables[family]
+            if path_ids is None:
+                table.withdraw(member._slot, prefixes)
             else:
-                for path_id, prefix in zip(unreach.path_ids, unreach.prefixes, strict=True):
-                    table.withdraw(self._slots.get(member.name, path_id), (prefix,))
+                for path_id, prefix in zip(path_ids, prefixes, strict=True):
+                    table.withdraw(self._slots.get(member.name, path_id), [prefix])
         for reach in update.announced:
-            self._limits(member, reach)
+            if self._limited or member.settings.maximum_prefixes:
+                self._limits(member, reach)
             table, source = self._tables[reach.family], member._sources[reach.family]
             if reach.path_ids is None:
                 table.announce(source, member._slot, reach.attributes, reach.prefixes)
             else:
                 for path_id, prefix in zip(reach.path_ids, reach.prefixes, strict=True):
                     slot = self._slots.get(member.name, path_id)
-                    table.announce(source, slot, reach.attributes, (prefix,))
+                    table.announce(source, slot, reach.attributes, [prefix])
         if update.end_of_rib is not None:
             member.end_of_rib.add(update.end_of_rib)
 
-    def _check(self, member: Member, part: Reach | Unreach) -> None:
-        if part.family not in member._sources:
-            raise ValueError(f"{part.family} was not negotiated with {member.name}")
-        if (part.path_ids is not None) != (part.family in member.negotiated.add_path_receive):
+    def _check(self, member: Member, family: Family, path_ids: list[int] | None) -> None:
+        if family not in member._sources:
+            raise ValueError(f"{family} was not negotiated with {member.name}")
+        if (path_ids is None) is (family in member._identified):
             raise ValueError(f"path identifiers do not go with what was negotiated with {member.name}")
 
     def _limits(self, member: Member, reach: Reach) -> None:
@@ -371,11 +383,11 @@ class Router:
         """
         if attributes.next_hop and not is_host(attributes.next_hop):
             raise ValueError(f"{attributes.next_hop.hex()} cannot be a next hop")
-        self._tables[family].announce(self._local[family], self._local_slot, attributes, (prefix,))
+        self._tables[family].announce(self._local[family], self._local_slot, attributes, [prefix])
 
     def withdraw(self, family: Family, prefix: bytes) -> None:
         """Take back a route of our own."""
-        self._tables[family].withdraw(self._local_slot, (prefix,))
+        self._tables[family].withdraw(self._local_slot, [prefix])
 
     def next_hop(self, address: bytes, cost: int | None) -> None:
         """Learn the interior cost to a next hop, None where it is not reachable; `work` applies it."""
@@ -383,6 +395,7 @@ class Router:
             self._rejudge(address)
 
     def _rejudge(self, address: bytes) -> None:
+        self.admission.forget()
         for table in self._tables.values():
             if table.routes:
                 self._jobs.append(_Rejudge(table, address))
@@ -404,14 +417,12 @@ class Router:
         return bool(waiting)
 
     def _flush(self, family: Family, table: Table) -> None:
-        best, dirty = table.settle()
-        every: Changes | None = None
-        for group in self._groups.values():
-            if family in group.terms.add_path:
-                if every is None:
-                    every = table.all_changes(dirty)
+        several = any(family in terms.add_path for terms in self._groups)
+        best, every = table.settle(several)
+        for terms, group in self._groups.items():
+            if every is not None and family in terms.add_path:
                 group.tell(family, every)
-            elif family in group.terms.families:
+            elif family in terms.families:
                 group.tell(family, best)
         if best:
             for watcher in self._watchers:

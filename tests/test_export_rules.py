@@ -7,7 +7,7 @@ from reference_router import T
 from routers import BOTH, LOCAL_AS, OUR_ADDRESS, address, path, table
 
 from bgp.export.pack import Packer, Told
-from bgp.export.rewrite import rewrite
+from bgp.export.rewrite import Rewriter
 from bgp.export.rules import (
     MESHED_CLIENTS,
     NEXT_HOP_ENCODING,
@@ -339,10 +339,10 @@ def test_what_fits_no_message_is_withheld(family: Family, four_octet_as: bool, i
         source = path()
         source.attributes = attributes
         result = packer.told(family, source)
-        rewritten = rewrite(source, attributes, REFLECT, family, packer.terms)
+        rewritten = Rewriter(packer.terms)(family, source, attributes, REFLECT)
         assert not isinstance(rewritten, Withheld)
         ids = [1] * len(prefixes) if identified else None
-        _, unfit = packer.encoder.announce(family, rewritten.octets, rewritten.next_hop, prefixes, ids)
+        _, unfit = packer.encoder.announce(family, *rewritten, prefixes, ids)
         if isinstance(result, Withheld):
             assert result is TOO_LONG and len(unfit) == len(prefixes)
         else:

@@ -170,16 +170,16 @@ def test_all_changes_go_by_slot(world: World) -> None:
     for path_id in (1, 2):
         world.table.announce(p, world.slot("p", path_id), world.make(), [A])
     world.table.announce(q, world.slot("q"), world.make(med=666), [A])
-    _, dirty = world.table.settle()
-    changes = world.table.all_changes(dirty)
+    _, changes = world.table.settle(several=True)
+    assert changes is not None
     assert {path.path_id for path in changes.fresh} == {1, 2} and not changes.moved
     world.table.announce(p, world.slot("p", 1), world.make(med=5), [A])
     world.table.withdraw(world.slot("p", 2), [A])
     world.table.announce(q, world.slot("q"), world.make(), [A])
     world.table.announce(q, world.slot("q"), world.make(), [B])
     world.table.withdraw(world.slot("q"), [B])
-    _, dirty = world.table.settle()
-    changes = world.table.all_changes(dirty)
+    _, changes = world.table.settle(several=True)
+    assert changes is not None
     assert [path.slot.peer for path in changes.fresh] == ["q"]
     moves = {(before and before.path_id, now and now.path_id) for before, now in changes.moved}
     assert moves == {(1, 1), (2, None)}

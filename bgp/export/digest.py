@@ -9,7 +9,7 @@ the others get an announcement, and when that ends it hears of what the others k
 
 from collections.abc import Container
 
-from bgp.export.pack import Packer, Told
+from bgp.export.pack import AMPLE, Packer, Told
 from bgp.export.rules import TOO_LONG, Withheld
 from bgp.family import Family
 from bgp.rib.path import Path
@@ -61,15 +61,19 @@ class Digest:
 
     def _appeared(self, path: Path, prefixes: list[bytes]) -> None:
         """Prefixes that had no path have `path`: the commonest change."""
-        told = self._known[path] = self._packer.told(self._family, path)
+        family, packer = self._family, self._packer
+        told = self._known[path] = packer.told(family, path)
         if isinstance(told, Withheld):
             if told is TOO_LONG:
-                self._packer.oversized += len(prefixes)
+                packer.oversized += len(prefixes)
             return
-        fitting = self._packer.fitting(self._family, told, prefixes)
-        self._packer.oversized += len(prefixes) - len(fitting)
-        if fitting:
-            self._announce(self._peer(path), told, self._packer.number(self._family, path), fitting)
+        if told.room < AMPLE:
+            fitting = packer.fitting(family, told, prefixes)
+            packer.oversized += len(prefixes) - len(fitting)
+            if not fitting:
+                return
+            prefixes = fitting
+        self._announce(self._peer(path), told, packer.number(family, path), prefixes)
 
     def _moved(self, before: Path | None, now: Path | None, prefixes: list[bytes]) -> None:
         """Prefixes had `before` and have `now`."""
@@ -134,7 +138,12 @@ class Digest:
         return self.alone.setdefault(name, Alone())
 
     def _announce(self, owner: str | None, told: Told, number: int, prefixes: list[bytes]) -> None:
-        _extend(self.announced.setdefault((owner, told), {}), number, prefixes)
+        bucket = (owner, told)
+        routes = self.announced.get(bucket)
+        if routes is None:
+            self.announced[bucket] = {number: prefixes.copy()}
+        else:
+            _extend(routes, number, prefixes)
 
 
 def _extend(routes: Routes, number: int, prefixes: list[bytes]) -> None:

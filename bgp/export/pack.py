@@ -10,7 +10,7 @@ import logging
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from bgp.export.rewrite import rewrite
+from bgp.export.rewrite import Rewriter
 from bgp.export.rules import (
     NO_POLICY,
     POLICY,
@@ -27,7 +27,8 @@ from bgp.wire.encoder import Encoder
 
 _log = logging.getLogger(__name__)
 
-_AMPLE = 1 << 16
+# The room of what fits beside any prefix.
+AMPLE = 1 << 16
 _PATH_ID_OCTETS = 4
 
 
@@ -45,7 +46,17 @@ class Told(NamedTuple):
 class Packer:
     """Says what to tell of a path, and packs it."""
 
-    __slots__ = ("_horizon", "_longest", "encoder", "oversized", "policy_failures", "silent", "terms")
+    __slots__ = (
+        "_horizon",
+        "_longest",
+        "_rewrite",
+        "_small",
+        "encoder",
+        "oversized",
+        "policy_failures",
+        "silent",
+        "terms",
+    )
 
     def __init__(self, terms: Terms) -> None:
         self.terms = terms
@@ -54,6 +65,10 @@ class Packer:
         self.policy_failures = 0
         # RFC 8212 section 3: nothing to an external peer without an export policy.
         self.silent = terms.kind is Kind.EXTERNAL and terms.policy is None
+        # Attributes so long fit beside any prefix.  Two-octet AS numbers may make them longer, but never
+        # twice as long.
+        self._small = (terms.maximum - 100) // 2
+        self._rewrite = Rewriter(terms)
         self._horizon = {source: horizon(source, terms.kind, terms.reflect_clients) for source in Kind}
         self._longest = {family: 1 + family.bits // 8 + self._identified(family) for family in terms.families}
 
@@ -67,9 +82,11 @@ class Packer:
             return treatment
         terms = self.terms
         attributes = path.attributes
-        reason = withheld_by_community(attributes, terms.kind)
-        if reason is not None:
-            return reason
+        # Most attributes hold no well-known community; this is what all of those begin with.
+        if b"\xff\xff\xff" in attributes.octets:
+            reason = withheld_by_community(attributes, terms.kind)
+            if reason is not None:
+                return reason
         if self.silent:
             return NO_POLICY
         if terms.policy is not None:
@@ -83,23 +100,22 @@ class Packer:
             if changed is None:
                 return POLICY
             attributes = changed
-        rewritten = rewrite(path, attributes, treatment, family, terms)
+        rewritten = self._rewrite(family, path, attributes, treatment)
         if isinstance(rewritten, Withheld):
             return rewritten
         octets, next_hop = rewritten
-        # Two-octet AS numbers may make the attributes longer, but never twice as long.
-        if 2 * len(octets) + 100 <= terms.maximum:
-            return Told(octets, next_hop, _AMPLE)
+        if len(octets) <= self._small:
+            return Told(octets, next_hop, AMPLE)
         room = self.encoder.room(family, octets, next_hop)
         if room >= self._longest[family]:
-            return Told(octets, next_hop, _AMPLE)
+            return Told(octets, next_hop, AMPLE)
         if room <= self._identified(family):
             return TOO_LONG
         return Told(octets, next_hop, room)
 
     def fitting(self, family: Family, told: Told, prefixes: list[bytes]) -> list[bytes]:
         """Return those of `prefixes` that fit into a message beside `told`."""
-        if told.room >= _AMPLE:
+        if told.room >= AMPLE:
             return prefixes
         room = told.room - self._identified(family)
         return [prefix for prefix in prefixes if len(prefix) <= room]

@@ -6,8 +6,6 @@ Reflection (`_reflected`) adds ORIGINATOR_ID and CLUSTER_LIST and touches nothin
 10 has next hop, AS_PATH, LOCAL_PREF and MED left alone, and RFC 8950 section 5 the encoding of the next hop.
 """
 
-from typing import NamedTuple
-
 from bgp.export.rules import NEXT_HOP_ENCODING, NO_NEXT_HOP, Treatment, Withheld
 from bgp.export.terms import Terms
 from bgp.family import Family
@@ -42,28 +40,54 @@ _ORIGINATOR_ID_OCTETS = 7
 _NON_TRANSITIVE = 0x40  # in the type of an extended community (RFC 4360 section 2)
 
 
-class Rewritten(NamedTuple):
-    """Attributes as they go out: canonical octets and next hop."""
+# Members of an Enum are slow to look up, and a path is rewritten for each attribute set that leaves.
+_EXTERNAL_KIND, _LOCAL_KIND, _REFLECT = (
+    Kind.EXTERNAL,
+    Kind.LOCAL,
+    Treatment.REFLECT,
+)
 
-    octets: bytes
-    next_hop: bytes
 
+class Rewriter:
+    """Rewrites attributes on the terms of one update group."""
 
-def rewrite(
-    path: Path, attributes: Attributes, treatment: Treatment, family: Family, terms: Terms
-) -> Rewritten | Withheld:
-    """Return `attributes`, which export policy made of those of `path`, as they go to a peer."""
-    if terms.kind is Kind.EXTERNAL:
-        octets = _external(path, attributes, terms)
-    elif treatment is Treatment.REFLECT:
-        octets = _reflected(path, attributes, terms)
-    else:
-        octets = _internal(attributes)
-    if not terms.aigp and _AIGP_START in octets:
-        # RFC 7311 section 3.3: "MUST NOT" be sent on a session where it is not enabled.
-        octets = b"".join([attribute(*item) for item in walk(octets) if item[1] != _AIGP])
-    next_hop = _next_hop(attributes, treatment, family, terms)
-    return next_hop if isinstance(next_hop, Withheld) else Rewritten(octets, next_hop)
+    __slots__ = ("_lengths", "_next_hops", "_terms")
+
+    def __init__(self, terms: Terms) -> None:
+        self._terms = terms
+        self._next_hops = dict(terms.next_hops)
+        # RFC 8950 section 4: IPv6 next hops for IPv4 go only to a peer that said it takes them.
+        self._lengths = {
+            family: family.next_hop_lengths | family.extended_next_hop_lengths
+            if family in terms.extended_next_hop
+            else family.next_hop_lengths
+            for family in terms.families
+        }
+
+    def __call__(
+        self, family: Family, path: Path, attributes: Attributes, treatment: Treatment
+    ) -> tuple[bytes, bytes] | Withheld:
+        """Return octets and next hop of `attributes`, which export policy made of those of `path`."""
+        terms = self._terms
+        next_hop = attributes.next_hop
+        if treatment is _REFLECT:
+            octets = _reflected(path, attributes, terms)
+        else:
+            external = terms.kind is _EXTERNAL_KIND
+            octets = _external(path, attributes, terms) if external else _internal(attributes)
+            # RFC 4271 section 5.1.3: ourselves to external peers by default, and to internal ones as asked.
+            if external or terms.next_hop_self:
+                next_hop = b""
+        if not next_hop:
+            next_hop = self._next_hops.get(family, b"")
+            if not next_hop:
+                return NO_NEXT_HOP
+        if len(next_hop) not in self._lengths[family]:
+            return NEXT_HOP_ENCODING
+        if _AIGP_START in octets and not terms.aigp:
+            # RFC 7311 section 3.3: "MUST NOT" be sent on a session where it is not enabled.
+            octets = b"".join([attribute(*item) for item in walk(octets) if item[1] != _AIGP])
+        return octets, next_hop
 
 
 def _reflected(path: Path, attributes: Attributes, terms: Terms) -> bytes:
@@ -128,7 +152,7 @@ def _external(path: Path, attributes: Attributes, terms: Terms) -> bytes:
             case AttributeType.MULTI_EXIT_DISC:
                 # RFC 4271 section 5.1.4: one from a neighboring AS "MUST NOT be propagated to other
                 # neighboring ASes".  Our own, and what export policy sets, may go.
-                if path.source.kind is not Kind.LOCAL and attributes.med == path.attributes.med:
+                if path.source.kind is not _LOCAL_KIND and attributes.med == path.attributes.med:
                     continue
             case AttributeType.LOCAL_PREF | AttributeType.ORIGINATOR_ID | AttributeType.CLUSTER_LIST:
                 continue  # RFC 4271 section 5.1.5, RFC 4456 section 8: for internal peers only
@@ -154,23 +178,3 @@ def _transitive(value: bytes, size: int) -> bytes:
     return b"".join(
         [value[at : at + size] for at in range(0, len(value), size) if not value[at] & _NON_TRANSITIVE]
     )
-
-
-def _next_hop(attributes: Attributes, treatment: Treatment, family: Family, terms: Terms) -> bytes | Withheld:
-    next_hop = attributes.next_hop
-    # RFC 4271 section 5.1.3: ourselves to external peers by default, and as asked to internal ones; but never
-    # on what is only reflected.
-    ours = terms.kind is Kind.EXTERNAL or (terms.next_hop_self and treatment is Treatment.SEND)
-    if ours or not next_hop:
-        for candidate, address in terms.next_hops:
-            if candidate is family:
-                next_hop = address
-                break
-        else:
-            return NO_NEXT_HOP
-    if len(next_hop) in family.next_hop_lengths:
-        return next_hop
-    # RFC 8950 section 4: only to a peer that said it takes it.
-    if len(next_hop) in family.extended_next_hop_lengths and family in terms.extended_next_hop:
-        return next_hop
-    return NEXT_HOP_ENCODING

@@ -84,9 +84,6 @@ def horizon(source: Kind, receiver: Kind, reflect_clients: bool = True) -> Treat
 
 def withheld_by_community(attributes: Attributes, receiver: Kind) -> Withheld | None:
     """Return the community rule that keeps a path with `attributes` from `receiver`."""
-    # All three begin with these octets, and nearly no other attributes hold them.
-    if b"\xff\xff\xff" not in attributes.octets:
-        return None
     communities = attributes.communities
     for community, receivers, reason in COMMUNITIES:
         if receiver in receivers and community in communities:

@@ -6,7 +6,6 @@ A refused path stays in the table, so that a change of policy needs no route ref
 """
 
 import logging
-from collections.abc import Callable
 
 from bgp.iana import AttributeType
 from bgp.rib.nexthop import NextHops, is_connected, is_host
@@ -28,6 +27,13 @@ POLICY = Refusal("policy", "RFC 4271 9.1.1", "import policy refuses it")
 POLICY_FAILED = Refusal("policy-failed", "RFC 4271 9.1.1", "import policy failed on it")
 
 
+# Members of an Enum are slow to look up, and a path is judged for each attribute set that arrives.
+_LOCAL, _EXTERNAL = Kind.LOCAL, Kind.EXTERNAL
+_ORIGINATOR_ID, _CLUSTER_LIST = AttributeType.ORIGINATOR_ID, AttributeType.CLUSTER_LIST
+# So many next hops that passed the checks are remembered.
+_MEMORY = 4096
+
+
 class Admission:
     """Judges new paths for a router with this AS number, BGP Identifier and CLUSTER_ID."""
 
@@ -37,79 +43,78 @@ class Admission:
         self._identifier = identifier
         self._cluster_id = cluster_id
         self._next_hops = next_hops
+        self._passed: set[bytes] = set()
         self.policy_failures = 0
-        # The order in which a path is judged: the first that refuses it is the reason given.
-        self._checks: tuple[Callable[[Path], Refusal | None], ...] = (
-            self._loop,
-            self._reflection,
-            self._next_hop,
-            self._policy,
-        )
 
     def __call__(self, path: Path) -> None:
         """Give `path` its verdict: `refusal`, and for a usable one `attributes` and `cost`."""
-        if path.source.kind is Kind.LOCAL:
+        source = path.source
+        if source.kind is _LOCAL:
             return
-        for check in self._checks:
-            refusal = check(path)
-            if refusal is not None:
-                path.refusal = refusal
-                return
+        octets = path.received.octets
+        # Nearly no path holds these octets by chance, so nearly none is parsed.
+        refusal: Refusal | None = None
+        if self._asn_octets in octets or self._identifier in octets or self._cluster_id in octets:
+            refusal = self._loop(path)
+        if refusal is None and (path.received.next_hop not in self._passed or source.connected):
+            refusal = self._next_hop(path)
+        if refusal is None and (source.policy is not None or source.kind is _EXTERNAL):
+            refusal = self._policy(path)
+        if refusal is None and self._next_hops.costs:
+            # Policy may have changed the next hop, so its cost comes last.
+            cost = self._next_hops.cost(path.attributes.next_hop)
+            if cost is None:
+                refusal = NEXT_HOP_UNREACHABLE
+            else:
+                path.cost = cost
+        path.refusal = refusal
+
+    def forget(self) -> None:
+        """Look at next hops anew: our own addresses changed."""
+        self._passed.clear()
 
     def _loop(self, path: Path) -> Refusal | None:
-        # Nearly no path holds these four octets by chance, so nearly none is parsed.
         received = path.received
-        if self._asn_octets not in received.octets:
-            return None
         found = sum(segment.asns.count(self._asn) for segment in received.as_path)
-        return AS_LOOP if found > path.source.allow_own_as else None
-
-    def _reflection(self, path: Path) -> Refusal | None:
-        received = path.received
-        octets = received.octets
-        if self._identifier in octets and received.get(AttributeType.ORIGINATOR_ID) == self._identifier:
+        if found > path.source.allow_own_as:
+            return AS_LOOP
+        if received.get(_ORIGINATOR_ID) == self._identifier:
             return ORIGINATOR_LOOP
-        if self._cluster_id in octets:
-            clusters = received.get(AttributeType.CLUSTER_LIST) or b""
-            if any(clusters[at : at + 4] == self._cluster_id for at in range(0, len(clusters), 4)):
-                return CLUSTER_LOOP
+        clusters = received.get(_CLUSTER_LIST) or b""
+        if any(clusters[at : at + 4] == self._cluster_id for at in range(0, len(clusters), 4)):
+            return CLUSTER_LOOP
         return None
 
     def _next_hop(self, path: Path) -> Refusal | None:
-        next_hop = path.received.next_hop
+        next_hop, source = path.received.next_hop, path.source
         if not is_host(next_hop):
             return NEXT_HOP_HOST
         if self._next_hops.is_own(next_hop):
             return NEXT_HOP_OURS
-        source = path.source
         if (
             source.connected
             and next_hop[:16] != source.address
             and not is_connected(next_hop, source.connected)
         ):
             return NEXT_HOP_DISTANT
+        if len(self._passed) >= _MEMORY:
+            self._passed.clear()
+        self._passed.add(next_hop)
         return None
 
     def _policy(self, path: Path) -> Refusal | None:
         policy = path.source.policy
         if policy is None:
             # RFC 8212 section 3: "SHALL NOT be considered eligible in the Decision Process".
-            if path.source.kind is Kind.EXTERNAL:
-                return NO_POLICY
-        else:
-            try:
-                attributes = policy(path)
-            except Exception:
-                self.policy_failures += 1
-                if self.policy_failures == 1:
-                    _log.exception("import policy of %s failed; its routes are refused", path.source.peer)
-                return POLICY_FAILED
-            if attributes is None:
-                return POLICY
-            path.attributes = attributes
-        # Policy may have changed the next hop, so its cost comes last.
-        cost = self._next_hops.cost(path.attributes.next_hop)
-        if cost is None:
-            return NEXT_HOP_UNREACHABLE
-        path.cost = cost
+            return NO_POLICY
+        try:
+            attributes = policy(path)
+        except Exception:
+            self.policy_failures += 1
+            if self.policy_failures == 1:
+                _log.exception("import policy of %s failed; its routes are refused", path.source.peer)
+            return POLICY_FAILED
+        if attributes is None:
+            return POLICY
+        path.attributes = attributes
         return None

@@ -12,6 +12,8 @@ from typing import Any
 
 from bgp.rib.path import Kind, Path
 
+_CLIENT = Kind.CLIENT  # members of an Enum are slow to look up
+
 # What stands in for LOCAL_PREF on a path that has none: such as come from external peers, or from us.
 DEFAULT_LOCAL_PREF = 100
 
@@ -97,7 +99,7 @@ LADDER: tuple[Rung, ...] = tuple(
              "the lowest MED from the same neighboring AS wins", _lowest_med),
             ("external", "RFC 4271 9.1.2.2 d",
              "a path from outside the AS wins over an internal one",
-             _lowest(lambda path: path.source.kind >= Kind.CLIENT)),
+             _lowest(lambda path: path.source.kind >= _CLIENT)),
             ("interior-cost", "RFC 4271 9.1.2.2 e",
              "the lowest interior cost to the next hop wins", _lowest(lambda path: path.cost)),
             ("identifier", "RFC 4271 9.1.2.2 f, RFC 4456 9",

@@ -10,11 +10,6 @@ _UNSPECIFIED = bytes(16)
 _LOOPBACK = bytes(15) + b"\x01"
 
 
-def global_part(next_hop: bytes) -> bytes:
-    """Return the address that routing goes by: of 32 octets the first 16 (RFC 2545 section 3)."""
-    return next_hop[:16]
-
-
 def is_host(next_hop: bytes) -> bool:
     """Whether `next_hop` can be the address of a host at all (RFC 4271 section 6.3).
 
@@ -38,12 +33,12 @@ def is_connected(next_hop: bytes, networks: tuple[IPv4Network | IPv6Network, ...
 
 
 class NextHops:
-    """What is known of next hops: our own addresses, and the cost to others where it was told."""
+    """What is known of next hops: our own addresses, and the `costs` to others that were told."""
 
-    __slots__ = ("_costs", "_own")
+    __slots__ = ("_own", "costs")
 
     def __init__(self) -> None:
-        self._costs: dict[bytes, int | None] = {}
+        self.costs: dict[bytes, int | None] = {}
         self._own: dict[bytes, int] = {}
 
     def add_own(self, address: bytes) -> bool:
@@ -65,14 +60,14 @@ class NextHops:
 
     def cost(self, next_hop: bytes) -> int | None:
         """Return the interior cost to `next_hop`, None where it is not reachable."""
-        return self._costs.get(next_hop[:16], 0)
+        return self.costs.get(next_hop[:16], 0)
 
     def learn(self, address: bytes, cost: int | None) -> bool:
         """Set the cost to `address` (None: not reachable); return whether that is a change."""
-        before = self._costs.get(address, 0)
+        before = self.costs.get(address, 0)
         if cost == 0:
             # What is known of nothing needs no entry.
-            self._costs.pop(address, None)
+            self.costs.pop(address, None)
         else:
-            self._costs[address] = cost
+            self.costs[address] = cost
         return before != cost

@@ -196,11 +196,9 @@ class Path:
     def __init__(self, source: Source, slot: Slot, received: Attributes) -> None:
         self.source = source
         self.slot = slot
-        self.received = received
-        self.attributes = received
+        self.received = self.attributes = received
         self.refusal: Refusal | None = None
-        self.cost = 0
-        self.count = 0
+        self.cost = self.count = 0
         self.position = -1
         self.prefixes: list[bytes] = []
 

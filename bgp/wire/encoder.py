@@ -4,6 +4,7 @@ An UPDATE carries routes of one kind only (RFC 7606 section 5.1: never more than
 NLRI, MP_REACH_NLRI and MP_UNREACH_NLRI), MP_REACH_NLRI or MP_UNREACH_NLRI first, then ascending types.
 """
 
+import struct
 from collections.abc import Iterator, Sequence
 
 from bgp.family import IPV4_UNICAST, Family
@@ -17,10 +18,12 @@ from bgp.wire.attributes import (
     attribute,
     walk,
 )
-from bgp.wire.framing import frame
+from bgp.wire.framing import MARKER_OCTETS, frame
 from bgp.wire.prefix import identified
 
 _FIXED = HEADER_LENGTH + 4  # header and the two length fields
+_UPDATE = int(MessageType.UPDATE)
+_START = struct.Struct(">16sHBHH").pack  # marker, length, type, and the two length fields
 _MP_HEADER = 4  # flags, type and a two-octet length
 _AS_PATH, _NEXT_HOP, _AGGREGATOR = (
     int(AttributeType.AS_PATH),
@@ -67,9 +70,13 @@ class Encoder:
         messages: list[bytes] = []
         if family is IPV4_UNICAST and len(next_hop) == 4:
             block = _with_next_hop(octets, next_hop)
-            start = b"\0\0" + len(block).to_bytes(2, "big") + block
-            parts, unfit = _packed(nlri, self.maximum - HEADER_LENGTH - len(start))
-            messages = [frame(MessageType.UPDATE, start + part) for part in parts]
+            size = len(block)
+            parts, unfit = _packed(nlri, self.maximum - _FIXED - size)
+            # `frame` and the two length fields in one step: this is where most of what is sent is made.
+            messages = [
+                _START(MARKER_OCTETS, _FIXED + size + len(part), _UPDATE, 0, size) + block + part
+                for part in parts
+            ]
         else:
             reach = family.afi.to_bytes(2, "big") + bytes((family.safi, len(next_hop))) + next_hop + b"\0"
             room = self.maximum - _FIXED - _MP_HEADER - len(reach) - len(octets)
