@@ -11,9 +11,9 @@ from typing import Self
 
 from bgp.aio.address import Endpoint, parse_endpoint
 from bgp.aio.events import EventKind, Events, PeerEvent, Watcher
+from bgp.aio.host import Host
 from bgp.aio.lag import LoopLag
-from bgp.aio.link import Host
-from bgp.aio.listener import Listener, Refusals
+from bgp.aio.listener import Listener, Listeners, Refusals
 from bgp.aio.options import PeerOptions
 from bgp.aio.peer import Peer, PeerKey
 from bgp.aio.turn import Turns
@@ -102,10 +102,9 @@ class Speaker:
         self._events = Events()
         if on_event is not None:
             self._events.call(on_event)
-        self._listeners: list[Listener] = []
+        self._listeners = Listeners()
         self._peers: dict[PeerKey, Peer] = {}
         self._ranges: list[ListenRange] = []
-        self._keys: dict[Network, bytes] = {}
         self._announcements: dict[tuple[Family, bytes], Announcement] = {}
         self._started = False
 
@@ -114,18 +113,7 @@ class Speaker:
         """Listen and start all peers; raise OSError, naming the address, where one cannot be had."""
         if self._started:
             return
-        try:
-            for endpoint in self._endpoints:
-                try:
-                    listener = Listener(endpoint, self._admit)
-                except OSError as error:
-                    raise OSError(error.errno, f"cannot listen on {endpoint}: {error.strerror}") from None
-                self._listeners.append(listener)
-            self._set_keys(self._listeners)
-            self._set_ttl()
-        except BaseException:
-            self._close_listeners()
-            raise
+        self._listeners.open(self._endpoints, self._admit)
         self._started = True
         self._host.turns.start()
         for peer in list(self._peers.values()):
@@ -137,7 +125,7 @@ class Speaker:
         Return when all last messages are out and acknowledged, or after `timeout` seconds.
         """
         self._started = False
-        self._close_listeners()
+        self._listeners.close()
         for peer in list(self._peers.values()):
             peer.stop(communication)
             self.peer_idle(peer)
@@ -217,11 +205,10 @@ class Speaker:
             raise ValueError("address: must not be empty")
         peer = self._new_peer(options)
         try:
-            self._set_keys(self._listeners)
+            self._demand()
         except BaseException:
             del self._peers[peer.key]
             raise
-        self._set_ttl()
         self._events.emit(PeerEvent(EventKind.ADDED, peer))
         if self._started:
             peer.start()
@@ -246,18 +233,17 @@ class Speaker:
         self._ranges.append(added)
         self._ranges.sort(key=lambda each: each.prefix.prefixlen, reverse=True)
         try:
-            self._set_keys(self._listeners)
+            self._demand()
         except BaseException:
             self._ranges.remove(added)
             raise
-        self._set_ttl()
         return added
 
     async def remove_listen_range(self, listen_range: ListenRange, communication: str = "") -> None:
         """Take nobody more from the range, and end the sessions of those who came from it."""
         if listen_range in self._ranges:
             self._ranges.remove(listen_range)
-            self._set_keys(self._listeners)
+            self._demand()
         for peer in list(listen_range.peers):
             self._remove(peer, communication)
         await self._host.drained(STOP_TIMEOUT)
@@ -392,10 +378,10 @@ class Speaker:
             each.peers.discard(peer)
         peer.remove(communication)
         if not peer.dynamic:
-            self._set_keys(self._listeners)
+            self._demand()
 
-    def _set_keys(self, listeners: Iterable[Listener]) -> None:
-        """Let listeners demand the keys of all peers and ranges, and no others; raise OSError."""
+    def _demand(self) -> None:
+        """Let listeners demand the keys of all peers and ranges, and no others; raise OSError, ValueError."""
         wanted: dict[Network, bytes] = {}
         for peer in self._peers.values():
             if not peer.dynamic and peer.options.key is not None:
@@ -405,17 +391,7 @@ class Speaker:
         for each in self._ranges:
             if each.options.key is not None:
                 wanted[each.prefix] = each.options.key
-        for listener in listeners:
-            listener.set_md5_keys(wanted)
-
-    def _set_ttl(self) -> None:
-        """Answer SYNs as RFC 5082 peers expect it where there are any."""
+        self._listeners.demand(wanted)
         options = [*(peer.options for peer in self._peers.values()), *(each.options for each in self._ranges)]
         if any(each.minimum_ttl is not None for each in options):
-            for listener in self._listeners:
-                listener.set_ttl(255)
-
-    def _close_listeners(self) -> None:
-        for listener in self._listeners:
-            listener.close()
-        self._listeners.clear()
+            self._listeners.set_ttl(255)  # RFC 5082 peers drop our SYN-ACK otherwise

@@ -22,8 +22,8 @@ from rawpeer import BOTH, RawPeer, an_open, has_routes, messages_of
 
 from bgp import IPV4_UNICAST, IPV6_UNICAST, AsExpected, Peer, PeerOptions, Speaker, State
 from bgp.aio import interfaces
-from bgp.aio.link import Traffic
 from bgp.aio.options import PeerOptions as Options
+from bgp.aio.traffic import Traffic
 from bgp.iana import MessageType
 from bgp.wire.framing import frame
 from bgp.wire.message import Keepalive, Notification

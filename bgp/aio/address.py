@@ -5,6 +5,7 @@ address, and only link-local addresses keep one (RFC 4007 section 11).
 """
 
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
@@ -52,6 +53,14 @@ def from_sockaddr(sockaddr: tuple[str, int] | tuple[str, int, int, int]) -> Endp
         if address.is_link_local and len(sockaddr) == 4:
             return Endpoint(address, sockaddr[1], sockaddr[3])
     return Endpoint(address, sockaddr[1])
+
+
+def end_of(ask: Callable[[], tuple[str, int]]) -> Endpoint | None:
+    """Return what a socket's `getsockname` or `getpeername` says; None if it is connected no more."""
+    try:
+        return from_sockaddr(ask())
+    except OSError:
+        return None
 
 
 def parse_address(text: str, port: int = 0) -> Endpoint:

@@ -15,17 +15,17 @@ import logging
 import os
 import random
 import socket
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from bgp.aio import sockopt
-from bgp.aio.address import Endpoint, from_sockaddr
+from bgp.aio.address import Endpoint, end_of
+from bgp.aio.host import Host
 from bgp.aio.stream import HIGH_WATER, Stream
-from bgp.aio.turn import Turns
+from bgp.aio.traffic import Traffic
 from bgp.errors import Notify
 from bgp.iana import CeaseSubcode, ErrorCode, MessageType
-from bgp.router import Member, PeerSettings, Router
+from bgp.router import Member, PeerSettings
 from bgp.session.action import Close, Connect, Delivery, Down, Established, Opened
 from bgp.session.config import SessionConfig
 from bgp.session.connection import Connection
@@ -37,67 +37,6 @@ from bgp.wire.update import Update
 logger = logging.getLogger(__name__)
 
 _OUT_OF_RESOURCES = Notification(ErrorCode.CEASE, CeaseSubcode.OUT_OF_RESOURCES)
-# Connections with one address that may say their last words at once; beyond that they are cut off, so that
-# a peer that dials in a loop cannot use up the descriptors.
-_MOST_CLOSING = 8
-# RFC 5482: how long the kernel tries to deliver the end of a connection that is ours no more.
-_ORPHAN_TIMEOUT = 10.0
-
-
-@dataclass(slots=True)
-class Traffic:
-    """What a link has moved: messages by their type (index 0 is never used), and octets."""
-
-    received: list[int] = field(default_factory=lambda: [0] * 6)
-    sent: list[int] = field(default_factory=lambda: [0] * 6)
-    octets_received: int = 0
-    octets_sent: int = 0
-    crashes: int = 0
-
-    def __add__(self, other: "Traffic") -> "Traffic":
-        return Traffic(
-            [a + b for a, b in zip(self.received, other.received, strict=True)],
-            [a + b for a, b in zip(self.sent, other.sent, strict=True)],
-            self.octets_received + other.octets_received,
-            self.octets_sent + other.octets_sent,
-            self.crashes + other.crashes,
-        )
-
-
-@dataclass(slots=True)
-class Host:
-    """What all links of a speaker share; `closing` are connections that say their last words."""
-
-    asn: int
-    identifier: int
-    router: Router
-    turns: Turns
-    closing: dict[Stream, object] = field(default_factory=dict)
-    _quiet: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def part(self, stream: Stream, final: bytes) -> None:
-        """Let a connection end by itself, with `final` as its last message."""
-        remote = _end(stream.socket.getpeername)
-        address = None if remote is None else remote.address
-        if sum(other == address for other in self.closing.values()) >= _MOST_CLOSING:
-            stream.abort()
-            return
-        with contextlib.suppress(OSError):
-            sockopt.set_user_timeout(stream.socket, _ORPHAN_TIMEOUT)
-        self.closing[stream] = address
-        self._quiet.clear()
-        stream.finish((final,) if final else (), lambda: self._parted(stream))
-
-    async def drained(self, timeout: float) -> None:
-        """Wait until no connection is about to end, at most so many seconds."""
-        if self.closing:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._quiet.wait(), timeout)
-
-    def _parted(self, stream: Stream) -> None:
-        self.closing.pop(stream, None)
-        if not self.closing:
-            self._quiet.set()
 
 
 class Owner(Protocol):
@@ -172,12 +111,12 @@ class Link:
     @property
     def local(self) -> Endpoint | None:
         """Our end of the TCP connection."""
-        return None if self._stream is None else _end(self._stream.socket.getsockname)
+        return None if self._stream is None else end_of(self._stream.socket.getsockname)
 
     @property
     def remote(self) -> Endpoint | None:
         """The peer's end of the TCP connection."""
-        return None if self._stream is None else _end(self._stream.socket.getpeername)
+        return None if self._stream is None else end_of(self._stream.socket.getpeername)
 
     @property
     def traffic(self) -> Traffic:
@@ -455,13 +394,6 @@ class Link:
             with self._contained():
                 self._settle(self.connection.tick(self._loop.time(), unread=self._in_line))
         self._arm()
-
-
-def _end(ask: Callable[[], tuple[str, int]]) -> Endpoint | None:
-    try:
-        return from_sockaddr(ask())
-    except OSError:
-        return None
 
 
 def _describe(delivery: RouteRefresh | Update) -> str:

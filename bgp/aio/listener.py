@@ -13,7 +13,7 @@ import logging
 import os
 import socket
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network
 
 from bgp.aio.address import Endpoint, from_sockaddr
@@ -155,6 +155,51 @@ class Listener:
         self._pause = None
         self._refill()
         self._loop.add_reader(self._socket, self._accept)
+
+
+class Listeners:
+    """The listening sockets of a speaker, and what all of them ask of who connects."""
+
+    def __init__(self) -> None:
+        self._open: list[Listener] = []
+        self._keys: Mapping[IPv4Network | IPv6Network, bytes] = {}
+        self._ttl: int | None = None
+
+    def __iter__(self) -> Iterator[Listener]:
+        return iter(self._open)
+
+    def open(self, endpoints: Iterable[Endpoint], admit: Admit) -> None:
+        """Listen on all of these addresses, or raise OSError that names one and listen on none."""
+        try:
+            for endpoint in endpoints:
+                try:
+                    self._open.append(Listener(endpoint, admit))
+                except OSError as error:
+                    raise OSError(error.errno, f"cannot listen on {endpoint}: {error.strerror}") from None
+            self.demand(self._keys)
+            if self._ttl is not None:
+                self.set_ttl(self._ttl)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Listen no more."""
+        for listener in self._open:
+            listener.close()
+        self._open.clear()
+
+    def demand(self, keys: Mapping[IPv4Network | IPv6Network, bytes]) -> None:
+        """Demand these TCP-MD5 keys, and no others, now and whenever opened; raise OSError."""
+        for listener in self._open:
+            listener.set_md5_keys(keys)
+        self._keys = keys
+
+    def set_ttl(self, ttl: int) -> None:
+        """Answer SYNs with this TTL, now and whenever opened."""
+        self._ttl = ttl
+        for listener in self._open:
+            listener.set_ttl(ttl)
 
 
 class Refusals:

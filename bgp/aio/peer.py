@@ -15,9 +15,11 @@ from typing import Protocol
 from bgp.aio import interfaces, sockopt
 from bgp.aio.address import Endpoint
 from bgp.aio.events import EventKind, Events, PeerEvent
-from bgp.aio.link import Host, Link, Traffic
+from bgp.aio.host import Host
+from bgp.aio.link import Link
 from bgp.aio.malformed import Malformed
 from bgp.aio.options import PeerOptions
+from bgp.aio.traffic import Traffic
 from bgp.iana import CeaseSubcode, ErrorCode
 from bgp.router import Member, PeerSettings
 from bgp.session.action import Down

@@ -1,0 +1,53 @@
+"""What all connections of a speaker share, and how those end that are nobody's any more."""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+
+from bgp.aio import sockopt
+from bgp.aio.address import end_of
+from bgp.aio.stream import Stream
+from bgp.aio.turn import Turns
+from bgp.router import Router
+
+# Connections with one address that may say their last words at once; beyond that they are cut off, so that
+# a peer that dials in a loop cannot use up the descriptors.
+_MOST_CLOSING = 8
+# RFC 5482: how long the kernel tries to deliver the end of a connection that is ours no more.
+_ORPHAN_TIMEOUT = 10.0
+
+
+@dataclass(slots=True)
+class Host:
+    """What all links of a speaker share; `closing` are connections that say their last words."""
+
+    asn: int
+    identifier: int
+    router: Router
+    turns: Turns
+    closing: dict[Stream, object] = field(default_factory=dict)
+    _quiet: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def part(self, stream: Stream, final: bytes) -> None:
+        """Let a connection end by itself, with `final` as its last message."""
+        remote = end_of(stream.socket.getpeername)
+        address = None if remote is None else remote.address
+        if sum(other == address for other in self.closing.values()) >= _MOST_CLOSING:
+            stream.abort()
+            return
+        with contextlib.suppress(OSError):
+            sockopt.set_user_timeout(stream.socket, _ORPHAN_TIMEOUT)
+        self.closing[stream] = address
+        self._quiet.clear()
+        stream.finish((final,) if final else (), lambda: self._parted(stream))
+
+    async def drained(self, timeout: float) -> None:
+        """Wait until no connection is about to end, at most so many seconds."""
+        if self.closing:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._quiet.wait(), timeout)
+
+    def _parted(self, stream: Stream) -> None:
+        self.closing.pop(stream, None)
+        if not self.closing:
+            self._quiet.set()
