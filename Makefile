@@ -1,4 +1,4 @@
-# make run   a route reflector at work, live in this terminal (make run SECONDS=10 ends by itself)
+# make run        a route reflector at work, live in this terminal (make run SECONDS=10 ends by itself)
 # make test       everything there is to test
 # make check      formatting, lint and types
 # make agreement  both decoders of UPDATEs on EXAMPLES=1000000 messages

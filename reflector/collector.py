@@ -14,7 +14,7 @@ import time
 logger = logging.getLogger(__name__)
 
 # New containers until a pass over them, and such passes until one over their survivors.
-YOUNG, MIDDLE = 10_000, 10
+YOUNG, MIDDLE = 2_000, 5
 NEVER = 1 << 30
 FULL_PASS_INTERVAL = 3600.0
 
