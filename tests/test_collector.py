@@ -1,4 +1,4 @@
-"""The cyclic collector as the service sets it: short passes, a full one now and then, all undone at the end."""
+"""The cyclic collector as the service sets it: short passes, a full one seldom, all undone at the end."""
 
 import asyncio
 import gc
