@@ -104,6 +104,10 @@ class Speaker:
             self._events.call(on_event)
         self._listeners = Listeners()
         self._peers: dict[PeerKey, Peer] = {}
+        self._names: dict[str, Peer] = {}
+        # Who said last that it is which router: (AS number, identifier).
+        self._identities: dict[Peer, tuple[int, int]] = {}
+        self._routers: dict[tuple[int, int], set[Peer]] = {}
         self._ranges: list[ListenRange] = []
         self._announcements: dict[tuple[Family, bytes], Announcement] = {}
         self._started = False
@@ -204,11 +208,12 @@ class Speaker:
         if not options.address:
             raise ValueError("address: must not be empty")
         peer = self._new_peer(options)
-        try:
-            self._demand()
-        except BaseException:
-            del self._peers[peer.key]
-            raise
+        if options.key is not None or options.minimum_ttl is not None:
+            try:
+                self._demand()
+            except BaseException:
+                del self._peers[peer.key], self._names[peer.name]
+                raise
         self._events.emit(PeerEvent(EventKind.ADDED, peer))
         if self._started:
             peer.start()
@@ -300,24 +305,32 @@ class Speaker:
         session = peer.negotiated
         if session is None:
             return
-        for other in self._peers.values():
+        router = session.remote_as, session.remote_identifier
+        self._forget_identity(peer)
+        self._identities[peer] = router
+        namesakes = self._routers.setdefault(router, set())
+        for other in namesakes:
             theirs = other.negotiated
-            if other is peer or theirs is None:
-                continue
-            if (theirs.remote_as, theirs.remote_identifier) != (session.remote_as, session.remote_identifier):
-                continue
             # RFC 6286 section 2.1 wants them unique within an AS.  A session each for IPv4 and IPv6 is fine.
-            if set(theirs.families).isdisjoint(session.families):
+            if theirs is None or set(theirs.families).isdisjoint(session.families):
                 continue
             identifier = IPv4Address(session.remote_identifier)
             text = f"{peer.name} and {other.name} both are {identifier} in AS {session.remote_as}"
             logger.warning("%s", text)
             self._events.emit(PeerEvent(EventKind.ALARM, peer, text=text))
+        namesakes.add(peer)
 
     def peer_idle(self, peer: Peer) -> None:
         """Forget a dynamic peer whose last connection is gone."""
         if peer.dynamic:
             self._remove(peer)
+
+    def _forget_identity(self, peer: Peer) -> None:
+        router = self._identities.pop(peer, None)
+        if router is not None:
+            self._routers[router].discard(peer)
+            if not self._routers[router]:
+                del self._routers[router]
 
     # --- connections that come in ------------------------------------------------------------------------
     def _admit(self, sock: socket, local: Endpoint, remote: Endpoint) -> bool:
@@ -363,9 +376,9 @@ class Speaker:
         peer = Peer(self._host, self._events, self, options, dynamic=listen_range is not None)
         if peer.key in self._peers:
             raise ValueError(f"address: there is a peer {self._peers[peer.key].name} already")
-        if any(other.name == peer.name for other in self._peers.values()):
+        if peer.name in self._names:
             raise ValueError(f"name: there is a peer {peer.name} already")
-        self._peers[peer.key] = peer
+        self._peers[peer.key] = self._names[peer.name] = peer
         if listen_range is not None:
             listen_range.peers.add(peer)
         return peer
@@ -373,11 +386,12 @@ class Speaker:
     def _remove(self, peer: Peer, communication: str = "") -> None:
         if self._peers.get(peer.key) is not peer:
             return
-        del self._peers[peer.key]
+        del self._peers[peer.key], self._names[peer.name]
+        self._forget_identity(peer)
         for each in self._ranges:
             each.peers.discard(peer)
         peer.remove(communication)
-        if not peer.dynamic:
+        if peer.options.key is not None and not peer.dynamic:
             self._demand()
 
     def _demand(self) -> None:

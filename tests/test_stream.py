@@ -234,7 +234,7 @@ async def test_abort_resets_at_once() -> None:
         assert not recorder.ends
 
 
-async def test_one_buffer_serves_many_streams_without_a_copy() -> None:
+async def test_what_waits_is_shared_by_many_streams() -> None:
     """What is queued is the very object that was given."""
     chunk = b"c" * HIGH_WATER
     async with pair() as (first, _, far), pair() as (second, _, other):
