@@ -136,7 +136,7 @@ class Network:
 
     def __init__(self, names: Sequence[str], directory: Path) -> None:
         self._tag = f"{PREFIX}-{os.getpid()}-{next(_numbers)}"
-        self._hub = f"{self._tag}-hub"
+        self._hub = f"{self._tag}-0"  # no name of a node
         self.nodes = {
             name: Node(name, f"{self._tag}-{name}", number, directory / name)
             for number, name in enumerate(names, start=1)

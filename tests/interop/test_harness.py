@@ -3,7 +3,10 @@
 What holds here must hold with our reflector in BIRD's place; what fails here is the harness's fault.
 """
 
+import sys
+
 import pytest
+import raw
 from capture import Capture, bgp_complaints
 from netns import Network, eventually
 from peers import BIRD, FRR, GOBGP, Daemon, Neighbor, Setup
@@ -93,6 +96,45 @@ def test_killed_daemon_comes_back(lan: Network) -> None:
         eventually(lambda s=survivor: not s.established(), f"{survivor!r} sees the end")
         assert survivor.received() == {}
         victim.start()
+
+
+@pytest.mark.interop("tshark", "dumpcap")
+@pytest.mark.parametrize("lan", [("good", "bad", "hub")], indirect=True)
+def test_wireshark_complains_where_it_should(lan: Network) -> None:
+    """What tells good from bad at the end of each run must be able to."""
+    attributes = bytes.fromhex("40010100 400200 400304c0000201 40050400000064")
+    sound = raw.message(raw.UPDATE, bytes(2) + len(attributes).to_bytes(2, "big") + attributes + b"\x08\x0a")
+    broken = [
+        # an ORIGIN of 7 octets that has 1; a prefix of 33 bits; a message that is shorter than it says
+        raw.message(raw.UPDATE, bytes.fromhex("0000 0004 40010700") + b"\x08\x0a"),
+        raw.message(
+            raw.UPDATE, bytes(2) + len(attributes).to_bytes(2, "big") + attributes + b"\x21" + bytes(5)
+        ),
+        raw.message(raw.UPDATE, bytes.fromhex("0000 00ff")),
+    ]
+    hub = lan["hub"]
+    serve = (
+        "import socket,sys\n"
+        "listener = socket.create_server(('', 179))\n"
+        "while True:\n"
+        "    connection = listener.accept()[0]\n"
+        "    connection.recv(1)\n"
+    )
+    hub.start("serve", [sys.executable, "-c", serve])
+    eventually(hub.listening, "somebody listens")
+    capture = Capture.start(hub)
+    for name, octets in (("good", sound), *(("bad", message) for message in broken)):
+        talk = (
+            "import socket,sys\n"
+            "connection = socket.create_connection((sys.argv[1], 179))\n"
+            "connection.sendall(bytes.fromhex(sys.argv[2]))\n"
+        )
+        process = lan[name].start("talk", [sys.executable, "-c", talk, hub.ipv4, octets.hex()])
+        assert process.popen.wait(10) == 0
+    capture.stop()
+    assert capture.messages(lan["good"].ipv4) == {raw.UPDATE: 1}
+    assert capture.complaints(lan["good"].ipv4) == []
+    assert len(capture.complaints(lan["bad"].ipv4)) >= 2
 
 
 def test_complaints_are_picked_by_layer() -> None:
