@@ -611,3 +611,12 @@ def test_text_names_the_same_outcome_as_json() -> None:
             changed = octets[:end] + bytes((octets[end] ^ 0xFF,)) + octets[end + 1 :]
             assert text(changed)[0].endswith(f": {read(changed)['outcome']}")
             assert text(octets[:end])[0].endswith(f": {read(octets[:end])['outcome']}")
+
+
+def test_who_changes_a_form_changes_no_other() -> None:
+    """A later reading of the same octets shares nothing with an earlier one."""
+    octets = encode(Open(65001, 90, 1, (Capability(5, bytes.fromhex("000100010002")),)))
+    form = json_form.read(octets, Context())
+    wanted = json.dumps(form)
+    form["capabilities"][0]["families"][0]["family"] = "changed"
+    assert json.dumps(json_form.read(octets, Context())) == wanted

@@ -6,7 +6,6 @@ same octets: for unknown and malformed capabilities, and for reserved bits that 
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 from bgp.family import BY_NAME, family_name
@@ -30,7 +29,6 @@ def read(capability: Capability) -> dict[str, Any]:
     return {"code": capability.code, "name": name(capability.code), **_fields(capability)}
 
 
-@lru_cache(maxsize=1024)
 def _fields(capability: Capability) -> dict[str, Any]:
     meaning = Capabilities.parse((capability,))
     fields = {} if meaning.unknown or meaning.malformed else _READ[capability.code](meaning)
