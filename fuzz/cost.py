@@ -18,6 +18,7 @@ from bgp.session.event import Event
 from bgp.session.negotiation import offer
 from bgp.testing.generate import chance, octets
 from bgp.wire.attributes import AttributeTable, attribute
+from bgp.wire.capability import Capability
 from bgp.wire.capability import encode as encode_capabilities
 from bgp.wire.encoder import Encoder
 from bgp.wire.framing import frame
@@ -98,7 +99,10 @@ def open_message(shape: Shape) -> bytes:
 
 
 def open_shape(random: Random) -> Shape:
-    unit = encode_capabilities([seeds.capability(random)])
+    capability = seeds.capability(random)
+    if chance(random, 0.3):
+        capability = Capability(capability.code, octets(random, random.randrange(5)))
+    unit = encode_capabilities([capability])
     if chance(random, 0.3):
         unit = b"\2" + len(unit).to_bytes(2, "big") + unit
         return Shape(1, unit)

@@ -26,7 +26,7 @@ from fuzz.target import Broken, Target, hold
 _EXTENDED = 65535
 # No session waits longer for anything than its largest time, with some room.
 _HORIZON = 70_000.0
-_SINGLES, _HANDFUL = 120, 89
+_SINGLES, _HANDFUL = 45, 389
 _MOST = 16384  # octets that a repetition feeds at most; short messages reach the quota with less
 
 
@@ -157,7 +157,15 @@ class Session:
         if state != State.IDLE and not silent:
             hold(deadline is not None, f"nothing ends {state.label}")
         hold(self.established == (state == State.ESTABLISHED), f"{state.label}, told {self.established=}")
-        hold((connection.negotiated is not None) == (state >= State.OPEN_CONFIRM), f"{state.label}")
+        negotiated = connection.negotiated
+        hold((negotiated is not None) == (state >= State.OPEN_CONFIRM), f"negotiated in {state.label}")
+        if negotiated is not None:
+            hold(connection._framer.maximum == negotiated.maximum_receive, "another maximum than negotiated")
+        if negotiated is not None and negotiated.hold_time:
+            hold(deadline is not None, "no KEEPALIVE will follow")
+            assert deadline is not None
+            late = deadline - self.now > max(negotiated.keepalive_time, 1.0) + 0.001
+            hold(not late, f"the next KEEPALIVE is due at {deadline}")
 
     def delivered(self, deliveries: list[Delivery]) -> None:
         for delivery in deliveries:

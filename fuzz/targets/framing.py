@@ -17,6 +17,8 @@ from bgp.wire.framing import MARKER_OCTETS, Framer, frame
 from fuzz.seeds import message
 from fuzz.target import Reader, Target, hold
 
+_GARBAGE = 65535  # octets of it that come in one piece
+
 Outcome = tuple[list[tuple[int, bytes]], tuple[int, int, bytes, int] | None]
 
 
@@ -103,6 +105,11 @@ def check(data: bytes) -> None:
     for piece in pieces_whole:
         hold(piece.offset == at, f"a piece at {piece.offset} stands at {at}")
         at += len(piece.octets)
+        # Behind a message there may be anything, but garbage ends where a marker begins.
+        sound = judged(piece.octets, maximum) != HeaderSubcode.CONNECTION_NOT_SYNCHRONIZED
+        if not sound and at < len(stream) and len(piece.octets) < _GARBAGE:
+            hold(stream.startswith(MARKER_OCTETS, at), f"garbage ends at {at}, where no marker is")
+            hold(MARKER_OCTETS not in piece.octets, "a marker within garbage")
 
 
 def seed(random: Random) -> bytes:

@@ -7,7 +7,7 @@ expected to be called too short.
 
 from collections.abc import Iterator
 
-from bgp.errors import Notify
+from bgp.errors import CAPABILITY_MALFORMED, Notify
 from bgp.iana import MAXIMUM_MESSAGE_LENGTH, ErrorCode, OpenSubcode
 from bgp.tools import anatomy
 from bgp.wire.capability import Capabilities, Capability, decode, describe, encode
@@ -42,6 +42,9 @@ def refused(notify: Notify, body: bytes) -> None:
         notify.data == _DATA.get(OpenSubcode(notify.subcode), b""), f"{notify} with data {notify.data.hex()}"
     )
     hold(19 <= notify.offset <= 19 + len(body), f"{notify} at octet {notify.offset}")
+    if notify.rule is CAPABILITY_MALFORMED:
+        left = anatomy.open_(body).left.offset
+        hold(notify.offset == left, f"{notify} at octet {notify.offset}, not {left}")
 
 
 def accepted(value: Open, body: bytes) -> None:

@@ -98,9 +98,9 @@ def elements(size: int) -> Any:
         at, end = 0, len(octets)
         while at < end:
             start = at + 1 + size
-            # A short slice is a smaller number, so the start itself is looked at as well.
+            # Where the length itself is cut off, `start` is beyond the end already.
             after = start + int.from_bytes(octets[at + 1 : start], "big")
-            if start > end or after > end:
+            if after > end:
                 raise Truncated(at, tuple(found))
             found.append((octets[at], octets[start:after]))
             at = after
