@@ -38,8 +38,10 @@ class Images:
 
     def keep(self, path: Path, messages: list[bytes]) -> None:
         """Keep the messages of `path`, one at least: only a path that is told is sure to be forgotten."""
-        self.known[path] = b"".join(messages)
-        if len(messages) > 1:
+        if len(messages) == 1:
+            self.known[path] = messages[0]
+        else:
+            self.known[path] = b"".join(messages)
             self.several[path] = len(messages)
 
     def make(self, path: Path, among: list[bytes] | None = None) -> list[bytes]:

@@ -36,12 +36,11 @@ class Changes:
     def __bool__(self) -> bool:
         return bool(self.fresh or self.moved)
 
-    def add(self, before: Path | None, now: Path | None, prefix: bytes) -> None:
-        """Note that the path to `prefix` changed from `before` to `now`."""
+    def run(self, before: Path | None, now: Path | None) -> list[bytes]:
+        """Return the list of prefixes whose path changed from `before` to `now`."""
         if before is None and now is not None:
-            self.fresh.setdefault(now, []).append(prefix)
-        else:
-            self.moved.setdefault((before, now), []).append(prefix)
+            return self.fresh.setdefault(now, [])
+        return self.moved.setdefault((before, now), [])
 
     def touched(self) -> Iterator[Path]:
         """Yield each path that won or lost a prefix; some more than once."""
@@ -168,6 +167,8 @@ class Table:
 
         Return what is left of `quota`, 0 for more to do.
         """
+        self._unload()
+        entries, before = self.entries, self._before
         registry = self._paths.get(source)
         while registry and quota > 0:
             # From the end: to take the first of a dict again and again would cost a scan each time.
@@ -176,10 +177,18 @@ class Table:
             del path.prefixes[-quota:]
             if path.prefixes:
                 registry[key] = path
+            gone = 0
             for prefix in taken:
-                entry = self.entries.get(prefix)
-                if entry is path or (isinstance(entry, tuple) and path in entry):
-                    self._remove(prefix, entry, path)
+                entry = entries.get(prefix)
+                if entry is path:
+                    del entries[prefix]
+                elif isinstance(entry, tuple) and path in entry:
+                    entries[prefix] = _without(entry, path)
+                else:
+                    continue
+                before.setdefault(prefix, entry)
+                gone += 1
+            self._release(path, gone)
             quota -= max(len(taken), 1)
         if registry is not None and not registry:
             self._paths.pop(source, None)
@@ -243,15 +252,27 @@ class Table:
             every = Changes()
             every.fresh = {path: prefixes.copy() for path, prefixes in best.fresh.items()}
         get = self.entries.get
+        last: tuple[Path | None, Path | None] = (None, None)
+        run: list[bytes] = []
         for prefix, old in before.items():
             new = get(prefix)
             if new is old:
                 continue
+            now: Path | None
             if isinstance(new, tuple):
                 new = self.entries[prefix] = decided(new)
-            earlier, now = best_of(old), best_of(new)
+                now = new[0]
+            else:
+                now = new
+            if now is not None and now.refusal is not None:
+                now = None
+            earlier = None if old is None else best_of(old)
             if earlier is not now:
-                best.add(earlier, now, prefix)
+                # Prefixes of one UPDATE stand together, so most go where the one before them went.
+                if earlier is not last[0] or now is not last[1] or not run:
+                    last = (earlier, now)
+                    run = best.run(earlier, now)
+                run.append(prefix)
             if every is not None:
                 _compare(every, prefix, old, new)
         return best, every
@@ -322,16 +343,15 @@ class Table:
     def _remove(self, prefix: bytes, entry: Entry, path: Path) -> None:
         if self._loaded:
             self._unload()
-        if entry is path:
-            del self.entries[prefix]
+        if isinstance(entry, tuple):
+            self.entries[prefix] = _without(entry, path)
         else:
-            left = tuple([other for other in paths_of(entry) if other is not path])
-            self.entries[prefix] = left if len(left) > 1 else left[0]
+            del self.entries[prefix]
         self._before.setdefault(prefix, entry)
         self._release(path)
 
-    def _release(self, path: Path) -> None:
-        self._count(path, -1)
+    def _release(self, path: Path, number: int = 1) -> None:
+        self._count(path, -number)
         if not path.count:
             self._forget(path)
         elif len(path.prefixes) > 2 * path.count + 64:
@@ -358,9 +378,9 @@ def _compare(changes: Changes, prefix: bytes, old: Entry | None, new: Entry | No
         if path.refusal is None:
             earlier = before.pop(path.slot.number, None)
             if earlier is not path:
-                changes.add(earlier, path, prefix)
+                changes.run(earlier, path).append(prefix)
     for path in before.values():
-        changes.add(path, None, prefix)
+        changes.run(path, None).append(prefix)
 
 
 def _key(path: Path) -> _Key:
@@ -372,6 +392,11 @@ def _in_slot(paths: tuple[Path, ...], slot: Slot) -> Path | None:
         if path.slot is slot:
             return path
     return None
+
+
+def _without(paths: tuple[Path, ...], gone: Path) -> Entry:
+    left = tuple([path for path in paths if path is not gone])
+    return left if len(left) > 1 else left[0]
 
 
 def _replaced(paths: tuple[Path, ...], old: Path, new: Path) -> tuple[Path, ...]:

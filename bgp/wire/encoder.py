@@ -5,7 +5,9 @@ NLRI, MP_REACH_NLRI and MP_UNREACH_NLRI), MP_REACH_NLRI or MP_UNREACH_NLRI first
 """
 
 import struct
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 from bgp.family import IPV4_UNICAST, Family
 from bgp.iana import AS_TRANS, HEADER_LENGTH, MAXIMUM_MESSAGE_LENGTH, AttributeType, MessageType
@@ -137,21 +139,17 @@ def _packed(nlri: Sequence[bytes], room: int) -> tuple[list[bytes], list[int]]:
     whole = b"".join(nlri)
     if len(whole) <= room:
         return ([whole] if whole else []), []
-    parts: list[bytes] = []
     unfit: list[int] = []
-    part: list[bytes] = []
-    left = room
-    for index, item in enumerate(nlri):
-        if len(item) > room:
-            unfit.append(index)
-            continue
-        if len(item) > left:
-            parts.append(b"".join(part))
-            part, left = [], room
-        part.append(item)
-        left -= len(item)
-    if part:
-        parts.append(b"".join(part))
+    if max(map(len, nlri)) > room:
+        unfit = [index for index, item in enumerate(nlri) if len(item) > room]
+        nlri = [item for item in nlri if len(item) <= room]
+    ends = list(accumulate(map(len, nlri)))
+    parts: list[bytes] = []
+    start = passed = 0
+    while start < len(nlri):
+        stop = bisect_right(ends, passed + room, start)
+        parts.append(b"".join(nlri[start:stop]))
+        start, passed = stop, ends[stop - 1]
     return parts, unfit
 
 
