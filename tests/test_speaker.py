@@ -35,7 +35,7 @@ from bgp import (
 from bgp.aio.sockopt import set_md5_key
 from bgp.iana import MessageType
 from bgp.wire.framing import frame
-from bgp.wire.message import Notification
+from bgp.wire.message import Notification, RouteRefresh
 from bgp.wire.update import Decoder
 
 ASN = 65000
@@ -727,3 +727,80 @@ async def only_peers(speaker: Speaker, *names: str) -> None:
         with speaker.events() as events:
             while {peer.name for peer in speaker.peers} != set(names):
                 await anext(events)
+
+
+async def test_route_refresh_is_answered_with_all_routes() -> None:
+    async with reflector() as middle, await RawPeer.dial(middle) as raw:
+        middle.announce("198.51.100.0/24", next_hop="192.0.2.1")
+        await raw.establish()
+        first = await raw.expect(MessageType.UPDATE)
+        assert first.endswith(b"\x18\xc6\x33\x64")
+        await raw.send(RouteRefresh(IPV4_UNICAST.afi, IPV4_UNICAST.safi))
+        while (again := await raw.expect(MessageType.UPDATE)) != first:
+            assert len(again) <= 11  # an End-of-RIB
+        monkeypatched = middle.router.refresh
+        try:
+            middle.router.refresh = broken
+            await raw.send(RouteRefresh(IPV4_UNICAST.afi, IPV4_UNICAST.safi))
+            assert (await raw.notification()).subcode == 8
+        finally:
+            middle.router.refresh = monkeypatched
+
+
+def broken(*_: object) -> None:
+    raise RuntimeError("a bug")
+
+
+async def test_bug_when_a_session_comes_up_or_goes_down(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with reflector() as middle:
+        with monkeypatch.context() as patch:
+            patch.setattr(middle.router, "up", broken)
+            async with await RawPeer.dial(middle) as raw:
+                await raw.establish()
+                assert (await raw.notification()).subcode == 8
+        await only_peers(middle)
+        with monkeypatch.context() as patch:
+            patch.setattr(middle.router, "down", broken)
+            async with await RawPeer.dial(middle, "127.0.0.3") as raw:
+                await raw.establish()
+                await peer_up_times(middle, middle.peers[0], 1)
+            await only_peers(middle)
+        assert "failed to take a peer down" in caplog.text
+        async with await RawPeer.dial(middle, "127.0.0.4") as raw:
+            await raw.establish()
+            await peer_up_times(middle, middle.peers[0], 1)
+
+
+async def test_connection_that_cannot_be_taken_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with reflector(ttl=9) as middle:
+
+        def gone(*_: object) -> None:
+            raise OSError(22, "Invalid argument")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("bgp.aio.sockopt.set_ttl", gone)
+            async with await RawPeer.dial(middle) as raw:
+                assert await raw.rest() == []
+        assert middle.peers == ()
+        assert middle.refusals.total == 1
+        async with await RawPeer.dial(middle) as raw:
+            await raw.establish()
+
+
+async def test_password_that_the_kernel_refuses_adds_no_peer(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with reflector(range_=None) as middle:
+
+        def refuse(*_: object) -> None:
+            raise OSError(92, "Protocol not available")
+
+        monkeypatch.setattr("bgp.aio.listener.set_md5_key", refuse)
+        with pytest.raises(OSError, match="not available"):
+            middle.add_peer(PeerOptions(address="127.0.0.2", asn=ASN, passive=True, password="x"))
+        with pytest.raises(OSError, match="not available"):
+            middle.add_listen_range("127.0.1.0/24", PeerOptions(asn=ASN, password="x"))
+        assert middle.peers == ()
+        assert middle.listen_ranges == ()
+        monkeypatch.undo()
+        middle.add_peer(PeerOptions(address="127.0.0.2", asn=ASN, passive=True, password="x"))
