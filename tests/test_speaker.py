@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import socket
 from collections.abc import AsyncIterator
@@ -26,13 +27,16 @@ from bgp import (
     IPV6_UNICAST,
     AsExpected,
     AttributeTable,
+    Connection,
     EventKind,
     Peer,
     PeerOptions,
     Speaker,
     State,
 )
+from bgp.aio.link import Link
 from bgp.aio.sockopt import set_md5_key
+from bgp.aio.stream import Stream
 from bgp.iana import MessageType
 from bgp.wire.framing import frame
 from bgp.wire.message import Notification, RouteRefresh
@@ -804,3 +808,34 @@ async def test_password_that_the_kernel_refuses_adds_no_peer(monkeypatch: pytest
         assert middle.listen_ranges == ()
         monkeypatch.undo()
         middle.add_peer(PeerOptions(address="127.0.0.2", asn=ASN, passive=True, password="x"))
+
+
+async def test_connections_leave_nothing_behind() -> None:
+    """Without the cyclic collector, as the service runs: all of a connection goes with it."""
+    kinds = (Link, Stream, Connection, Peer)
+
+    def alive() -> dict[str, int]:
+        found = [type(item) for item in gc.get_objects()]
+        return {kind.__name__: found.count(kind) for kind in kinds}
+
+    async with reflector() as middle:
+        gc.collect()
+        gc.disable()
+        try:
+            before = alive()
+            for number in range(20):
+                async with await RawPeer.dial(middle) as raw:
+                    if number % 2:
+                        await raw.establish()
+                        await peer_up_times(middle, middle.peers[0], 1)
+                    else:
+                        await raw.expect(MessageType.OPEN)
+                        await raw.send(b"garbage, and more than a header of it")
+                        await raw.rest()
+                await only_peers(middle)
+            await asyncio.wait_for(middle._host.drained(TIMEOUT), TIMEOUT)
+            await asyncio.sleep(0)
+            after = alive()
+        finally:
+            gc.enable()
+        assert all(after[name] <= before[name] + 1 for name in after), (before, after)
