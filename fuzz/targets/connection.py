@@ -321,4 +321,4 @@ def _short(item: object) -> str:
             return type(item).__name__
 
 
-TARGET = Target("connection", check, seed, view)
+TARGET = Target("connection", check, seed, view, 1024)
