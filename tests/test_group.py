@@ -343,6 +343,24 @@ def test_a_joiner_does_not_hear_twice_what_comes_while_it_joins(router: Router) 
     assert b.announced == 200 == len(b.held) and b.end_of_rib == [IPV4_UNICAST, IPV6_UNICAST]
 
 
+def test_a_dump_waits_for_the_flush(router: Router) -> None:
+    """What is withdrawn and said again in one turn is no news, but meanwhile another path seems the best."""
+    a, c = Peer(router, "a", CLIENT, 1), Peer(router, "c", CLIENT, 3)
+    a.announce(["9.0.0.0/8"], med=1)
+    a.announce(["10.0.0.0/8"])
+    c.announce(["10.0.0.0/8", "11.0.0.0/8"], local_pref=200)
+    settle(router, a, c)
+    b = Peer(router, "b", CLIENT, 2)
+    router.flush()
+    b.pull(1)
+    assert b.prefixes() == {"9.0.0.0/8"}
+    c.withdraw(["10.0.0.0/8"])
+    c.announce(["10.0.0.0/8"], local_pref=200)
+    assert b.pull() == [] and b.member.pending
+    settle(router, a, b, c)
+    assert b.heard("10.0.0.0/8").local_pref == 200
+
+
 def test_a_path_of_very_many_prefixes_is_dumped_in_parts(router: Router) -> None:
     a = Peer(router, "a", CLIENT, 1)
     a.announce(many(10000))
