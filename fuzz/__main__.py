@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from fuzz import corpus, cost
 from fuzz.examine import fault, signature
@@ -45,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     return int(broken)
 
 
-def _worker(name: str, seed: int, options: argparse.Namespace) -> dict[str, object] | str:
+def _worker(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any] | str:
     """Run one target to its end; return its report, or what became of it in words."""
     directory = options.directory
     report = directory / f"{name}.json"
@@ -61,7 +62,7 @@ def _worker(name: str, seed: int, options: argparse.Namespace) -> dict[str, obje
         except subprocess.TimeoutExpired:
             ended = "hangs where nothing can stop it"
         if report.exists():
-            found: dict[str, object] = json.loads(report.read_text())
+            found: dict[str, Any] = json.loads(report.read_text())
             return found
         output.seek(0)
         text = output.read().decode("utf-8", "replace")
@@ -79,8 +80,8 @@ def _judged(target: Target, data: bytes) -> Iterator[str]:
     """Yield the view of an input, and what it raises."""
     try:
         yield from target.view(data)
-    except Exception as error:
-        yield f"the view itself: {error!r}"
+    except Exception as unseen:
+        yield f"the view itself: {unseen!r}"
     error = fault(target, data)
     if error is None:
         yield "it holds"

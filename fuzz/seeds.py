@@ -1,5 +1,6 @@
 """Messages that are nearly right, for the targets to begin with; all from one source of randomness."""
 
+from collections.abc import Callable
 from random import Random
 
 from bgp.errors import Notify
@@ -100,7 +101,7 @@ def update_body(random: Random) -> bytes:
     return mixture.exchange(random)[0][1]
 
 
-BODIES = {
+BODIES: dict[int, Callable[[Random], bytes]] = {
     MessageType.OPEN: open_body,
     MessageType.UPDATE: update_body,
     MessageType.NOTIFICATION: notification_body,
