@@ -178,7 +178,9 @@ class Router:
         self._tables = {family: Table(family, self.admission) for family in FAMILIES}
         self._slots = Slots()
         self._local_slot = self._slots.get("", None)
-        self._local = {family: Source("", Kind.LOCAL, asn, identifier) for family in FAMILIES}
+        self._local = {
+            family: Source("", Kind.LOCAL, asn, identifier, family=family) for family in FAMILIES
+        }
         self._members: dict[str, Member] = {}
         self._groups: dict[Terms, Group] = {}
         self._jobs: deque[_Job] = deque()
@@ -218,6 +220,7 @@ class Router:
                 negotiated.remote_as,
                 negotiated.remote_identifier.to_bytes(4, "big"),
                 settings.remote_address,
+                family=family,
                 policy=settings.import_policy,
                 allow_own_as=settings.allow_own_as,
                 connected=settings.connected if terms.kind is Kind.EXTERNAL else (),

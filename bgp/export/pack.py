@@ -22,7 +22,8 @@ from bgp.export.rules import (
 )
 from bgp.export.terms import Terms
 from bgp.family import Family
-from bgp.rib.path import Kind, Path
+from bgp.rib.asking import ask
+from bgp.rib.path import Kind, Path, Refusal
 from bgp.wire.encoder import Encoder
 
 _log = logging.getLogger(__name__)
@@ -30,6 +31,9 @@ _log = logging.getLogger(__name__)
 # The room of what fits beside any prefix.
 AMPLE = 1 << 16
 _PATH_ID_OCTETS = 4
+
+
+_NOTHING: frozenset[int] = frozenset()
 
 
 class Told(NamedTuple):
@@ -81,7 +85,7 @@ class Packer:
         if isinstance(treatment, Withheld):
             return treatment
         terms = self.terms
-        attributes = path.attributes
+        attributes, chosen = path.attributes, _NOTHING
         # Most attributes hold no well-known community; this is what all of those begin with.
         if b"\xff\xff\xff" in attributes.octets:
             reason = withheld_by_community(attributes, terms.kind)
@@ -91,16 +95,18 @@ class Packer:
             return NO_POLICY
         if terms.policy is not None:
             try:
-                changed = terms.policy(path)
+                answer = ask(terms.policy, path, None)
             except Exception:
                 self.policy_failures += 1
                 if self.policy_failures == 1:
                     _log.exception("an export policy failed; what it failed on is not sent")
                 return POLICY_FAILED
-            if changed is None:
+            if answer is None:
                 return POLICY
-            attributes = changed
-        rewritten = self._rewrite(family, path, attributes, treatment)
+            if isinstance(answer, Refusal):
+                return Withheld(answer.name, POLICY.section, answer.text)
+            attributes, chosen = answer
+        rewritten = self._rewrite(family, path, attributes, treatment, chosen)
         if isinstance(rewritten, Withheld):
             return rewritten
         octets, next_hop = rewritten

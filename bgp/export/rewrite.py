@@ -22,8 +22,9 @@ from bgp.wire.attributes import (
     walk,
 )
 
-_AS_PATH, _MED, _LOCAL_PREF, _ORIGINATOR_ID, _CLUSTER_LIST, _EXTENDED, _IPV6_EXTENDED, _AIGP = (
+_AS_PATH, _NEXT_HOP, _MED, _LOCAL_PREF, _ORIGINATOR_ID, _CLUSTER_LIST, _EXTENDED, _IPV6_EXTENDED, _AIGP = (
     int(AttributeType.AS_PATH),
+    int(AttributeType.NEXT_HOP),
     int(AttributeType.MULTI_EXIT_DISC),
     int(AttributeType.LOCAL_PREF),
     int(AttributeType.ORIGINATOR_ID),
@@ -48,6 +49,9 @@ _EXTERNAL_KIND, _LOCAL_KIND, _REFLECT = (
 )
 
 
+_NOTHING: frozenset[int] = frozenset()
+
+
 class Rewriter:
     """Rewrites attributes on the terms of one update group."""
 
@@ -65,18 +69,27 @@ class Rewriter:
         }
 
     def __call__(
-        self, family: Family, path: Path, attributes: Attributes, treatment: Treatment
+        self,
+        family: Family,
+        path: Path,
+        attributes: Attributes,
+        treatment: Treatment,
+        chosen: frozenset[int] = _NOTHING,
     ) -> tuple[bytes, bytes] | Withheld:
-        """Return octets and next hop of `attributes`, which export policy made of those of `path`."""
+        """Return octets and next hop of `attributes`, which export policy made of those of `path`.
+
+        What attributes of the types in `chosen` should be, policy said on purpose.
+        """
         terms = self._terms
         next_hop = attributes.next_hop
         if treatment is _REFLECT:
             octets = _reflected(path, attributes, terms)
         else:
             external = terms.kind is _EXTERNAL_KIND
-            octets = _external(path, attributes, terms) if external else _internal(attributes)
-            # RFC 4271 section 5.1.3: ourselves to external peers by default, and to internal ones as asked.
-            if external or terms.next_hop_self:
+            octets = _external(path, attributes, terms, chosen) if external else _internal(attributes)
+            # RFC 4271 section 5.1.3: ourselves to external peers by default, and to internal ones as asked;
+            # but policy may choose a third party.
+            if (external or terms.next_hop_self) and _NEXT_HOP not in chosen:
                 next_hop = b""
         if not next_hop:
             next_hop = self._next_hops.get(family, b"")
@@ -141,7 +154,7 @@ def _internal(attributes: Attributes) -> bytes:
     return octets[:start] + preference + octets[start:]
 
 
-def _external(path: Path, attributes: Attributes, terms: Terms) -> bytes:
+def _external(path: Path, attributes: Attributes, terms: Terms, chosen: frozenset[int]) -> bytes:
     items: list[tuple[int, int, bytes]] = []
     prepended = False
     for flags, type_, value in walk(attributes.octets):
@@ -152,7 +165,8 @@ def _external(path: Path, attributes: Attributes, terms: Terms) -> bytes:
             case AttributeType.MULTI_EXIT_DISC:
                 # RFC 4271 section 5.1.4: one from a neighboring AS "MUST NOT be propagated to other
                 # neighboring ASes".  Our own, and what export policy sets, may go.
-                if path.source.kind is not _LOCAL_KIND and attributes.med == path.attributes.med:
+                theirs = path.source.kind is not _LOCAL_KIND and attributes.med == path.attributes.med
+                if theirs and _MED not in chosen:
                     continue
             case AttributeType.LOCAL_PREF | AttributeType.ORIGINATOR_ID | AttributeType.CLUSTER_LIST:
                 continue  # RFC 4271 section 5.1.5, RFC 4456 section 8: for internal peers only

@@ -1,12 +1,10 @@
 """Terms: all that alters which routes a peer is told, or the octets in which it is told them."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from bgp.family import Family
 from bgp.iana import MAXIMUM_MESSAGE_LENGTH
-from bgp.rib.path import Kind, Path
-from bgp.wire.attributes import Attributes
+from bgp.rib.path import Kind, Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,4 +29,4 @@ class Terms:
     cluster_id: bytes = bytes(4)
     reflect_clients: bool = True
     aigp: bool = False
-    policy: Callable[[Path], Attributes | None] | None = field(default=None, hash=True)
+    policy: Policy | None = None

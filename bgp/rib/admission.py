@@ -8,6 +8,7 @@ A refused path stays in the table, so that a change of policy needs no route ref
 import logging
 
 from bgp.iana import AttributeType
+from bgp.rib.asking import ask
 from bgp.rib.nexthop import NextHops, is_connected, is_host
 from bgp.rib.path import Kind, Path, Refusal
 
@@ -46,8 +47,11 @@ class Admission:
         self._passed: set[bytes] = set()
         self.policy_failures = 0
 
-    def __call__(self, path: Path) -> None:
-        """Give `path` its verdict: `refusal`, and for a usable one `attributes` and `cost`."""
+    def __call__(self, path: Path, prefix: bytes | None = None) -> None:
+        """Give `path` its verdict: `refusal`, and for a usable one `attributes` and `cost`.
+
+        Where the policy of its source reads the prefix, the verdict is about the path to `prefix`.
+        """
         source = path.source
         if source.kind is _LOCAL:
             return
@@ -59,7 +63,7 @@ class Admission:
         if refusal is None and (path.received.next_hop not in self._passed or source.connected):
             refusal = self._next_hop(path)
         if refusal is None and (source.policy is not None or source.kind is _EXTERNAL):
-            refusal = self._policy(path)
+            refusal = self._policy(path, prefix)
         if refusal is None and self._next_hops.costs:
             # Policy may have changed the next hop, so its cost comes last.
             cost = self._next_hops.cost(path.attributes.next_hop)
@@ -102,19 +106,21 @@ class Admission:
         self._passed.add(next_hop)
         return None
 
-    def _policy(self, path: Path) -> Refusal | None:
+    def _policy(self, path: Path, prefix: bytes | None) -> Refusal | None:
         policy = path.source.policy
         if policy is None:
             # RFC 8212 section 3: "SHALL NOT be considered eligible in the Decision Process".
             return NO_POLICY
         try:
-            attributes = policy(path)
+            answer = ask(policy, path, prefix)
         except Exception:
             self.policy_failures += 1
             if self.policy_failures == 1:
                 _log.exception("import policy of %s failed; its routes are refused", path.source.peer)
             return POLICY_FAILED
-        if attributes is None:
+        if answer is None:
             return POLICY
-        path.attributes = attributes
+        if isinstance(answer, Refusal):
+            return answer
+        path.attributes = answer.attributes
         return None

@@ -12,8 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from ipaddress import IPv4Network, IPv6Network
+from typing import NamedTuple
 from weakref import ref
 
+from bgp.family import Family
 from bgp.wire.attributes import Attributes
 
 
@@ -40,6 +42,18 @@ class Refusal:
 
     def __str__(self) -> str:
         return f"{self.text} ({self.section})"
+
+
+class Accepted(NamedTuple):
+    """Attributes, with the types of those that policy set on purpose and that no default may replace."""
+
+    attributes: Attributes
+    chosen: frozenset[int] = frozenset()
+
+
+# What a policy says of a path: None refuses without a word, a Refusal names the rule (`bgp.rib.asking`).
+Answer = Attributes | Accepted | Refusal | None
+Policy = Callable[..., Answer]
 
 
 class Slot:
@@ -116,15 +130,18 @@ class Source:
 
     Each session has sources of its own, and so has each refresh that the peer announces: that tells what
     is stale without a flag per route.  `identifier` is the BGP Identifier, 4 octets, and `address` the
-    peer's, 4 or 16.  `policy`, `allow_own_as` and `connected` are the terms of import.  `routes` counts
-    the prefixes that have a path from here.
+    peer's, 4 or 16.  `policy`, `allow_own_as` and `connected` are the terms of import.  `by_prefix`: the
+    policy reads the prefix, so prefixes with equal attributes may have different paths.  `routes` counts the
+    prefixes that have a path from here.
     """
 
     __slots__ = (
         "address",
         "allow_own_as",
         "asn",
+        "by_prefix",
         "connected",
+        "family",
         "identifier",
         "kind",
         "peer",
@@ -140,7 +157,8 @@ class Source:
         identifier: bytes,
         address: bytes = b"",
         *,
-        policy: Callable[[Path], Attributes | None] | None = None,
+        family: Family | None = None,
+        policy: Policy | None = None,
         allow_own_as: int = 0,
         connected: tuple[IPv4Network | IPv6Network, ...] = (),
     ) -> None:
@@ -149,20 +167,27 @@ class Source:
         self.asn = asn
         self.identifier = identifier
         self.address = address
+        self.family = family
         self.policy = policy
+        self.by_prefix = bool(getattr(policy, "reads_prefix", False))
         self.allow_own_as = allow_own_as
         self.connected = connected
         self.routes = 0
 
     def renewed(self) -> Source:
         """Return a source like this one: what stays with this one is stale (RFC 7313 section 4)."""
+        return self.under(self.policy)
+
+    def under(self, policy: Policy | None) -> Source:
+        """Return a source like this one with another policy."""
         return Source(
             self.peer,
             self.kind,
             self.asn,
             self.identifier,
             self.address,
-            policy=self.policy,
+            family=self.family,
+            policy=policy,
             allow_own_as=self.allow_own_as,
             connected=self.connected,
         )
