@@ -52,12 +52,12 @@ clean:
 
 $(VENV)/.run: pyproject.toml | $(BIN)/python
 	@echo "installing into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cli]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[cli]'
 	@touch $@
 
 $(VENV)/.test: pyproject.toml | $(BIN)/python
 	@echo "installing into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cli,test,dev]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[cli,test,dev]'
 	@touch $@ $(VENV)/.run
 
 $(BIN)/python:

@@ -662,9 +662,8 @@ _SCALARS = st.one_of(
     st.sampled_from(
         ['["ipv4-unicast"]', '["65000:1"]', '["1:2:3"]', '["[::1]:0"]', '{ipv6-unicast = "both"}']
     ),
-    st.text(st.characters(codec="utf-8", exclude_characters="\\'\x7f", min_codepoint=32), max_size=6).map(
-        lambda text: f"'{text}'"
-    ),
+    # A few signs that matter: the whole of Unicode takes hypothesis seconds to prepare.
+    st.text(st.sampled_from("az09.:/%-_ [é"), max_size=8).map(lambda text: f"'{text}'"),
 )
 _KEYS = sorted({row.name for rows in schema.TABLES.values() for row in rows})
 
