@@ -84,8 +84,10 @@ def _name(path: Path) -> str:
     table, rest = "", list(path)
     if len(path) > 1 and isinstance(path[1], int):
         table, rest = f"[[{path[0]}]] {path[1] + 1}", rest[2:]
-    elif len(path) > 2 and path[0] == "group":
-        table, rest = f"[group.{path[1]}]", rest[2:]
+    elif len(path) > 3 and path[2] == "term" and isinstance(path[3], int):
+        table, rest = f"[[{path[0]}.{path[1]}.term]] {path[3] + 1}", rest[4:]
+    elif len(path) > 2 and path[0] in ("group", "policy", "prefix_list"):
+        table, rest = f"[{path[0]}.{path[1]}]", rest[2:]
     elif len(path) > 1:
         table, rest = f"[{path[0]}]", rest[1:]
     words = ""

@@ -60,11 +60,11 @@ class SessionLog:
                 return level, f"{name}: no connection yet: {event.text}"
             case EventKind.ALARM:
                 return logging.ERROR, f"{name}: {event.text}"
-            case EventKind.REMOVED:
-                self._failures.pop(name, None)
-                return logging.INFO, f"{name}: removed"
             case _:
-                return logging.INFO, f"{name}: {event.kind.value}"
+                if event.kind is EventKind.REMOVED:
+                    self._failures.pop(name, None)
+                # Peers of a listen range come and go with their connections, which have lines of their own.
+                return logging.DEBUG if peer.dynamic else logging.INFO, f"{name}: {event.kind.value}"
 
 
 def session(negotiated: Negotiated) -> str:

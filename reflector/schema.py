@@ -45,6 +45,8 @@ SESSION = (
         one_of([ACCEPT_ALL]),
         "what passes; an external peer without a policy passes nothing (RFC 8212)",
     ),
+    Key("import", values.text, "the [policy.NAME] for what comes from the peers"),
+    Key("export", values.text, "the [policy.NAME] for what goes to the peers"),
     Key("next_hop_self", values.flag, "announce our own address as the next hop"),
     Key("next_hops", values.next_hops, "what our own address is by family, if not that of the session"),
     Key("allow_own_as", number(0, 255), "how often our own AS may be in a received AS_PATH"),
@@ -129,12 +131,22 @@ NETWORK = (
     Key("large_communities", list_of(values.large_community), "its large communities (RFC 8092)"),
 )
 
+PREFIX_LIST = (
+    Key("entries", values.prefix_list, 'prefixes, each with "ge" and "le" if need be', required=True),
+)
+POLICY = (
+    Key("default", one_of(("accept", "refuse")), "what becomes of a route that no term decides about"),
+    Key("term", values.tables, "the terms of the policy, in their order"),
+)
+
 TABLES: dict[str, tuple[Key, ...]] = {
     "router": ROUTER,
     "group": GROUP,
     "neighbor": NEIGHBOR,
     "listen_range": LISTEN_RANGE,
     "network": NETWORK,
+    "prefix_list": PREFIX_LIST,
+    "policy": POLICY,
 }
 # How each table is headed.
 HEADINGS = {
@@ -143,6 +155,8 @@ HEADINGS = {
     "neighbor": "[[neighbor]]",
     "listen_range": "[[listen_range]]",
     "network": "[[network]]",
+    "prefix_list": "[prefix_list.NAME]",
+    "policy": "[policy.NAME]",
 }
 
 # What other programs and the RFCs call our keys.
@@ -179,8 +193,17 @@ SYNONYMS = {
     "maximum_peers": "limit",
     "max_peers": "limit",
     "log": "log_level",
-    "import": "policy",
-    "export": "policy",
+    "import_policy": "import",
+    "export_policy": "export",
+    "in": "import",
+    "out": "export",
+    "prefix_set": "prefix_list",
+    "route_map": "policy",
+    "policies": "policy",
+    "terms": "term",
+    "rule": "term",
+    "statement": "term",
+    "action": "then",
     "nexthop": "next_hop",
     "peer": "neighbor",
     "neighbour": "neighbor",

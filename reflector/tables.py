@@ -9,6 +9,7 @@ from typing import Any
 
 from reflector import schema
 from reflector.document import Document, Place, nearest
+from reflector.schema import Key
 from reflector.values import kind
 
 
@@ -35,14 +36,22 @@ def read_router(document: Document) -> Table:
 
 def read_groups(document: Document) -> dict[str, Table]:
     """Read the `[group.NAME]` tables by their names."""
-    place, found = document.root / "group", document.data.get("group", {})
+    return read_named(document, "group")
+
+
+def read_named(document: Document, kind_of_table: str) -> dict[str, Table]:
+    """Read the tables of a kind that have names, as `[group.NAME]`, by these names."""
+    place, found = document.root / kind_of_table, document.data.get(kind_of_table, {})
+    heading = schema.HEADINGS[kind_of_table]
     if not isinstance(found, dict):
-        place.refuse("must be tables with names", "write [group.NAME] above each")
+        place.refuse("must be tables with names", f"write {heading} above each")
         return {}
     stray = [name for name, value in found.items() if not isinstance(value, dict)]
     if stray:
-        (place / stray[0]).refuse("is in no group", "write [group.NAME] above it")
-    return {name: _table(value, place / name, "group") for name, value in found.items() if name not in stray}
+        (place / stray[0]).refuse(f"is in no {kind_of_table}", f"write {heading} above it")
+    return {
+        name: _table(value, place / name, kind_of_table) for name, value in found.items() if name not in stray
+    }
 
 
 def read_list(document: Document, name: str) -> list[Table]:
@@ -85,12 +94,15 @@ def refuse_unknown_tables(document: Document) -> None:
 
 
 def _table(found: object, place: Place, name: str) -> Table:
-    rows = {row.name: row for row in schema.TABLES[name]}
+    return read_table(found, place, schema.TABLES[name], schema.HEADINGS[name])
+
+
+def read_table(found: object, place: Place, keys: tuple[Key, ...], heading: str) -> Table:
+    """Read one table by its `keys`."""
+    rows = {row.name: row for row in keys}
     table = Table(place, {}, {})
     if not isinstance(found, dict):
-        place.refuse(
-            f"must be a table, not {kind(found)}", f"write {schema.HEADINGS[name]} on a line of its own"
-        )
+        place.refuse(f"must be a table, not {kind(found)}", f"write {heading} on a line of its own")
         return table
     for key, value in found.items():
         table.places[key] = place / key

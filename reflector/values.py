@@ -17,6 +17,7 @@ from math import ceil
 
 from bgp.family import BY_NAME, IPV4_UNICAST, Family
 from bgp.iana import AS_TRANS, AddPathMode, CapabilityCode, Origin, Role, WellKnownCommunity
+from bgp.policy.prefixes import Entry, PrefixList, parse_entry
 from bgp.session.config import AsExpected
 from bgp.wire.capability import Fqdn
 from reflector.document import Place, nearest
@@ -402,3 +403,36 @@ def large_community(value: object, place: Place) -> tuple[int, int, int] | None:
     )
     place.refuse(what, 'write "asn:value:value" with three numbers up to 4294967295')
     return None
+
+
+def tables(value: object, place: Place) -> list[dict[str, object]] | None:
+    """Read a list of tables, whose keys somebody else reads."""
+    if isinstance(value, list) and all(isinstance(element, dict) for element in value):
+        return value
+    name = ".".join(map(str, place.path))
+    place.refuse("must be a list of tables", f"write [[{name}]], in two brackets, above each")
+    return None
+
+
+def prefix_entry(value: object, place: Place) -> Entry | None:
+    """Read an entry of a prefix list, as in "10.0.0.0/8 ge 16 le 24"."""
+    if not isinstance(value, str):
+        place.refuse(f"must be text, not {kind(value)}", 'write it in "quotes"')
+        return None
+    try:
+        return parse_entry(value)
+    except ValueError as error:
+        refuse_as(place, error)
+        return None
+
+
+def prefix_list(value: object, place: Place) -> PrefixList | None:
+    """Read the entries of a prefix list."""
+    entries = list_of(prefix_entry)(value, place)
+    return None if entries is None else PrefixList(each for each in entries if isinstance(each, Entry))
+
+
+def refuse_as(place: Place, error: ValueError) -> None:
+    """Refuse what the library refuses with `error`, whose text often ends with what to write."""
+    what, _, remedy = re.sub("[:;] (?=write )", "\n", str(error), count=1).partition("\n")
+    place.refuse(what.replace("'", '"'), remedy or "correct it, or leave it out")

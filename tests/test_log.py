@@ -48,7 +48,7 @@ async def test_a_session_from_beginning_to_end() -> None:
             await lines.until("Established")
             await there.stop("good night")
         await lines.until("removed")
-    assert lines.lines[0] == (logging.INFO, "127.0.0.7: added")
+    assert lines.lines[0] == (logging.DEBUG, "127.0.0.7: added")
     (established,) = [text for _, text in lines.lines if ": Established" in text]
     assert established.startswith(
         "127.0.0.7: Established, internal AS 64512, identifier 10.0.0.1, hold time 90 s, ipv4-unicast"
@@ -74,6 +74,7 @@ async def test_a_peer_that_cannot_be_reached_is_told_once() -> None:
                 )
             )
             await lines.until("no connection yet: .*Connection refused", count=3)
+    assert lines.lines[0] == (logging.INFO, "127.0.0.1: added")
     levels = lines.levels("no connection yet")
     assert levels[0] == logging.INFO
     assert set(levels[1:]) == {logging.DEBUG}
