@@ -176,7 +176,7 @@ def path(random: Random, context: Context) -> Path:
         segments.append((SegmentType.AS_SEQUENCE, [context.peer_as, *asns(random)[:254]]))
     kinds = [SegmentType.AS_SEQUENCE] * 2
     if context.as_sets:
-        kinds.append(SegmentType.AS_SET)
+        kinds += [SegmentType.AS_SET] * 2
     if not is_external(context):
         kinds.append(SegmentType.AS_CONFED_SEQUENCE)
         if context.as_sets:

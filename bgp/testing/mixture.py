@@ -36,8 +36,8 @@ _USUAL = (
     (T.CLUSTER_LIST, 4),
     (T.EXTENDED_COMMUNITIES, 8),
 )
-# First octets of values on both sides of what a rule draws.
-_TELLING = (0, 1, 2, 3, 4, 5, 126, 127, 128, 223, 224, 239, 240, 255)
+# First octets of values on both sides of what a rule draws: those of addresses, and small numbers.
+_ADDRESSES, _NUMBERS = (0, 126, 127, 127, 128, 223, 224, 239, 240, 255), (0, 1, 2, 3, 4, 5, 255)
 _LISTS = (T.COMMUNITIES, T.CLUSTER_LIST, T.EXTENDED_COMMUNITIES)
 _FOREIGN = (
     (1, 2),
@@ -54,15 +54,15 @@ def exchange(random: Random) -> Exchange:
     bits = _session(random)
     context = context_of(bits)
     kind = random.random()
-    if kind < 0.18:
+    if kind < 0.14:
         body = generate.update(random, context)
-    elif kind < 0.24:
+    elif kind < 0.2:
         body = usual(random, context).body()
-    elif kind < 0.3:
+    elif kind < 0.25:
         body = foreign(random, context)
-    elif kind < 0.32:
+    elif kind < 0.27:
         body = end_of_rib(random, context)
-    elif kind < 0.76:
+    elif kind < 0.7:
         # The rule first, then a session on which it can be broken, so that rare ones are not rare.
         rule = random.choice(list(breakage.BREAKERS))
         while not breakage.BREAKERS[rule].applies(context):
@@ -76,9 +76,9 @@ def exchange(random: Random) -> Exchange:
             # Without reachable routes RFC 7606 section 5.2 is stricter.
             draft = generate.draft(random, context, announcing=False)
         body = breakage.update(random, context, rules, draft)
-    elif kind < 0.83:
+    elif kind < 0.75:
         body = mutated(random, generate.update(random, context))
-    elif kind < 0.96:
+    elif kind < 0.97:
         body = disturbed(random, usual(random, context))
     else:
         body = raw(random)
@@ -88,7 +88,8 @@ def exchange(random: Random) -> Exchange:
     if chance(random, 0.1):
         messages.append((context, body))
     if chance(random, 0.1):
-        messages.append((context_of(bits ^ 1 << random.randrange(CONTEXT_BITS)), body))
+        other = FOUR_OCTET_AS if chance(random, 0.3) else 1 << random.randrange(CONTEXT_BITS)
+        messages.append((context_of(bits ^ other), body))
     return messages
 
 
@@ -111,7 +112,7 @@ def usual(random: Random, context: Context) -> Draft:
     if generate.demands_first_as(context):
         asns.insert(0, context.peer_as)
     kind = SegmentType.AS_CONFED_SEQUENCE if context.confederation else SegmentType.AS_SEQUENCE
-    classic = IPV4_UNICAST in context.families and chance(random, 0.5)
+    classic = IPV4_UNICAST in context.families and chance(random, 0.6)
     draft = Draft(ordered=True)
     path = generate.path_octets([(kind, asns)] if asns else [], width)
     values = {T.ORIGIN: generate.VALUES[T.ORIGIN](random), T.AS_PATH: path}
@@ -145,11 +146,12 @@ def _usual_count(random: Random, limits: tuple[int, ...]) -> int:
 def disturbed(random: Random, draft: Draft) -> bytes:
     """Return the UPDATE with one thing about one attribute changed, where its meaning is."""
     item = random.choice(draft.attributes)
-    kind = random.randrange(7)
+    kind = random.choice((0, 1, 1, 2, 3, 4, 5, 6))
     if kind == 0:
         item.flags ^= 1 << random.randint(4, 7)
     elif kind == 1 and item.value:
-        item.value = bytes([random.choice(_TELLING)]) + item.value[1:]
+        telling = _ADDRESSES if item.type == T.NEXT_HOP else _NUMBERS
+        item.value = bytes([random.choice(telling)]) + item.value[1:]
     elif kind == 2:
         # AS 0, and much else that is zero.
         at = random.randrange(max(len(item.value), 1))

@@ -7,7 +7,7 @@ from bgp.iana import AttributeType, SegmentType
 from bgp.testing import generate
 from bgp.testing.breakage.place import Act, judged_next_hop, put, valid
 from bgp.testing.draft import Draft
-from bgp.testing.generate import chance, is_external, octets
+from bgp.testing.generate import chance, demands_first_as, octets
 from bgp.wire.context import Context
 
 T = AttributeType
@@ -92,7 +92,7 @@ def _extend(random: Random, draft: Draft, context: Context, type: int, segment_t
     item = valid(random, draft, context, type)
     width = 2 if type == T.AS_PATH and not context.four_octet_as else 4
     segment = generate.path_octets([(segment_type, [asn, *generate.asns(random)[:3]])], width)
-    if is_external(context) and not context.first_as and chance(random, 0.3):
+    if not context.confederation and not demands_first_as(context) and chance(random, 0.4):
         item.value = segment
     elif context.confederation or chance(random, 0.5):
         item.value += segment
@@ -157,7 +157,7 @@ def as4_path_zero(random: Random, draft: Draft, context: Context) -> None:
 
 
 def next_hop_value(random: Random, draft: Draft, context: Context) -> None:
-    bad = [bytes([first]) + octets(random, 3) for first in (0, 127, 224, 239)]
+    bad = [bytes([first]) + octets(random, 3) for first in (0, 127, 127, 224, 239)]
     judged_next_hop(random, draft, context).value = random.choice([*bad, bytes(4), b"\xff" * 4])
 
 
