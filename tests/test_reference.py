@@ -601,3 +601,13 @@ def test_values() -> None:
     assert values.ipv6_extended_communities == (b"\x01" * 20,)
     assert (values.originator_id, values.cluster_list) == (b"\1\2\3\4", (b"\5\6\7\x08",))
     assert values.aigp == 5
+
+
+@pytest.mark.parametrize("length", [4, 16, 32])
+def test_ipv6_next_hops_of_ipv4_routes(length: int) -> None:
+    """RFC 8950 section 3: with the capability, lengths 16 and 32 as well as 4."""
+    context = replace(EXTERNAL, extended_next_hop=frozenset({IPV4_UNICAST}))
+    value = f"000101 {length:02x} {'20' * length} 00 {PREFIX}".replace(" ", "")
+    attributes = GOOD_ORIGIN + GOOD_PATH + f"800e{len(value) // 2:02x}" + value
+    (part,) = decode(body(attributes, ""), context).announced
+    assert (part.family, part.routes, part.next_hop) == (*HERE, b"\x20" * length)
