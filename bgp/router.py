@@ -178,9 +178,7 @@ class Router:
         self._tables = {family: Table(family, self.admission) for family in FAMILIES}
         self._slots = Slots()
         self._local_slot = self._slots.get("", None)
-        self._local = {
-            family: Source("", Kind.LOCAL, asn, identifier, family=family) for family in FAMILIES
-        }
+        self._local = {family: Source("", Kind.LOCAL, asn, identifier, family=family) for family in FAMILIES}
         self._members: dict[str, Member] = {}
         self._groups: dict[Terms, Group] = {}
         self._jobs: deque[_Job] = deque()

@@ -16,6 +16,8 @@ HOLD_TIME, IDLE_HOLD_TIME, IDLE_HOLD_MAXIMUM = 90, 1.0, 120.0
 _KNOWN = {row.name for rows in (schema.NEIGHBOR, schema.LISTEN_RANGE) for row in rows}
 # Keys with a value for each family.
 BY_FAMILY = ("add_path", "maximum_prefixes", "next_hops")
+# Keys that name a policy.
+DIRECTIONS = ("import", "export")
 
 
 def refuse_repeated(tables: list[Table], *names: str) -> None:
@@ -130,10 +132,17 @@ def warnings(router: Table, neighbors: list[Table], ranges: list[Table]) -> tupl
         what, remedy = "nobody will connect", "add a [[neighbor]] or a [[listen_range]]"
         found[router.place.problem(what, remedy)] = None
     for peer, inside in zip(peers, kinds, strict=True):
-        if not inside and "policy" not in peer.values:
+        missing = [name for name in DIRECTIONS if name not in peer.values and "policy" not in peer.values]
+        if not inside and missing:
             which = "external peers" if inside is False else "those of these peers that are external"
-            what = f"no route will pass to or from {which}: they have no policy (RFC 8212)"
-            found[peer.where("asn").problem(what, 'add policy = "accept-all" if that is not meant')] = None
+            if len(missing) == len(DIRECTIONS):
+                way, remedy = "to or from", 'policy = "accept-all"'
+            else:
+                way = "from" if missing == ["import"] else "to"
+                remedy = f'{missing[0]} = "accept-all", or the name of a policy,'
+            kind = "policy" if len(missing) == len(DIRECTIONS) else f"{missing[0]} policy"
+            what = f"no route will pass {way} {which}: they have no {kind} (RFC 8212)"
+            found[peer.where("asn").problem(what, f"add {remedy} if that is not meant")] = None
     if len(peers) > 1 and all(kinds) and not any(peer.values.get("client") for peer in peers):
         what = "no route will pass: all peers are internal, and none is a client (RFC 4456 6)"
         found[peers[0].where("client").problem(what, "add client = true to their group")] = None

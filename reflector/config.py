@@ -11,11 +11,12 @@ from typing import Any
 from bgp.aio.options import PeerOptions
 from bgp.family import FAMILIES
 from bgp.iana import Origin
-from bgp.policy import ACCEPT_ALL
+from bgp.policy import Policy
 from bgp.session.config import AsExpected
 from reflector import schema
-from reflector.check import BY_FAMILY, check_listening, check_peer, refuse_repeated, warnings
+from reflector.check import BY_FAMILY, DIRECTIONS, check_listening, check_peer, refuse_repeated, warnings
 from reflector.document import ConfigurationError, Document, Problem, parse, read
+from reflector.policies import find_policy, read_policies
 from reflector.tables import Table, over_group, read_groups, read_list, read_router, refuse_unknown_tables
 from reflector.values import Address, Network
 
@@ -101,17 +102,26 @@ def _configuration(document: Document) -> Configuration:
         [table for table in neighbors if table is not None],
         [table for table in ranges if table is not None],
         read_list(document, "network"),
+        read_policies(document),
     )
 
 
 def _checked(
-    document: Document, router: Table, neighbors: list[Table], ranges: list[Table], networks: list[Table]
+    document: Document,
+    router: Table,
+    neighbors: list[Table],
+    ranges: list[Table],
+    networks: list[Table],
+    policies: dict[str, Policy],
 ) -> Configuration:
     refuse_repeated(neighbors, "address", "source_address")
     refuse_repeated(ranges, "prefix")
     refuse_repeated(networks, "prefix")
     for peer in (*neighbors, *ranges):
         check_peer(peer, router.values.get("asn"))
+        for direction in DIRECTIONS:
+            # In place of its name, from here on.
+            peer.values[f"{direction}_policy"] = find_policy(peer, direction, policies)
     if router.values.get("listen") == ():
         check_listening(neighbors, ranges)
     if document.problems:
@@ -138,12 +148,10 @@ def _options(values: dict[str, Any]) -> PeerOptions:
             given[name] = {
                 family: each for family, each in given[name].items() if family in given["families"]
             }
-    if "policy" in values:
-        given |= {"import_policy": ACCEPT_ALL, "export_policy": ACCEPT_ALL}
     return PeerOptions(**given)
 
 
-_NOT_OPTIONS = frozenset({"group", "policy", "prefix", "limit"})
+_NOT_OPTIONS = frozenset({"group", "policy", *DIRECTIONS, "prefix", "limit"})
 # What a group may say of its neighbors that means nothing to peers who always connect to us.
 _DIALING = frozenset(row.name for row in schema.DIALING)
 

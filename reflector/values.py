@@ -427,9 +427,17 @@ def prefix_entry(value: object, place: Place) -> Entry | None:
 
 
 def prefix_list(value: object, place: Place) -> PrefixList | None:
-    """Read the entries of a prefix list."""
-    entries = list_of(prefix_entry)(value, place)
-    return None if entries is None else PrefixList(each for each in entries if isinstance(each, Entry))
+    """Read the entries of a prefix list, of which there may be very many."""
+    if not isinstance(value, list):
+        return None if list_of(prefix_entry)(value, place) is None else PrefixList(())
+    entries = [prefix_entry(element, place / index) for index, element in enumerate(value)]
+    seen: set[Entry] = set()
+    for index, entry in enumerate(entries):
+        if entry in seen:
+            (place / index).refuse(f"{_shown(value[index])} is there twice", "keep one")
+        elif entry is not None:
+            seen.add(entry)
+    return PrefixList(entry for entry in entries if entry is not None)
 
 
 def refuse_as(place: Place, error: ValueError) -> None:

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from reflector import schema
+from reflector.changing import SET
 from reflector.config import load, loads
+from reflector.matching import MATCH
+from reflector.policies import TERM
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -29,14 +32,24 @@ def test_the_full_configuration_is_full_and_good_with_all_of_it() -> None:
     assert whole.isascii()
     for name, rows in schema.TABLES.items():
         peers = r"group\.\w+|\[neighbor\]|\[listen_range\]"
-        heading = peers if name in ("group", "neighbor", "listen_range") else rf"{name}|\[{name}\]"
+        heading = (
+            peers if name in ("group", "neighbor", "listen_range") else rf"{name}(?:\.[\w-]+)?|\[{name}\]"
+        )
         tables = re.findall(rf"^\[(?:{heading})\]\n(.*?)(?=^\[|\Z)", whole, flags=re.M | re.S)
         keys = set(re.findall(r"^([a-z_]+) = ", "\n".join(tables), flags=re.M))
+        keys |= set(re.findall(rf"^\[\[{name}\.[\w-]+\.(\w+)\]\]", whole, flags=re.M))
         assert {row.name for row in rows} <= keys, name
 
 
+def test_the_full_configuration_has_every_word_of_policy() -> None:
+    words = set(re.findall(r"([a-z_]+) = ", (EXAMPLES / "reflector.toml").read_text()))
+    assert {row.name for rows in (TERM, MATCH, SET) for row in rows} | {"prefix", "any", "not"} <= words
+
+
 @pytest.mark.parametrize(
-    "row", [row for rows in schema.TABLES.values() for row in rows], ids=lambda row: row.name
+    "row",
+    [row for rows in (*schema.TABLES.values(), TERM, MATCH, SET) for row in rows],
+    ids=lambda row: row.name,
 )
 def test_every_key_says_what_it_is(row: schema.Key) -> None:
     assert row.text[0].islower()

@@ -139,6 +139,13 @@ def aggregator(asn: int, address: IPv4Address | str) -> Change:
     return _set("aggregator", f"{asn} {router}", _T.AGGREGATOR, _number("aggregator", asn) + router.packed)
 
 
+def aigp(value: int) -> Change:
+    """Set the accumulated IGP metric (RFC 7311 section 3); it goes to peers with which AIGP is used."""
+    if not 0 <= value < 0xFFFFFFFFFFFFFFFF:
+        raise ValueError(f"aigp must be between 0 and 18446744073709551614, not {value}")
+    return _set("aigp", value, _T.AIGP, b"\x01\x00\x0b" + value.to_bytes(8, "big"))
+
+
 def attribute(type: int, value: bytes) -> Change:
     """Set an attribute by its octets; raise ValueError for one that is not set so, or not at all."""
     if type not in ROWS:
