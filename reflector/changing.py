@@ -8,22 +8,13 @@ from collections.abc import Callable
 
 from bgp.policy import change
 from bgp.policy.change import Change
+from reflector.addresses import address, identifier
 from reflector.document import Place
 from reflector.matching import ATTRIBUTES, made, one_or_list
 from reflector.schema import Key
 from reflector.tables import read_table
-from reflector.values import (
-    Reader,
-    address,
-    as_number,
-    flag,
-    identifier,
-    list_of,
-    number,
-    one_of,
-    origin,
-    text,
-)
+from reflector.terms import as_number, origin
+from reflector.values import Reader, flag, list_of, number, one_of, text
 
 HEADING = "set = {...} or [policy.NAME.term.set]"
 _LAST = 0xFFFFFFFF

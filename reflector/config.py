@@ -14,11 +14,11 @@ from bgp.iana import Origin
 from bgp.policy import Policy
 from bgp.session.config import AsExpected
 from reflector import schema
+from reflector.addresses import Address, Network
 from reflector.check import BY_FAMILY, DIRECTIONS, check_listening, check_peer, refuse_repeated, warnings
 from reflector.document import ConfigurationError, Document, Problem, parse, read
 from reflector.policies import find_policy, read_policies
 from reflector.tables import Table, over_group, read_groups, read_list, read_router, refuse_unknown_tables
-from reflector.values import Address, Network
 
 LISTEN = ("0.0.0.0:179", "[::]:179")
 RANGE_LIMIT = 1000

@@ -14,21 +14,12 @@ from bgp.policy import match
 from bgp.policy.match import Match, Numbers
 from bgp.policy.prefixes import PrefixList
 from bgp.rib.path import Kind
+from reflector.addresses import prefix, prefix_entry, prefix_list
 from reflector.document import Place, nearest
 from reflector.schema import Key
 from reflector.tables import read_table
-from reflector.values import (
-    ORIGINS,
-    Reader,
-    kind,
-    list_of,
-    one_of,
-    prefix,
-    prefix_entry,
-    prefix_list,
-    refuse_as,
-    text,
-)
+from reflector.terms import ORIGINS
+from reflector.values import Reader, kind, list_of, one_of, refuse_as, text
 
 _T = TypeVar("_T")
 HEADING = "match = {...} or [policy.NAME.term.match]"

@@ -6,13 +6,14 @@ from bgp.policy import ACCEPT, ACCEPT_ALL, NEXT, REFUSE, Policy, Rules, Term, kn
 from bgp.policy.change import Change
 from bgp.policy.match import ANY, Match
 from bgp.policy.prefixes import PrefixList
+from reflector.addresses import address, prefix_entry
 from reflector.changing import read_changes
 from reflector.document import Document, Place, nearest
 from reflector.matching import one_or_list, read_match
 from reflector.schema import ACCEPT_ALL as ACCEPT_ALL_NAME
 from reflector.schema import Key
 from reflector.tables import Table, read_named, read_table
-from reflector.values import address, one_of, prefix_entry, text
+from reflector.values import one_of, text
 
 _THEN = {"accept": ACCEPT, "refuse": REFUSE, "next": NEXT}
 _KNOWN = {

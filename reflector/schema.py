@@ -6,7 +6,7 @@ in `reflector.config` for the rest.
 
 from dataclasses import dataclass
 
-from reflector import values
+from reflector import addresses, terms, values
 from reflector.values import Reader, duration, list_of, number, one_of
 
 
@@ -26,10 +26,12 @@ LOG_LEVELS = ("debug", "info", "warning", "error")
 ACCEPT_ALL = "accept-all"
 
 ROUTER = (
-    Key("asn", values.as_number, "our AS number", required=True),
-    Key("router_id", values.identifier, "our BGP Identifier, an IPv4 address of this router", required=True),
-    Key("cluster_id", values.identifier, "our CLUSTER_ID (RFC 4456); by default the router_id"),
-    Key("listen", list_of(values.endpoint), "where to listen, a list of address:port"),
+    Key("asn", terms.as_number, "our AS number", required=True),
+    Key(
+        "router_id", addresses.identifier, "our BGP Identifier, an IPv4 address of this router", required=True
+    ),
+    Key("cluster_id", addresses.identifier, "our CLUSTER_ID (RFC 4456); by default the router_id"),
+    Key("listen", list_of(addresses.endpoint), "where to listen, a list of address:port"),
     Key("log_level", one_of(LOG_LEVELS), "the least severe lines that are logged"),
     Key("client_to_client", values.flag, "reflect the routes of clients to clients (RFC 4456 5)"),
     Key("maximum_paths", number(1, 1 << 40), "the most routes that all peers together may send"),
@@ -38,7 +40,7 @@ ROUTER = (
 
 # What may be said of a group, and said otherwise of a neighbor or listen range in it.
 SESSION = (
-    Key("asn", values.expected_as, 'the AS of the peers: a number, "internal", "external" or "any"'),
+    Key("asn", terms.expected_as, 'the AS of the peers: a number, "internal", "external" or "any"'),
     Key("client", values.flag, "they are clients of our reflector (RFC 4456)"),
     Key(
         "policy",
@@ -48,16 +50,16 @@ SESSION = (
     Key("import", values.text, "the [policy.NAME] for what comes from the peers"),
     Key("export", values.text, "the [policy.NAME] for what goes to the peers"),
     Key("next_hop_self", values.flag, "announce our own address as the next hop"),
-    Key("next_hops", values.next_hops, "what our own address is by family, if not that of the session"),
+    Key("next_hops", addresses.next_hops, "what our own address is by family, if not that of the session"),
     Key("allow_own_as", number(0, 255), "how often our own AS may be in a received AS_PATH"),
     Key(
         "maximum_prefixes",
-        values.by_family,
+        terms.by_family,
         "the most prefixes of a family; beyond, the session ends (RFC 4486)",
     ),
-    Key("families", list_of(values.family, least=1), "the address families offered (RFC 4760)"),
-    Key("hold_time", values.hold_time, "seconds without a message until the session ends; 0: for ever"),
-    Key("minimum_hold_time", values.hold_time, "refuse peers that offer a shorter hold time"),
+    Key("families", list_of(terms.family, least=1), "the address families offered (RFC 4760)"),
+    Key("hold_time", terms.hold_time, "seconds without a message until the session ends; 0: for ever"),
+    Key("minimum_hold_time", terms.hold_time, "refuse peers that offer a shorter hold time"),
     Key(
         "send_hold_time",
         SECONDS,
@@ -76,25 +78,25 @@ SESSION = (
     Key("collision_detect_established", values.flag, "let a new connection compete with an Established one"),
     Key("notification_without_open", values.flag, "report errors also before an OPEN was sent"),
     Key("replace_established", values.flag, "a peer that dials again replaces its Established session"),
-    Key("password", values.password, "the TCP-MD5 password (RFC 2385)"),
+    Key("password", terms.password, "the TCP-MD5 password (RFC 2385)"),
     Key("ttl", number(1, 255), "the TTL of packets sent"),
     Key("multihop", number(1, 255), "external peers may be this many hops away"),
     Key("minimum_ttl", number(1, 255), "drop packets that arrive with a lower TTL (RFC 5082)"),
-    Key("local_as", values.as_number, "another AS number that we show to these peers"),
+    Key("local_as", terms.as_number, "another AS number that we show to these peers"),
     Key("four_octet_as", values.flag, "offer four-octet AS numbers (RFC 6793)"),
     Key("route_refresh", values.flag, "offer route refresh (RFC 2918)"),
     Key("enhanced_route_refresh", values.flag, "offer enhanced route refresh (RFC 7313)"),
     Key("extended_messages", values.flag, "offer messages of up to 65535 octets (RFC 8654)"),
-    Key("extended_next_hop", values.extended_next_hop, "offer IPv6 next hops for IPv4 prefixes (RFC 8950)"),
+    Key("extended_next_hop", terms.extended_next_hop, "offer IPv6 next hops for IPv4 prefixes (RFC 8950)"),
     Key(
         "add_path",
-        values.add_path,
+        terms.add_path,
         'several paths for a prefix (RFC 7911): "receive", "send", "both" or "off"',
     ),
-    Key("role", values.role, "our role towards external peers (RFC 9234)"),
+    Key("role", terms.role, "our role towards external peers (RFC 9234)"),
     Key("strict_role", values.flag, "refuse peers that tell no role"),
-    Key("fqdn", values.fqdn, "a host name to tell the peers"),
-    Key("required", list_of(values.capability), "refuse peers without these capabilities (RFC 5492 3)"),
+    Key("fqdn", terms.fqdn, "a host name to tell the peers"),
+    Key("required", list_of(terms.capability), "refuse peers without these capabilities (RFC 5492 3)"),
     Key("as_sets", values.flag, "accept AS_SETs, which RFC 9774 deprecates"),
     Key("first_as", values.flag, "an external peer's AS_PATH must begin with its AS"),
     Key("aigp", values.flag, "use the accumulated IGP metric (RFC 7311)"),
@@ -103,36 +105,36 @@ SESSION = (
 # What is about a connection that we open; of no use to a listen range.
 DIALING = (
     Key("port", number(1, 65535), "the TCP port of the peer"),
-    Key("source_address", values.address, "our own address of the connection"),
+    Key("source_address", addresses.address, "our own address of the connection"),
     Key("passive", values.flag, "wait for the peer to connect"),
 )
 
 GROUP = (*SESSION, *DIALING)
 NEIGHBOR = (
-    Key("address", values.address, "the peer's IP address", required=True),
+    Key("address", addresses.address, "the peer's IP address", required=True),
     Key("group", values.text, "the [group.NAME] with the options of this neighbor"),
     Key("name", values.text, "a name for the logs"),
     *SESSION,
     *DIALING,
 )
 LISTEN_RANGE = (
-    Key("prefix", values.prefix, "whoever connects from within this prefix is a peer", required=True),
+    Key("prefix", addresses.prefix, "whoever connects from within this prefix is a peer", required=True),
     Key("group", values.text, "the [group.NAME] with the options of these peers"),
     Key("limit", number(1, 1_000_000), "the most peers that may come from this prefix"),
     *SESSION,
 )
 NETWORK = (
-    Key("prefix", values.prefix, "a prefix that we originate", required=True),
-    Key("next_hop", values.address, "its next hop; by default our own address of each session"),
-    Key("origin", values.origin, "the ORIGIN of the route"),
+    Key("prefix", addresses.prefix, "a prefix that we originate", required=True),
+    Key("next_hop", addresses.address, "its next hop; by default our own address of each session"),
+    Key("origin", terms.origin, "the ORIGIN of the route"),
     Key("med", number(0, 0xFFFFFFFF), "its MULTI_EXIT_DISC"),
     Key("local_pref", number(0, 0xFFFFFFFF), "its LOCAL_PREF"),
-    Key("communities", list_of(values.community), "its communities (RFC 1997)"),
-    Key("large_communities", list_of(values.large_community), "its large communities (RFC 8092)"),
+    Key("communities", list_of(terms.community), "its communities (RFC 1997)"),
+    Key("large_communities", list_of(terms.large_community), "its large communities (RFC 8092)"),
 )
 
 PREFIX_LIST = (
-    Key("entries", values.prefix_list, 'prefixes, each with "ge" and "le" if need be', required=True),
+    Key("entries", addresses.prefix_list, 'prefixes, each with "ge" and "le" if need be', required=True),
 )
 POLICY = (
     Key("default", one_of(("accept", "refuse")), "what becomes of a route that no term decides about"),

@@ -1,0 +1,176 @@
+"""Readers of what BGP has names and numbers for: AS numbers, families, times, roles, communities."""
+
+import re
+
+from bgp.family import BY_NAME, IPV4_UNICAST, Family
+from bgp.iana import AS_TRANS, AddPathMode, CapabilityCode, Origin, Role, WellKnownCommunity
+from bgp.session.config import AsExpected
+from bgp.wire.capability import Fqdn
+from reflector.document import Place, nearest
+from reflector.values import flag, kind, number, one_of, text
+
+LAST_AS = 0xFFFFFFFF
+
+
+def hold_time(value: object, place: Place) -> int | None:
+    seconds = number(0, 65535, "seconds")(value, place)
+    if seconds in (1, 2):
+        place.refuse(
+            f"{seconds} is not allowed (RFC 4271 4.2)", "write 0 (never expires), or 3 or more seconds"
+        )
+        return None
+    return seconds
+
+
+def as_number(value: object, place: Place) -> int | None:
+    if isinstance(value, str) and re.fullmatch(r"(?i)(as)?\d+", value):
+        place.refuse("must be a number, not text", f"write {value.lower().lstrip('as')}, without quotes")
+        return None
+    asn = number(1, LAST_AS)(value, place)
+    reserved = {AS_TRANS: "RFC 6793 9", 65535: "RFC 7300", LAST_AS: "RFC 7300"}
+    if asn in reserved:
+        place.refuse(
+            f"AS {asn} is reserved ({reserved[asn]})", "write the AS number that was assigned to you"
+        )
+        return None
+    return asn
+
+
+EXPECTED_AS = {
+    "internal": AsExpected.INTERNAL,
+    "external": AsExpected.EXTERNAL,
+    "any": AsExpected.ANY,
+}
+
+
+def expected_as(value: object, place: Place) -> int | AsExpected | None:
+    """Read what AS a peer may have: a number, or "internal", "external", "any"."""
+    if isinstance(value, str) and not re.fullmatch(r"(?i)(as)?\d+", value):
+        word = one_of(EXPECTED_AS)(value, place)
+        return None if word is None else EXPECTED_AS[word]
+    return as_number(value, place)
+
+
+def family(value: object, place: Place) -> Family | None:
+    if value in ("ipv4", "ipv6"):
+        place.refuse(f'"{value}" is not known', f'did you mean "{value}-unicast"?')
+        return None
+    name = one_of(BY_NAME)(value, place)
+    return None if name is None else BY_NAME[name]
+
+
+ADD_PATH_MODES = {"receive": AddPathMode.RECEIVE, "send": AddPathMode.SEND, "both": AddPathMode.BOTH}
+
+
+def add_path(value: object, place: Place) -> dict[Family, AddPathMode] | None:
+    """Read a mode for all families, or a table with a mode for each family (RFC 7911 4)."""
+    words = ("off", *ADD_PATH_MODES)
+    if isinstance(value, dict):
+        modes = {}
+        for name, word in value.items():
+            row = family(name, place / name)
+            mode = one_of(words)(word, place / name)
+            if row is not None and mode in ADD_PATH_MODES:
+                modes[row] = ADD_PATH_MODES[mode]
+        return modes
+    word = one_of(words)(value, place)
+    if word is None:
+        return None
+    return dict.fromkeys(BY_NAME.values(), ADD_PATH_MODES[word]) if word in ADD_PATH_MODES else {}
+
+
+def password(value: object, place: Place) -> str | None:
+    """Read a TCP-MD5 password; the kernel takes at most 80 octets (RFC 2385)."""
+    secret = text(value, place)
+    if secret is not None and len(secret.encode()) > 80:
+        place.refuse(
+            f"has {len(secret.encode())} octets", "use at most 80 octets, the system's limit for TCP-MD5"
+        )
+        return None
+    return secret
+
+
+def by_family(value: object, place: Place) -> dict[Family, int] | None:
+    """Read a number for all families, or a table with a number for each."""
+    read = number(1, 100_000_000)
+    if isinstance(value, dict):
+        found = {family(name, place / name): read(each, place / name) for name, each in value.items()}
+        return {row: each for row, each in found.items() if row is not None and each is not None}
+    each = read(value, place)
+    return None if each is None else dict.fromkeys(BY_NAME.values(), each)
+
+
+def fqdn(value: object, place: Place) -> Fqdn | None:
+    """Read a host name, as in "rr1.example.net"."""
+    name = text(value, place)
+    if name is None:
+        return None
+    host, _, domain = name.partition(".")
+    if not 0 < len(host.encode()) < 256 or len(domain.encode()) > 255:
+        place.refuse("is too long or has no host", 'write a name, as in "rr1.example.net"')
+        return None
+    return Fqdn(host, domain)
+
+
+CAPABILITIES = {each.name.lower().replace("_", "-"): each for each in CapabilityCode}
+
+
+def capability(value: object, place: Place) -> CapabilityCode | None:
+    name = one_of(CAPABILITIES)(value, place)
+    return None if name is None else CAPABILITIES[name]
+
+
+def extended_next_hop(value: object, place: Place) -> tuple[Family, ...] | None:
+    """Read whether IPv4 prefixes may have an IPv6 next hop (RFC 8950)."""
+    wanted = flag(value, place)
+    return None if wanted is None else (IPV4_UNICAST,) if wanted else ()
+
+
+ROLES = {each.name.lower().replace("_", "-"): each for each in Role}
+
+
+def role(value: object, place: Place) -> Role | None:
+    """Read our own role towards a peer (RFC 9234)."""
+    name = one_of(ROLES)(value, place)
+    return None if name is None else ROLES[name]
+
+
+ORIGINS = {each.name.lower(): each for each in Origin}
+
+
+def origin(value: object, place: Place) -> Origin | None:
+    name = one_of(ORIGINS)(value, place)
+    return None if name is None else ORIGINS[name]
+
+
+_COMMUNITY_NAMES = {each.name.lower().replace("_", "-"): int(each) for each in WellKnownCommunity}
+
+
+def community(value: object, place: Place) -> int | None:
+    """Read "asn:value" or the name of a well-known community (RFC 1997)."""
+    if isinstance(value, str):
+        if value in _COMMUNITY_NAMES:
+            return _COMMUNITY_NAMES[value]
+        parts = value.split(":")
+        if len(parts) == 2 and all(part.isdecimal() and int(part) <= 0xFFFF for part in parts):
+            return int(parts[0]) << 16 | int(parts[1])
+        guess = nearest(value, list(_COMMUNITY_NAMES))
+        hint = f'did you mean "{guess}"?' if guess else 'write "asn:value" with two numbers up to 65535'
+        if len(parts) == 2 and all(part.isdecimal() for part in parts):
+            hint = "both numbers go up to 65535; use large_communities for greater ones"
+        place.refuse(f'"{value}" is no community', hint)
+        return None
+    place.refuse(f"must be text, not {kind(value)}", 'write "asn:value", as in "65000:100"')
+    return None
+
+
+def large_community(value: object, place: Place) -> tuple[int, int, int] | None:
+    """Read "asn:value:value" (RFC 8092)."""
+    parts = value.split(":") if isinstance(value, str) else []
+    if len(parts) == 3 and all(part.isdecimal() and int(part) <= LAST_AS for part in parts):
+        return int(parts[0]), int(parts[1]), int(parts[2])
+    what = (
+        f'"{value}" is no large community' if isinstance(value, str) else f"must be text, not {kind(value)}"
+    )
+    place.refuse(what, 'write "asn:value:value" with three numbers up to 4294967295')
+    return None
