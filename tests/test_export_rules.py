@@ -347,6 +347,6 @@ def test_what_fits_no_message_is_withheld(family: Family, four_octet_as: bool, i
             assert result is TOO_LONG and len(unfit) == len(prefixes)
         else:
             fitting = packer.fitting(family, result, prefixes)
-            assert fitting == [one for index, one in enumerate(prefixes) if index not in unfit]
+            assert fitting and fitting == [one for index, one in enumerate(prefixes) if index not in unfit]
         seen.add(len(unfit))
     assert {0, len(prefixes)} < seen, "both ends and something between"

@@ -303,7 +303,7 @@ def test_nothing_is_left_with_the_collector_off(world: World) -> None:
 PREFIXES = [prefix(f"10.{n}.0.0/16") for n in range(5)]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_changes_tell_the_difference_between_two_flushes(data: st.DataObject) -> None:
     """Applied to what was best before, the changes give what is best now; counts stay exact."""

@@ -10,6 +10,9 @@ from collections.abc import Iterator
 # A prefix and the slot number under which it is told, 0 without ADD-PATH.
 Route = tuple[bytes, int]
 
+# The log is compacted when superseded entries outnumber the others by so many.
+_SLACK = 1024
+
 
 class ChangeLog:
     """Routes in the order of their latest change, from position `base` on."""
@@ -34,7 +37,7 @@ class ChangeLog:
         """Note that `route` changed."""
         self._latest[route] = self.base + len(self._routes)
         self._routes.append(route)
-        if len(self._routes) > 2 * len(self._latest) + 1024:
+        if len(self._routes) > 2 * len(self._latest) + _SLACK:
             self._compact()
 
     def take(self, name: str, count: int) -> list[Route]:
