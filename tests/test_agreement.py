@@ -170,7 +170,7 @@ def test_command(capsys: pytest.CaptureFixture[str]) -> None:
 # --- What is drawn --------------------------------------------------------------------------------------
 
 
-@given(strategies.examples(strategies.updates))
+@given(strategies.examples(strategies.updates) | strategies.examples(strategies.usual_updates))
 @settings(max_examples=200, deadline=None)
 def test_valid_updates_are_valid(example: tuple[Context, bytes]) -> None:
     context, body = example

@@ -39,14 +39,8 @@ _USUAL = (
 # First octets of values on both sides of what a rule draws: those of addresses, and small numbers.
 _ADDRESSES, _NUMBERS = (0, 126, 127, 127, 128, 223, 224, 239, 240, 255), (0, 1, 2, 3, 4, 5, 255)
 _LISTS = (T.COMMUNITIES, T.CLUSTER_LIST, T.EXTENDED_COMMUNITIES)
-_FOREIGN = (
-    (1, 2),
-    (2, 128),
-    (25, 70),
-    (16388, 71),
-    (0, 0),
-    *BY_CODE,
-)  # (AFI, SAFI), most of them never spoken
+# (AFI, SAFI), most of them never spoken.
+_FOREIGN = ((1, 2), (2, 128), (25, 70), (16388, 71), (0, 0), *BY_CODE)
 
 
 def exchange(random: Random) -> Exchange:
@@ -109,13 +103,18 @@ def usual(random: Random, context: Context) -> Draft:
     """
     width = 4 if context.four_octet_as else 2
     asns = [generate.asn(random) for _ in range(_usual_count(random, (0, 38, 39, 40, 63, 64)))]
+    kind = SegmentType.AS_SEQUENCE
     if generate.demands_first_as(context):
         asns.insert(0, context.peer_as)
-    kind = SegmentType.AS_CONFED_SEQUENCE if context.confederation else SegmentType.AS_SEQUENCE
+    elif context.confederation:
+        kind = SegmentType.AS_CONFED_SEQUENCE
+        asns = asns or [generate.asn(random)]
     classic = IPV4_UNICAST in context.families and chance(random, 0.6)
     draft = Draft(ordered=True)
     path = generate.path_octets([(kind, asns)] if asns else [], width)
     values = {T.ORIGIN: generate.VALUES[T.ORIGIN](random), T.AS_PATH: path}
+    if generate.demands_first_as(context) and width == 2 and context.peer_as > 0xFFFF:
+        values[T.AS4_PATH] = generate.path_octets([(kind, asns)], 4)
     if classic or chance(random, 0.1):
         values[T.NEXT_HOP] = generate.next_hop(random)
     if context.internal:

@@ -13,6 +13,7 @@ properties of the session, without which an UPDATE has no meaning.  `examples` d
 They shrink towards the plainest session and the shortest message.
 
     updates(context)            valid: nothing to report, whatever it holds
+    usual_updates(context)      valid, and of the shape that nearly all have
     broken_updates(context)     valid but for one to three rules of `bgp.errors.RULES`, or those named
     foreign_updates(context)    with routes of families that the session may not have negotiated
     mutated_updates(context)    valid but for a few octets changed, lost, repeated or added
@@ -88,6 +89,11 @@ def updates(context: Context) -> Body:
     return drawn(lambda random: generate.update(random, context))
 
 
+def usual_updates(context: Context) -> Body:
+    """Return UPDATEs as routers mostly send them: ascending types, one AS_SEQUENCE, no needless bit."""
+    return drawn(lambda random: mixture.usual(random, context).body())
+
+
 def broken_updates(context: Context, rules: Collection[str] = ()) -> Body:
     """Return UPDATEs that announce routes and break `rules`, or one to three that this session can see.
 
@@ -116,7 +122,8 @@ def noise() -> Body:
 
 def examples(of: Callable[[Context], Body] | None = None) -> st.SearchStrategy[tuple[Context, bytes]]:
     """Return (session, body): of one of the strategies above, by default of all of them."""
-    kinds = [of] if of else [updates, broken_updates, foreign_updates, mutated_updates, lambda _: noise()]
+    every = [updates, usual_updates, broken_updates, foreign_updates, mutated_updates, lambda _: noise()]
+    kinds = [of] if of else every
     return contexts().flatmap(
         lambda context: st.tuples(st.just(context), st.one_of([kind(context) for kind in kinds]))
     )
