@@ -490,7 +490,7 @@ class Router:
         table = self._tables[family]
         for prefix in table.entries:
             for path in self._selected(table, prefix, several):
-                told = self.told(member, family, path)
+                told = self.told(member, family, path, prefix)
                 if isinstance(told, Told) and packer.fitting(family, told, [prefix]):
                     attributes = self.table.intern(told.octets, told.next_hop)
                     yield Advertised(prefix, path.slot.number if several else None, attributes, path)
@@ -499,11 +499,16 @@ class Router:
         paths = [path for path in table.paths(prefix) if path.refusal is None]
         return paths if several else paths[:1]
 
-    def told(self, member: Member, family: Family, path: Path) -> Told | Withheld:
-        """Return how `path` goes to `member`, or the rule by which it does not."""
+    def told(
+        self, member: Member, family: Family, path: Path, prefix: bytes | None = None
+    ) -> Told | Withheld:
+        """Return how `path` goes to `member`, or the rule by which it does not.
+
+        An export policy that reads prefixes needs `prefix`.
+        """
         if path.slot.peer == member.name:
             return SENDER
-        return member._listener.group.packer.told(family, path)
+        return member._listener.group.packer.told(family, path, prefix)
 
 
 class _Drain:
@@ -523,12 +528,15 @@ class _Drain:
 class _Rejudge:
     """Judges anew the paths with a next hop of which something else is known now."""
 
-    __slots__ = ("_address", "_position", "_table")
+    __slots__ = ("_address", "_offset", "_position", "_prefixes", "_table")
 
     def __init__(self, table: Table, address: bytes) -> None:
         self._table = table
         self._address = address
         self._position = 0
+        # Within a path whose verdict depends on the prefix: its list, and how far that was judged.
+        self._prefixes: list[bytes] | None = None
+        self._offset = 0
 
     def run(self, quota: int) -> int:
         """Do up to `quota`; return what is left of it, 0 for more to do."""
@@ -542,11 +550,29 @@ class _Rejudge:
                 path.received.next_hop[:16],
                 path.attributes.next_hop[:16],
             ):
-                quota = self._table.rejudge(path, quota)
+                if path.source.by_prefix:
+                    quota = self._each(path, quota)
+                else:
+                    quota = self._table.rejudge(path, quota)
                 if quota <= 0:
                     return 0
             self._position += 1
         return quota if self._position >= len(order) else 0
+
+    def _each(self, path: Path, quota: int) -> int:
+        while quota > 0 and path.count:
+            if self._prefixes is not path.prefixes:
+                # The first part; or the list was made anew since the last one, and the path starts over.
+                self._prefixes, self._offset = path.prefixes, 0
+            some = path.prefixes[self._offset : self._offset + quota]
+            if not some:
+                break
+            self._offset += len(some)
+            quota -= len(some)
+            self._table.rejudge_each(path, some)
+        if quota > 0:
+            self._prefixes = None
+        return quota
 
 
 _Job = _Drain | _Rejudge

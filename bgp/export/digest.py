@@ -62,7 +62,15 @@ class Digest:
     def _appeared(self, path: Path, prefixes: list[bytes]) -> None:
         """Prefixes that had no path have `path`: the commonest change."""
         family, packer = self._family, self._packer
-        told = self._known[path] = packer.told(family, path)
+        if packer.by_prefix:
+            for told, some in packer.parts(family, path, prefixes):
+                self._fresh(path, told, some)
+        else:
+            told = self._known[path] = packer.told(family, path)
+            self._fresh(path, told, prefixes)
+
+    def _fresh(self, path: Path, told: Told | Withheld, prefixes: list[bytes]) -> None:
+        family, packer = self._family, self._packer
         if isinstance(told, Withheld):
             if told is TOO_LONG:
                 packer.oversized += len(prefixes)
@@ -77,8 +85,28 @@ class Digest:
 
     def _moved(self, before: Path | None, now: Path | None, prefixes: list[bytes]) -> None:
         """Prefixes had `before` and have `now`."""
+        if not self._packer.by_prefix:
+            self._changed(before, now, self._view(before), self._view(now), prefixes)
+            return
+        views: dict[tuple[Told | Withheld | None, Told | Withheld | None], list[bytes]] = {}
+        family, told = self._family, self._packer.told
+        for prefix in prefixes:
+            old = None if before is None else told(family, before, prefix)
+            new = None if now is None else told(family, now, prefix)
+            views.setdefault((old, new), []).append(prefix)
+        for (old, new), some in views.items():
+            self._changed(before, now, old, new, some)
+
+    def _changed(
+        self,
+        before: Path | None,
+        now: Path | None,
+        old: Told | Withheld | None,
+        new: Told | Withheld | None,
+        prefixes: list[bytes],
+    ) -> None:
+        """Prefixes had `before`, which looks like `old`, and have `now`, which looks like `new`."""
         family, packer = self._family, self._packer
-        old, new = self._view(before), self._view(now)
         if new is TOO_LONG:
             packer.oversized += len(prefixes)
         number = 0

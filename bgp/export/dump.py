@@ -5,7 +5,7 @@ path are an image, kept for the next member that joins until the path wins or lo
 join together share the work, and a thousand of them cost little more than one.
 """
 
-from bgp.export.pack import Packer
+from bgp.export.pack import Packer, Told
 from bgp.export.rules import Withheld
 from bgp.family import Family
 from bgp.iana import RouteRefreshSubtype
@@ -48,14 +48,22 @@ class Images:
         """Return the messages that tell `path` for all its prefixes, or for those `among` some."""
         table, packer = self._table, self._packer
         family = table.family
+        chosen = table.held_by if family in packer.terms.add_path else table.led_by
+        if packer.by_prefix:
+            messages: list[bytes] = []
+            for told, prefixes in packer.parts(family, path, chosen(path, among)):
+                messages += self._pack(path, told, prefixes)
+            return messages
         told = packer.told(family, path)
+        # Nothing is looked up for a path that is not told.
+        return [] if isinstance(told, Withheld) else self._pack(path, told, chosen(path, among))
+
+    def _pack(self, path: Path, told: Told | Withheld, prefixes: list[bytes]) -> list[bytes]:
+        family, packer = self._table.family, self._packer
         if isinstance(told, Withheld):
             return []
-        chosen = table.held_by if family in packer.terms.add_path else table.led_by
-        prefixes = packer.fitting(family, told, chosen(path, among))
-        if not prefixes:
-            return []
-        return packer.announce(family, told, {packer.number(family, path): prefixes})
+        prefixes = packer.fitting(family, told, prefixes)
+        return packer.announce(family, told, {packer.number(family, path): prefixes}) if prefixes else []
 
 
 class Dump:

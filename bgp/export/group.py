@@ -267,7 +267,7 @@ class Group:
                 path = next((path for path in usable if path.slot.number == number), None)
             else:
                 path = best_of(entry)
-            told = None if path is None or path.slot.peer == name else packer.told(family, path)
+            told = None if path is None or path.slot.peer == name else packer.told(family, path, prefix)
             if told is None or isinstance(told, Withheld) or not packer.fitting(family, told, [prefix]):
                 withdrawn.setdefault(number, []).append(prefix)
             else:

@@ -1,14 +1,16 @@
 """From paths and prefixes to messages, on the terms of one update group.
 
 `Packer.told` answers what a path looks like to the group's peers, or by which rule they do not hear of it.
-It depends on the path alone and so gives the same answer as long as the path lives: what was told before a
-change need not be stored, it can be asked again.  Whether a route fits into a message depends on its
-prefix too, but only where the attributes leave next to no room; then `Told.room` tells.
+It depends on the path alone, and on the prefix where export policy reads that; so it gives the same answer as
+long as the path lives, and what was told before a change need not be stored: it can be asked again.  Whether
+a route fits into a message depends on its prefix too, but only where the attributes leave next to no room;
+then `Told.room` tells.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 from bgp.export.rewrite import Rewriter
 from bgp.export.rules import (
@@ -23,7 +25,7 @@ from bgp.export.rules import (
 from bgp.export.terms import Terms
 from bgp.family import Family
 from bgp.rib.asking import ask
-from bgp.rib.path import Kind, Path, Refusal
+from bgp.rib.path import Accepted, Kind, Path, Policy, Refusal
 from bgp.wire.encoder import Encoder
 
 _log = logging.getLogger(__name__)
@@ -34,6 +36,7 @@ _PATH_ID_OCTETS = 4
 
 
 _NOTHING: frozenset[int] = frozenset()
+_ANSWERS = 1 << 16  # so many answers of an export policy are remembered
 
 
 class Told(NamedTuple):
@@ -51,10 +54,13 @@ class Packer:
     """Says what to tell of a path, and packs it."""
 
     __slots__ = (
+        "_answers",
         "_horizon",
         "_longest",
+        "_memoized",
         "_rewrite",
         "_small",
+        "by_prefix",
         "encoder",
         "oversized",
         "policy_failures",
@@ -67,6 +73,10 @@ class Packer:
         self.encoder = Encoder(terms.four_octet_as, terms.add_path, terms.maximum)
         self.oversized = 0  # how often a route was held back because it fits no message
         self.policy_failures = 0
+        self.by_prefix = bool(getattr(terms.policy, "reads_prefix", False))
+        # To ask a policy of terms again costs more than to remember what it said.
+        self._memoized = bool(getattr(terms.policy, "memoized", False)) and not self.by_prefix
+        self._answers: WeakKeyDictionary[Path, Accepted | Withheld] = WeakKeyDictionary()
         # RFC 8212 section 3: nothing to an external peer without an export policy.
         self.silent = terms.kind is Kind.EXTERNAL and terms.policy is None
         # Attributes so long fit beside any prefix.  Two-octet AS numbers may make them longer, but never
@@ -79,8 +89,8 @@ class Packer:
     def _identified(self, family: Family) -> int:
         return _PATH_ID_OCTETS if family in self.terms.add_path else 0
 
-    def told(self, family: Family, path: Path) -> Told | Withheld:
-        """Return how `path` goes out, or why it does not."""
+    def told(self, family: Family, path: Path, prefix: bytes | None = None) -> Told | Withheld:
+        """Return how `path` goes out, or why it does not; `by_prefix`, how it does for `prefix`."""
         treatment = self._horizon[path.source.kind]
         if isinstance(treatment, Withheld):
             return treatment
@@ -94,17 +104,9 @@ class Packer:
         if self.silent:
             return NO_POLICY
         if terms.policy is not None:
-            try:
-                answer = ask(terms.policy, path, None)
-            except Exception:
-                self.policy_failures += 1
-                if self.policy_failures == 1:
-                    _log.exception("an export policy failed; what it failed on is not sent")
-                return POLICY_FAILED
-            if answer is None:
-                return POLICY
-            if isinstance(answer, Refusal):
-                return Withheld(answer.name, POLICY.section, answer.text)
+            answer = self._asked(terms.policy, path, prefix)
+            if isinstance(answer, Withheld):
+                return answer
             attributes, chosen = answer
         rewritten = self._rewrite(family, path, attributes, treatment, chosen)
         if isinstance(rewritten, Withheld):
@@ -118,6 +120,43 @@ class Packer:
         if room <= self._identified(family):
             return TOO_LONG
         return Told(octets, next_hop, room)
+
+    def _asked(self, policy: Policy, path: Path, prefix: bytes | None) -> Accepted | Withheld:
+        """Return what export policy says of a path: once for each, while it is not asked about prefixes."""
+        known = self._answers.get(path) if self._memoized else None
+        if known is not None:
+            return known
+        found: Accepted | Withheld
+        try:
+            answer = ask(policy, path, prefix if self.by_prefix else None)
+        except Exception:
+            self.policy_failures += 1
+            if self.policy_failures == 1:
+                _log.exception("an export policy failed; what it failed on is not sent")
+            found = POLICY_FAILED
+        else:
+            if answer is None:
+                found = POLICY
+            elif isinstance(answer, Refusal):
+                found = Withheld(answer.name, POLICY.section, answer.text)
+            else:
+                found = answer
+        if self._memoized:
+            if len(self._answers) >= _ANSWERS:
+                self._answers.clear()
+            self._answers[path] = found
+        return found
+
+    def parts(
+        self, family: Family, path: Path, prefixes: list[bytes]
+    ) -> Iterable[tuple[Told | Withheld, list[bytes]]]:
+        """Return how `path` goes out for some prefixes, in parts where export policy tells them apart."""
+        if not self.by_prefix:
+            return ((self.told(family, path), prefixes),)
+        found: dict[Told | Withheld, list[bytes]] = {}
+        for prefix in prefixes:
+            found.setdefault(self.told(family, path, prefix), []).append(prefix)
+        return found.items()
 
     def fitting(self, family: Family, told: Told, prefixes: list[bytes]) -> list[bytes]:
         """Return those of `prefixes` that fit into a message beside `told`."""

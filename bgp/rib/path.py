@@ -207,6 +207,7 @@ class Path:
     """
 
     __slots__ = (
+        "__weakref__",
         "attributes",
         "cost",
         "count",

@@ -14,10 +14,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from bgp.family import Family
 from bgp.rib.decision import decided
-from bgp.rib.path import Entry, Path, Slot, Source, best_of, paths_of
+from bgp.rib.path import Entry, Path, Refusal, Slot, Source, best_of, paths_of
 from bgp.wire.attributes import Attributes
 
-_Key = Attributes | tuple[Slot, Attributes]
+_Plain = Attributes | tuple[Slot, Attributes]
+# Where the policy reads the prefix, equal attributes may have several verdicts, each with a path of its own.
+_Key = _Plain | tuple[_Plain, Refusal | None, Attributes, int]
 
 
 class Changes:
@@ -55,8 +57,8 @@ class Changes:
 class Table:
     """The routes of one family.
 
-    `admit` gives each new path its verdict.  `routes` counts prefixes and paths together, `octets` the
-    attributes of all paths.
+    `admit` gives each new path its verdict; it is told the prefix, too, where the policy reads that.  `routes`
+    counts prefixes and paths together, `octets` the attributes of all paths.
     """
 
     __slots__ = (
@@ -72,7 +74,7 @@ class Table:
         "routes",
     )
 
-    def __init__(self, family: Family, admit: Callable[[Path], None]) -> None:
+    def __init__(self, family: Family, admit: Callable[..., None]) -> None:
         self.family = family
         self._admit = admit
         self.entries: dict[bytes, Entry] = {}
@@ -97,6 +99,9 @@ class Table:
         """Put a path with attributes `received` into `slot` of each prefix; the list becomes the table's."""
         if not prefixes:
             return
+        if source.by_prefix:
+            self._announce_each(source, slot, received, prefixes)
+            return
         registry = self._paths.get(source)
         if registry is None:
             registry = self._paths[source] = {}
@@ -106,6 +111,27 @@ class Table:
             path = registry[key] = Path(source, slot, received)
             self._admit(path)
             self._enter(path)
+        self._put(path, prefixes)
+
+    def _announce_each(self, source: Source, slot: Slot, received: Attributes, prefixes: list[bytes]) -> None:
+        """Announce where the verdict depends on the prefix: all are judged, then put in their places."""
+        found: dict[_Key, tuple[Path, list[bytes]]] = {}
+        for prefix in dict.fromkeys(prefixes):
+            path = Path(source, slot, received)
+            self._admit(path, prefix)
+            found.setdefault(_key(path), (path, []))[1].append(prefix)
+        for path, some in found.values():
+            self._put(self._known(path), some)
+
+    def _known(self, path: Path) -> Path:
+        """Return the path that stands for `path`, which is new: an equal one, or itself."""
+        known = self._paths.setdefault(path.source, {}).setdefault(_key(path), path)
+        if known is path:
+            self._enter(path)
+        return known
+
+    def _put(self, path: Path, prefixes: list[bytes]) -> None:
+        source, slot = path.source, path.slot
         entries, before = self.entries, self._before
         if entries.keys().isdisjoint(prefixes) and (not before or before.keys().isdisjoint(prefixes)):
             # A table that loads: all prefixes are new.  Taken at once in C, that is four times as fast as the
@@ -218,20 +244,54 @@ class Table:
         taken = path.prefixes[-quota:]
         del path.prefixes[-quota:]
         for prefix in taken:
-            entry = self.entries.get(prefix)
-            if entry is path:
-                self.entries[prefix] = to
-            elif isinstance(entry, tuple) and path in entry:
-                self.entries[prefix] = _replaced(entry, path, to)
-            else:
-                continue
-            self._before.setdefault(prefix, entry)
-            to.prefixes.append(prefix)
-            self._count(to, 1)
-            self._release(path)
+            self._replace(prefix, path, to)
         if not to.count:
             self._forget(to)
         return quota - len(taken) if not path.count else 0
+
+    def rejudge_each(self, path: Path, prefixes: list[bytes]) -> None:
+        """Judge `path` anew for each of some `prefixes`: such as were in its list, which stays as it is.
+
+        For paths whose verdict depends on the prefix.
+        """
+        self._unload()
+        for prefix in self.held_by(path, prefixes):
+            again = Path(path.source, path.slot, path.received)
+            self._admit(again, prefix)
+            if _key(again) != _key(path):
+                self._replace(prefix, path, self._known(again))
+
+    def transfer(self, source: Source, to: Source, quota: int) -> int:
+        """Announce anew, from the source `to`, what `source` says: so another policy takes its place.
+
+        Return what is left of `quota`, 0 for more to do.  What changed since is left alone.
+        """
+        registry = self._paths.get(source)
+        while registry and quota > 0:
+            key, path = registry.popitem()
+            taken = path.prefixes[-quota:]
+            del path.prefixes[-quota:]
+            if path.prefixes:
+                registry[key] = path
+            self.announce(to, path.slot, path.received, self.held_by(path, taken))
+            quota -= max(len(taken), 1)
+        if registry is not None and not registry:
+            self._paths.pop(source, None)
+        return max(quota, 0)
+
+    def _replace(self, prefix: bytes, path: Path, to: Path) -> None:
+        """Put `to` in the place of `path`, if `prefix` has it."""
+        entry = self.entries.get(prefix)
+        if entry is path:
+            self.entries[prefix] = to
+        elif isinstance(entry, tuple) and path in entry:
+            self.entries[prefix] = _replaced(entry, path, to)
+        else:
+            return
+        self._before.setdefault(prefix, entry)
+        to.prefixes.append(prefix)
+        self._count(to, 1)
+        self._release(path)
 
     # --- The flush -----------------------------------------------------------------------------------
 
@@ -384,7 +444,8 @@ def _compare(changes: Changes, prefix: bytes, old: Entry | None, new: Entry | No
 
 
 def _key(path: Path) -> _Key:
-    return path.received if path.slot.path_id is None else (path.slot, path.received)
+    plain = path.received if path.slot.path_id is None else (path.slot, path.received)
+    return (plain, path.refusal, path.attributes, path.cost) if path.source.by_prefix else plain
 
 
 def _in_slot(paths: tuple[Path, ...], slot: Slot) -> Path | None:
