@@ -15,22 +15,23 @@ may be empty though the member is still `pending`; `flush` says that there is mo
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network
 from typing import NamedTuple
 
 from bgp.errors import Notify
 from bgp.export.group import Group, Listener
-from bgp.export.pack import Told
-from bgp.export.rules import SENDER, Withheld
+from bgp.export.pack import Packer, Told
+from bgp.export.rules import SENDER, TOO_LONG, Withheld
 from bgp.export.terms import Terms
 from bgp.family import BY_CODE, FAMILIES, Family
 from bgp.iana import CeaseSubcode, ErrorCode, RouteRefreshSubtype
 from bgp.policy import Policy
 from bgp.rib.admission import Admission
 from bgp.rib.decision import Verdict, explain
+from bgp.rib.jobs import Drain, Job, Rejudge, Transfer
 from bgp.rib.nexthop import NextHops, is_host
-from bgp.rib.path import Kind, Path, Slot, Slots, Source, best_of
+from bgp.rib.path import Kind, Path, Refusal, Slot, Slots, Source, best_of
 from bgp.rib.table import Changes, Table
 from bgp.session.negotiation import Negotiated
 from bgp.wire.attributes import Attributes, AttributeTable
@@ -80,6 +81,16 @@ class Advertised(NamedTuple):
     path: Path
 
 
+class Difference(NamedTuple):
+    """What another policy would make of a route: `before` as it is, `after` as it would be."""
+
+    family: Family
+    prefix: bytes
+    path: Path
+    before: Attributes | Refusal | Withheld
+    after: Attributes | Refusal | Withheld
+
+
 class Member:
     """A peer with an established session, as the router sees it.
 
@@ -87,6 +98,7 @@ class Member:
     """
 
     __slots__ = (
+        "_former",
         "_identified",
         "_listener",
         "_slot",
@@ -114,6 +126,8 @@ class Member:
         self._sources = sources
         # What a route refresh of the peer has not renewed yet (RFC 7313 section 4).
         self._stale: dict[Family, list[Source]] = {}
+        # What still has the verdict of an earlier import policy.
+        self._former: dict[Family, list[Source]] = {family: [] for family in sources}
 
     @property
     def name(self) -> str:
@@ -131,7 +145,7 @@ class Member:
 
     def sources(self, family: Family) -> list[Source]:
         """Return the sources of the peer's routes of `family`, stale ones first."""
-        return [*self._stale.get(family, ()), self._sources[family]]
+        return [*self._former[family], *self._stale.get(family, ()), self._sources[family]]
 
     @property
     def updates_sent(self) -> int:
@@ -181,7 +195,7 @@ class Router:
         self._local = {family: Source("", Kind.LOCAL, asn, identifier, family=family) for family in FAMILIES}
         self._members: dict[str, Member] = {}
         self._groups: dict[Terms, Group] = {}
-        self._jobs: deque[_Job] = deque()
+        self._jobs: deque[Job] = deque()
         self._watchers: list[Watcher] = []
         self._waiting: set[Member] = set()
 
@@ -207,10 +221,8 @@ class Router:
             raise ValueError(f"there is a member {name!r} already" if name else "a peer needs a name")
         if settings.local_address and self._next_hops.add_own(settings.local_address):
             self._rejudge(settings.local_address)
-        terms = self._terms(settings, negotiated)
-        group = self._groups.get(terms)
-        if group is None:
-            group = self._groups[terms] = Group(terms, self._tables, self._lag_limit)
+        group = self._group(self._terms(settings, negotiated))
+        terms = group.terms
         sources = {
             family: Source(
                 name,
@@ -241,10 +253,16 @@ class Router:
             del self._groups[listener.group.terms]
         for family in member.negotiated.families:
             for source in member.sources(family):
-                self._jobs.append(_Drain(self._tables[family], source))
+                self._jobs.append(Drain(self._tables[family], source))
         address = member.settings.local_address
         if address and self._next_hops.remove_own(address):
             self._rejudge(address)
+
+    def _group(self, terms: Terms) -> Group:
+        group = self._groups.get(terms)
+        if group is None:
+            group = self._groups[terms] = Group(terms, self._tables, self._lag_limit)
+        return group
 
     def _terms(self, settings: PeerSettings, negotiated: Negotiated) -> Terms:
         if negotiated.internal:
@@ -279,6 +297,72 @@ class Router:
             aigp=negotiated.aigp,
             policy=settings.export_policy,
         )
+
+    # --- Policy --------------------------------------------------------------------------------------
+
+    def set_import_policy(self, member: Member, policy: Policy | None) -> None:
+        """Judge what `member` sends by another policy, and by and by, as `work` does it, what it has sent."""
+        member.settings = replace(member.settings, import_policy=policy)
+        for family, source in member._sources.items():
+            table, former = self._tables[family], member._former[family]
+            stale = member._stale.get(family, [])
+            renewed = [each.under(policy) for each in (*stale, source)]
+            for each, to in zip((*stale, source), renewed, strict=True):
+                former.append(each)
+                self._jobs.append(Transfer(table, each, to, former))
+            *stale[:], member._sources[family] = renewed
+
+    def set_export_policy(self, member: Member, policy: Policy | None) -> None:
+        """Tell `member` routes by another policy from now on; it pulls what differs for those told before."""
+        member.settings = replace(member.settings, export_policy=policy)
+        before = member._listener.group
+        group = self._group(self._terms(member.settings, member.negotiated))
+        if group is not before:
+            member._listener = group.take(member._listener)
+            if not before.listeners:
+                del self._groups[before.terms]
+
+    def preview_import(self, member: Member, policy: Policy | None) -> Iterator[Difference]:
+        """Yield what another import policy would make of the routes that `member` has sent.
+
+        The tables must not change meanwhile.
+        """
+        for family in member.negotiated.families:
+            for source in member.sources(family):
+                trial = source.under(policy)
+                judged: dict[Path, Path] = {}
+                for prefix, path in self._tables[family].from_source(source):
+                    again = judged.get(path)
+                    if again is None or trial.by_prefix:
+                        again = judged[path] = Path(trial, path.slot, path.received)
+                        self.admission(again, prefix if trial.by_prefix else None)
+                    before, after = path.refusal or path.attributes, again.refusal or again.attributes
+                    if before != after:
+                        yield Difference(family, prefix, path, before, after)
+
+    def preview_export(self, member: Member, policy: Policy | None) -> Iterator[Difference]:
+        """Yield what `member` would be told otherwise by another export policy.
+
+        The tables must not change meanwhile.
+        """
+        packer = member._listener.group.packer
+        trial = Packer(replace(packer.terms, policy=policy))
+        for family in member.negotiated.families:
+            table, several = self._tables[family], family in packer.terms.add_path
+            for prefix in table.entries:
+                for path in self._selected(table, prefix, several):
+                    if path.slot.peer != member.name:
+                        before = self._outgoing(packer, family, path, prefix)
+                        after = self._outgoing(trial, family, path, prefix)
+                        if before != after:
+                            yield Difference(family, prefix, path, before, after)
+
+    def _outgoing(self, packer: Packer, family: Family, path: Path, prefix: bytes) -> Attributes | Withheld:
+        told = packer.told(family, path, prefix)
+        if isinstance(told, Withheld):
+            return told
+        fits = packer.fitting(family, told, [prefix])
+        return self.table.intern(told.octets, told.next_hop) if fits else TOO_LONG
 
     # --- What peers say ------------------------------------------------------------------------------
 
@@ -373,7 +457,7 @@ class Router:
             case RouteRefreshSubtype.END_OF_ROUTE_REFRESH if enhanced:
                 # What the peer has not said again is gone.
                 for source in member._stale.pop(family, ()):
-                    self._jobs.append(_Drain(self._tables[family], source))
+                    self._jobs.append(Drain(self._tables[family], source))
 
     # --- What we say ourselves -----------------------------------------------------------------------
 
@@ -399,7 +483,7 @@ class Router:
         self.admission.forget()
         for table in self._tables.values():
             if table.routes:
-                self._jobs.append(_Rejudge(table, address))
+                self._jobs.append(Rejudge(table, address))
 
     # --- The loop ------------------------------------------------------------------------------------
 
@@ -490,9 +574,10 @@ class Router:
         table = self._tables[family]
         for prefix in table.entries:
             for path in self._selected(table, prefix, several):
-                told = self.told(member, family, path, prefix)
-                if isinstance(told, Told) and packer.fitting(family, told, [prefix]):
-                    attributes = self.table.intern(told.octets, told.next_hop)
+                if path.slot.peer == member.name:
+                    continue
+                attributes = self._outgoing(packer, family, path, prefix)
+                if isinstance(attributes, Attributes):
                     yield Advertised(prefix, path.slot.number if several else None, attributes, path)
 
     def _selected(self, table: Table, prefix: bytes, several: bool) -> Sequence[Path]:
@@ -509,73 +594,6 @@ class Router:
         if path.slot.peer == member.name:
             return SENDER
         return member._listener.group.packer.told(family, path, prefix)
-
-
-class _Drain:
-    """Takes out what a source has said that says nothing more."""
-
-    __slots__ = ("_source", "_table")
-
-    def __init__(self, table: Table, source: Source) -> None:
-        self._table = table
-        self._source = source
-
-    def run(self, quota: int) -> int:
-        """Do up to `quota`; return what is left of it, 0 for more to do."""
-        return self._table.drain(self._source, quota)
-
-
-class _Rejudge:
-    """Judges anew the paths with a next hop of which something else is known now."""
-
-    __slots__ = ("_address", "_offset", "_position", "_prefixes", "_table")
-
-    def __init__(self, table: Table, address: bytes) -> None:
-        self._table = table
-        self._address = address
-        self._position = 0
-        # Within a path whose verdict depends on the prefix: its list, and how far that was judged.
-        self._prefixes: list[bytes] | None = None
-        self._offset = 0
-
-    def run(self, quota: int) -> int:
-        """Do up to `quota`; return what is left of it, 0 for more to do."""
-        order = self._table.order
-        # To look at a path costs a small part of what it costs to move a prefix.
-        looks = 8 * quota
-        while self._position < len(order) and quota > 0 and looks > 0:
-            looks -= 1
-            path = order[self._position]
-            if path is not None and self._address in (
-                path.received.next_hop[:16],
-                path.attributes.next_hop[:16],
-            ):
-                if path.source.by_prefix:
-                    quota = self._each(path, quota)
-                else:
-                    quota = self._table.rejudge(path, quota)
-                if quota <= 0:
-                    return 0
-            self._position += 1
-        return quota if self._position >= len(order) else 0
-
-    def _each(self, path: Path, quota: int) -> int:
-        while quota > 0 and path.count:
-            if self._prefixes is not path.prefixes:
-                # The first part; or the list was made anew since the last one, and the path starts over.
-                self._prefixes, self._offset = path.prefixes, 0
-            some = path.prefixes[self._offset : self._offset + quota]
-            if not some:
-                break
-            self._offset += len(some)
-            quota -= len(some)
-            self._table.rejudge_each(path, some)
-        if quota > 0:
-            self._prefixes = None
-        return quota
-
-
-_Job = _Drain | _Rejudge
 
 
 def _out_of_resources(reason: str) -> Notify:

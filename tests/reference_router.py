@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 from bgp.family import IPV4_UNICAST, Family
 from bgp.iana import AttributeType, WellKnownCommunity
-from bgp.policy import Policy
+from bgp.policy import Accepted, Policy, Refusal
 from bgp.rib.path import Kind
 from bgp.wire import aspath
 from bgp.wire.attributes import Attributes, AttributeTable
@@ -35,6 +35,7 @@ class Party:
     extended_next_hop: frozenset[Family] = frozenset()
     maximum: int = 4096
     next_hop_self: bool = False
+    asn: int = 0
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,26 @@ class Reference:
 
     # --- what follows from it ------------------------------------------------------------------------
 
-    def accepted(self, route: Route) -> Attributes | None:
-        attributes, party = route.received, route.party
+    def judged(
+        self, policy: Policy, route: Route, attributes: Attributes, family: Family, prefix: bytes
+    ) -> tuple[Attributes, frozenset[int]] | None:
+        """Ask a policy; what it may be told of a path is all that is in this one."""
+        party = route.party
+        source = SimpleNamespace(
+            peer=party.name, kind=party.kind, address=party.address, asn=party.asn, family=family
+        )
+        path = SimpleNamespace(attributes=attributes, source=source)
+        try:
+            reads_prefix = getattr(policy, "reads_prefix", False)
+            answer = policy(path, prefix) if reads_prefix else policy(path)
+        except ZeroDivisionError:
+            return None
+        if answer is None or isinstance(answer, Refusal):
+            return None
+        return answer if isinstance(answer, Accepted) else (answer, frozenset())
+
+    def accepted(self, route: Route, family: Family, prefix: bytes) -> Attributes | None:
+        attributes, party = route.received, self.parties.get(route.party.name, route.party)
         if party.kind is Kind.LOCAL:
             return attributes
         if any(self.asn in segment.asns for segment in attributes.as_path):
@@ -104,17 +123,18 @@ class Reference:
         if attributes.next_hop[:16] in self.own.values() or attributes.next_hop[0] in (0, 127, 224):
             return None
         if party.import_policy is not None:
-            accepted = party.import_policy(SimpleNamespace(attributes=attributes))  # type: ignore[arg-type]
+            accepted = self.judged(party.import_policy, route, attributes, family, prefix)
             if accepted is None:
                 return None
-            attributes = accepted
+            attributes = accepted[0]
         elif party.kind is Kind.EXTERNAL:
             return None
         return None if self.costs.get(attributes.next_hop[:16], 0) is None else attributes
 
     def usable(self, family: Family, prefix: bytes) -> list[tuple[Route, Attributes]]:
         routes = self.said.get((family, prefix), {}).values()
-        return [(route, accepted) for route in routes if (accepted := self.accepted(route)) is not None]
+        judged = [(route, self.accepted(route, family, prefix)) for route in routes]
+        return [(route, accepted) for route, accepted in judged if accepted is not None]
 
     def best(self, family: Family, prefix: bytes) -> tuple[Route, Attributes] | None:
         """Compare all with all, as RFC 4271 section 9.1.2.2 tells it."""
@@ -171,11 +191,12 @@ class Reference:
         }:
             return None
         med = attributes.med
+        chosen: frozenset[int] = frozenset()
         if to.export_policy is not None:
-            changed = to.export_policy(SimpleNamespace(attributes=attributes))  # type: ignore[arg-type]
+            changed = self.judged(to.export_policy, route, attributes, family, prefix)
             if changed is None:
                 return None
-            attributes = changed
+            attributes, chosen = changed
         elif to.kind is Kind.EXTERNAL:
             return None
         next_hop = attributes.next_hop
@@ -188,9 +209,10 @@ class Reference:
                 T.ORIGINATOR_ID: None,
                 T.CLUSTER_LIST: None,
             }
-            if source is not Kind.LOCAL and attributes.med == med:
+            if source is not Kind.LOCAL and attributes.med == med and T.MULTI_EXIT_DISC not in chosen:
                 changes[T.MULTI_EXIT_DISC] = None
-            next_hop = b""
+            if T.NEXT_HOP not in chosen:
+                next_hop = b""
         elif reflected:
             if attributes.local_pref is None:
                 changes[T.LOCAL_PREF] = (100).to_bytes(4, "big")
@@ -200,10 +222,12 @@ class Reference:
         else:
             if attributes.local_pref is None:
                 changes[T.LOCAL_PREF] = (100).to_bytes(4, "big")
-            if to.next_hop_self:
+            if to.next_hop_self and T.NEXT_HOP not in chosen:
                 next_hop = b""
         next_hop = next_hop or self.own[family]
         if family is IPV4_UNICAST and len(next_hop) != 4 and family not in to.extended_next_hop:
+            return None
+        if family is not IPV4_UNICAST and len(next_hop) == 4:
             return None
         attributes = self.table.derive(self.table.intern(attributes.octets, next_hop), changes)
         encoder = Encoder(to.four_octet_as, to.add_path, to.maximum)

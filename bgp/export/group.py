@@ -8,12 +8,13 @@ have no changes that are not flushed; then whatever comes behind it in the train
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from bgp.export.digest import Alone, Digest, Routes
 from bgp.export.dump import Dump, Images
 from bgp.export.log import ChangeLog, Route
 from bgp.export.pack import Packer, Told
+from bgp.export.rerun import Rerun
 from bgp.export.rules import Withheld
 from bgp.export.terms import Terms
 from bgp.export.train import Place, Record, Train
@@ -26,6 +27,7 @@ _TRIM_OCTETS = 1 << 17
 # How many places of a table's order one pull goes through, and how many routes of a log one step.
 _DUMP_POSITIONS = 4096
 _LOG_ROUTES = 256
+_RERUN_STEPS = 4
 
 
 class Listener:
@@ -33,15 +35,17 @@ class Listener:
 
     `place` is where it is in the train: None before its first pull, and while it is `behind` and the logs
     have its positions.  `sent` counts the UPDATEs that it pulled outside of its place in the train, and
-    `waiting` says that its last pull was not the last of what can be made at once.
+    `waiting` says that its last pull was not the last of what can be made at once.  `rerun`: what it must
+    see the end of before it is in the train.
     """
 
-    __slots__ = ("behind", "dumps", "group", "name", "place", "sent", "waiting")
+    __slots__ = ("behind", "dumps", "group", "name", "place", "rerun", "sent", "waiting")
 
     def __init__(self, name: str, group: "Group") -> None:
         self.name = name
         self.group = group
         self.place: Place | None = None
+        self.rerun: Rerun | None = None
         self.behind = False
         self.sent = 0
         self.waiting = False
@@ -78,6 +82,8 @@ class Group:
         self._following: dict[str, Place] = {}
         self._logs = {family: ChangeLog() for family in terms.families}
         self._images = {family: Images(tables[family], self.packer) for family in terms.families}
+        # Those that are not finished.
+        self._reruns: list[Rerun] = []
 
     def join(self, name: str) -> Listener:
         """Add a member; it will be told everything, and End-of-RIB behind each family."""
@@ -90,6 +96,52 @@ class Group:
         self._following.pop(listener.name, None)
         for log in self._logs.values():
             log.leave(listener.name)
+        rerun = listener.rerun
+        if rerun is not None:
+            rerun.members.discard(listener.name)
+            if not rerun.members and rerun in self._reruns:
+                self._reruns.remove(rerun)
+
+    def take(self, former: Listener) -> Listener:
+        """Take over a member of a group that differs in its policy; it is told what differs."""
+        group, name = former.group, former.name
+        listener = self.listeners[name] = Listener(name, self)
+        # Dumps go on where they are: of what they have told, the re-run tells the rest.
+        listener.dumps = former.dumps
+        listener.sent = former.updates - sum(dump.updates for dump in former.dumps)
+        if former.behind or former.place is not None:
+            listener.behind = True
+            for log in self._logs.values():
+                log.places[name] = log.end
+            for family, route in group.missed(former):
+                self._logs[family].add(route)
+            under_way = former.rerun is not None and not former.rerun.finished
+            listener.rerun = self._rerun(None if under_way else group.packer)
+            listener.rerun.members.add(name)
+        group.leave(former)
+        return listener
+
+    def missed(self, listener: Listener) -> Iterator[tuple[Family, Route]]:
+        """Yield the routes of which a member has not taken the latest news."""
+        if listener.behind:
+            for family, log in self._logs.items():
+                for route in log.ahead(listener.name):
+                    yield family, route
+        elif listener.place is not None:
+            for record in self.train.records:
+                if record.end > listener.place.passed:
+                    for number, prefixes in record.routes:
+                        for prefix in prefixes:
+                            yield record.family, (prefix, number)
+
+    def _rerun(self, former: Packer | None) -> Rerun:
+        """Return the re-run for a member that comes from there now."""
+        for rerun in self._reruns:
+            if rerun.former is former and not rerun.begun:
+                return rerun
+        rerun = Rerun(former, self.packer, self._tables, self._logs)
+        self._reruns.append(rerun)
+        return rerun
 
     def refresh(self, listener: Listener, family: Family, enhanced: bool) -> None:
         """Tell a member the whole family again; requests that wait for their turn are one."""
@@ -108,15 +160,27 @@ class Group:
             return
         digest = Digest(self.packer, family, changes, self._following)
         routes = digest.routes()
+        if self._reruns:
+            # To who comes from another group even that may be news of which this one has nothing to tell.
+            self._log(family, self._all_of(family, changes))
+        elif log.places:
+            self._log(family, routes)
         if not routes:
             return
-        if log.places:
-            self._log(family, routes)
         if self._following:
             self._pack(family, digest)
             self.train.records.append(Record(family, routes, self.train.end))
             if self.train.octets > self._trim_octets:
                 self._trim()
+
+    def _all_of(self, family: Family, changes: Changes) -> list[tuple[int, list[bytes]]]:
+        number = self.packer.number
+        found = [(number(family, path), prefixes) for path, prefixes in changes.fresh.items()]
+        for (before, now), prefixes in changes.moved.items():
+            path = before if now is None else now
+            if path is not None:
+                found.append((number(family, path), prefixes))
+        return found
 
     def _pack(self, family: Family, digest: Digest) -> None:
         """Make messages of a digest, and put them into the train."""
@@ -155,7 +219,7 @@ class Group:
             if train.lag(place) > self._lag_limit:
                 slow[name] = place
             else:
-                first = min(first, place.index)
+                first = min(first, place.passed)
         for name in slow:
             del self._following[name]
             listener = self.listeners[name]
@@ -165,7 +229,7 @@ class Group:
                 log.places[name] = log.end
         if slow:
             # What the slowest of them did not take; to the others some of it is told again.
-            least = min(place.index for place in slow.values())
+            least = min(place.passed for place in slow.values())
             for record in train.records:
                 if record.end > least:
                     self._log(record.family, record.routes)
@@ -183,9 +247,12 @@ class Group:
         """Return whole messages of about `limit` octets that the member should be told next."""
         out: list[bytes] = []
         if listener.behind:
+            if listener.rerun is not None:
+                self._run(listener.rerun)
             limit = self._catch_up(listener, limit, out)
         place = listener.place
         if place is None:
+            listener.waiting = listener.rerun is not None and not listener.rerun.finished
             if listener.behind or self._dirty():
                 return out
             place = self._follow(listener)
@@ -224,6 +291,12 @@ class Group:
         listener.waiting = positions <= 0
         return out
 
+    def _run(self, rerun: Rerun) -> None:
+        if not rerun.finished and not self._dirty():
+            rerun.run(_RERUN_STEPS)
+            if rerun.finished and rerun in self._reruns:
+                self._reruns.remove(rerun)
+
     def _follow(self, listener: Listener) -> Place:
         listener.behind = False
         listener.place = self._following[listener.name] = Place(self.train.end)
@@ -247,6 +320,9 @@ class Group:
             log.trim()
         if self._dirty() or any(log.places[name] < log.end for log in self._logs.values()):
             return 0
+        if listener.rerun is not None and not listener.rerun.finished:
+            return 0
+        listener.rerun = None
         for log in self._logs.values():
             log.leave(name)
         self._follow(listener)

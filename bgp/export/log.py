@@ -52,6 +52,10 @@ class ChangeLog:
         self.places[name] = stop
         return found
 
+    def ahead(self, name: str) -> list[Route]:
+        """Return the routes that the member `name` has not taken."""
+        return [route for _, route in self._from(self.places[name])]
+
     def leave(self, name: str) -> None:
         """Let the member `name` go, and what only it kept."""
         if self.places.pop(name, None) is None:

@@ -57,6 +57,12 @@ class Place:
         self.messages = 0
         self.detours: deque[tuple[int, int, list[bytes]]] = deque()
 
+    @property
+    def passed(self) -> int:
+        """The index up to which all was taken: one less while messages of a detour at `index` are left."""
+        ahead = self.detours and self.detours[0][0] == self.index and self.detours[0][2]
+        return self.index - 1 if ahead else self.index
+
 
 class Train:
     """Blobs from index `base` on; what all members have passed is let go."""

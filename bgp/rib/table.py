@@ -57,7 +57,7 @@ class Changes:
 class Table:
     """The routes of one family.
 
-    `admit` gives each new path its verdict; it is told the prefix, too, where the policy reads that.  `routes`
+    `admit` gives each new path its verdict; where the policy reads the prefix it is told that, too.  `routes`
     counts prefixes and paths together, `octets` the attributes of all paths.
     """
 
