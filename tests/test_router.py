@@ -143,7 +143,9 @@ def test_off_subnet_next_hops_of_single_hop_external_peers(router: Router) -> No
         peer.announce([NET], next_hop=next_hop)
         assert refusal_of(router) is refusal, next_hop
     client = Peer(router, "b", CLIENT, 2, settings={"connected": networks})
-    client.announce(["11.0.0.0/8"], next_hop="10.8.0.1")
+    client.announce(["11.0.0.0/8"], next_hop="10.8.0.7")
+    peer.announce([NET], next_hop="10.8.0.7")
+    assert refusal_of(router) is admission.NEXT_HOP_DISTANT, "whoever else may use it"
     assert refusal_of(router, "11.0.0.0/8") is None, "internal peers are not asked"
 
 
@@ -393,18 +395,18 @@ def test_a_refresh_of_the_peer_sweeps_what_it_does_not_say_again(router: Router,
         assert len(b.held) == 3
         router.update(a.member, Update(end_of_rib=IPV4_UNICAST))
         mark(RouteRefreshSubtype.BEGIN_OF_ROUTE_REFRESH)
-    a.announce([NET])
+    a.announce([NET, "13.0.0.0/8"])
     mark(RouteRefreshSubtype.BEGIN_OF_ROUTE_REFRESH)
     a.announce(["12.0.0.0/8"])
     a.announce([NET])
     b.announced = 0
     settle(router, b)
-    assert a.member.received(IPV4_UNICAST) == 3
+    assert a.member.received(IPV4_UNICAST) == 4
     mark(RouteRefreshSubtype.END_OF_ROUTE_REFRESH)
     mark(7)
     settle(router, b)
     assert b.prefixes() == {NET, "12.0.0.0/8"} and b.prefixes(IPV6_UNICAST) == {"2001:db8::/32"}
-    assert b.announced == 1 and b.withdrawn == 1, "what is said again is not told again"
+    assert b.announced == 2 and b.withdrawn == 2, "what is said again is not told again"
 
 
 def test_markers_without_the_capability_are_ignored(router: Router) -> None:

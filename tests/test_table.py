@@ -238,6 +238,23 @@ def test_rejudging_makes_new_paths_and_keeps_what_was_told(world: World) -> None
     assert {one.cost for text in (B, C) for one in world.table.paths(text)} == {5}
     assert world.changes() == {A: ("p", "q"), B: ("p", "p"), C: ("p", "p")}
     assert world.table.routes == 4 and source.routes == 3
+    world.table.drain(source, 100)
+    assert source.routes == 0 and world.table.routes == 1, "a departure finds what was moved"
+
+
+def test_a_rejudging_that_is_taken_back_midway_loses_nothing(world: World) -> None:
+    source, slot = world.source("p"), world.slot("p")
+    world.table.announce(source, slot, world.make(), [B, A])
+    world.table.withdraw(slot, [A])
+    world.changes()
+    (path,) = world.table.paths(B)
+    world.costs[address("10.9.0.9")] = 5
+    assert world.table.rejudge(path, 1) == 0, "the first slice meets only what has left the path"
+    world.costs.clear()
+    assert world.table.rejudge(path, 1) == 1
+    assert world.table.paths(B) == (path,) and world.changes() == {}
+    world.table.drain(source, 100)
+    assert world.table.routes == 0 and world.changes() == {B: ("p", None)}
 
 
 def test_a_path_forgets_prefixes_that_left_it(world: World) -> None:
