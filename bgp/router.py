@@ -28,6 +28,7 @@ from bgp.family import BY_CODE, FAMILIES, Family
 from bgp.iana import CeaseSubcode, ErrorCode, RouteRefreshSubtype
 from bgp.policy import Policy
 from bgp.rib.admission import Admission
+from bgp.rib.asking import Failures
 from bgp.rib.decision import Verdict, explain
 from bgp.rib.jobs import Drain, Job, Rejudge, Transfer
 from bgp.rib.nexthop import NextHops, is_host
@@ -188,7 +189,10 @@ class Router:
         self._lag_limit = lag_limit
         identifier = router_id.to_bytes(4, "big")
         self._next_hops = NextHops()
-        self.admission = Admission(asn, identifier, self.cluster_id.to_bytes(4, "big"), self._next_hops)
+        self._failures = Failures()
+        self.admission = Admission(
+            asn, identifier, self.cluster_id.to_bytes(4, "big"), self._next_hops, self._failures
+        )
         self._tables = {family: Table(family, self.admission) for family in FAMILIES}
         self._slots = Slots()
         self._local_slot = self._slots.get("", None)
@@ -261,7 +265,7 @@ class Router:
     def _group(self, terms: Terms) -> Group:
         group = self._groups.get(terms)
         if group is None:
-            group = self._groups[terms] = Group(terms, self._tables, self._lag_limit)
+            group = self._groups[terms] = Group(terms, self._tables, self._lag_limit, self._failures)
         return group
 
     def _terms(self, settings: PeerSettings, negotiated: Negotiated) -> Terms:
@@ -302,6 +306,8 @@ class Router:
 
     def set_import_policy(self, member: Member, policy: Policy | None) -> None:
         """Judge what `member` sends by another policy, and by and by, as `work` does it, what it has sent."""
+        if policy == member.settings.import_policy:
+            return
         member.settings = replace(member.settings, import_policy=policy)
         for family, source in member._sources.items():
             table, former = self._tables[family], member._former[family]

@@ -463,6 +463,78 @@ def test_a_member_with_a_message_of_its_own_ahead_leaves_nothing_behind(router: 
     assert b.prefixes() == set() and a.prefixes() == c.prefixes() == {"10.0.0.0/8"}
 
 
+def test_what_a_member_had_not_taken_before_a_swap_is_not_lost(router: Router) -> None:
+    a, b, c = (Peer(router, name, CLIENT, n) for n, name in enumerate("abc", 1))
+    a.announce(["10.0.0.0/8", "11.0.0.0/8"])
+    settle(router, a, b, c)
+    a.announce(["10.0.0.0/8"], med=9)
+    a.withdraw(["11.0.0.0/8"])
+    router.flush()
+    # In the train of the old group, but not with b; and both policies tell the same of it.
+    router.set_export_policy(b.member, Rules("p", [], ACCEPT))
+    settle(router, a, b, c)
+    assert b.prefixes() == {"10.0.0.0/8"} and b.heard("10.0.0.0/8").med == 9
+    assert b.held == c.held
+
+
+def test_who_comes_when_a_run_has_begun_has_a_run_of_its_own() -> None:
+    router = Router(LOCAL_AS, ROUTER_ID)
+    a, b, c = (Peer(router, name, CLIENT, n) for n, name in enumerate("abc", 1))
+    for number in range(2000):  # so many paths that a run takes several steps
+        a.announce([f"10.{number // 250}.{number % 250}.0/24"], med=number)
+    settle(router, a, b, c)
+    rules = Rules("pref", [Term("all", match.ANY, (change.local_pref(7),), ACCEPT)])
+    router.set_export_policy(b.member, rules)
+    b.pull(1)
+    group = b.member._listener.group
+    (run,) = group._reruns
+    assert run.begun and not run.finished
+    router.set_export_policy(c.member, rules)
+    assert len(group._reruns) == 2
+    # Swapped again in the middle: what it was told by now is anybody's guess.
+    router.set_export_policy(b.member, ACCEPT_ALL)
+    settle(router, a, b, c)
+    assert {held.local_pref for held in b.held.values()} == {100}
+    assert {held.local_pref for held in c.held.values()} == {7}
+    assert len(b.held) == len(c.held) == 2000
+
+
+def test_next_hops_that_policy_sets_by_prefix_are_judged_anew(router: Router) -> None:
+    rules = Rules(
+        "moved", [Term("one", match.prefix_in(["10.1.0.0/16"]), (change.next_hop("10.9.0.2"),))], ACCEPT
+    )
+    a, b = Peer(router, "a", CLIENT, 1, import_policy=rules), Peer(router, "b", CLIENT, 2)
+    a.announce(["10.1.0.0/16", "10.2.0.0/16", "10.3.0.0/16"])
+    settle(router, a, b)
+    for address_, prefixes in (("10.9.0.2", {"10.2.0.0/16", "10.3.0.0/16"}), ("10.9.0.9", {"10.1.0.0/16"})):
+        router.next_hop(address(address_), None)
+        while router.work(1):
+            router.flush()
+        settle(router, a, b)
+        assert b.prefixes() == prefixes
+        router.next_hop(address(address_), 5)
+        settle(router, a, b)
+        assert len(b.held) == 3
+    costs = {path.cost for _, path in router.best(IPV4_UNICAST)}
+    assert costs == {5}
+
+
+def test_each_failing_policy_is_logged_once(router: Router, caplog: pytest.LogCaptureFixture) -> None:
+    def other(path: Path) -> Attributes | None:
+        raise KeyError
+
+    a = Peer(router, "a", CLIENT, 1, import_policy=broken)
+    b = Peer(router, "b", CLIENT, 2, import_policy=other, export_policy=broken)
+    c = Peer(router, "c", NON_CLIENT, 3, export_policy=broken)
+    a.announce(["10.0.0.0/8"])
+    for peer in (a, b):
+        peer.announce(["11.0.0.0/8"], communities=(CHEAPER,))
+        peer.announce(["12.0.0.0/8"], communities=(CHEAPER, 1))
+    settle(router, a, b, c)
+    assert [record.exc_info is not None for record in caplog.records] == [True, True]
+    assert router.admission.policy_failures == 4
+
+
 # --- Dry runs -----------------------------------------------------------------------------------------------
 
 

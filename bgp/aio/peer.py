@@ -9,6 +9,7 @@ import asyncio
 import logging
 import socket
 import time
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import Protocol
 
@@ -21,6 +22,7 @@ from bgp.aio.malformed import Malformed
 from bgp.aio.options import PeerOptions
 from bgp.aio.traffic import Traffic
 from bgp.iana import CeaseSubcode, ErrorCode
+from bgp.policy import Policy
 from bgp.router import Member, PeerSettings
 from bgp.session.action import Down
 from bgp.session.collision import decide
@@ -225,6 +227,15 @@ class Peer:
             connected=interfaces.connected(local.address) if on_link else (),
             maximum_prefixes=options.maximum_prefixes,
         )
+
+    def set_policies(self, import_policy: Policy | None, export_policy: Policy | None) -> None:
+        """Pass routes by these policies from now on; the session stays, and what differs is told anew."""
+        self.options = replace(self.options, import_policy=import_policy, export_policy=export_policy)
+        member = self.member
+        if member is not None:
+            self._host.router.set_import_policy(member, import_policy)
+            self._host.router.set_export_policy(member, export_policy)
+            self._host.turns.schedule()
 
     def link_opened(self, link: Link) -> None:
         """Look for a collision: the peer's OPEN came on `link`."""

@@ -19,6 +19,7 @@ from bgp.export.rules import Withheld
 from bgp.export.terms import Terms
 from bgp.export.train import Place, Record, Train
 from bgp.family import Family
+from bgp.rib.asking import Failures
 from bgp.rib.path import best_of, paths_of
 from bgp.rib.table import Changes, Table
 
@@ -70,9 +71,15 @@ class Group:
     `lag_limit`: a member that has more octets of the train ahead leaves it for the change logs.
     """
 
-    def __init__(self, terms: Terms, tables: Mapping[Family, Table], lag_limit: int) -> None:
+    def __init__(
+        self,
+        terms: Terms,
+        tables: Mapping[Family, Table],
+        lag_limit: int,
+        failures: Failures | None = None,
+    ) -> None:
         self.terms = terms
-        self.packer = Packer(terms)
+        self.packer = Packer(terms, failures)
         self.train = Train()
         self.listeners: dict[str, Listener] = {}
         self._tables = {family: tables[family] for family in terms.families}

@@ -7,7 +7,6 @@ a route fits into a message depends on its prefix too, but only where the attrib
 then `Told.room` tells.
 """
 
-import logging
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -24,11 +23,9 @@ from bgp.export.rules import (
 )
 from bgp.export.terms import Terms
 from bgp.family import Family
-from bgp.rib.asking import ask
+from bgp.rib.asking import Failures, ask
 from bgp.rib.path import Accepted, Kind, Path, Policy, Refusal
 from bgp.wire.encoder import Encoder
-
-_log = logging.getLogger(__name__)
 
 # The room of what fits beside any prefix.
 AMPLE = 1 << 16
@@ -55,6 +52,7 @@ class Packer:
 
     __slots__ = (
         "_answers",
+        "_failures",
         "_horizon",
         "_longest",
         "_memoized",
@@ -68,11 +66,12 @@ class Packer:
         "terms",
     )
 
-    def __init__(self, terms: Terms) -> None:
+    def __init__(self, terms: Terms, failures: Failures | None = None) -> None:
         self.terms = terms
         self.encoder = Encoder(terms.four_octet_as, terms.add_path, terms.maximum)
         self.oversized = 0  # how often a route was held back because it fits no message
         self.policy_failures = 0
+        self._failures = failures or Failures()
         self.by_prefix = bool(getattr(terms.policy, "reads_prefix", False))
         # To ask a policy of terms again costs more than to remember what it said.
         self._memoized = bool(getattr(terms.policy, "memoized", False)) and not self.by_prefix
@@ -131,8 +130,7 @@ class Packer:
             answer = ask(policy, path, prefix if self.by_prefix else None)
         except Exception:
             self.policy_failures += 1
-            if self.policy_failures == 1:
-                _log.exception("an export policy failed; what it failed on is not sent")
+            self._failures.report(policy, "an export policy failed; what it fails on is not sent")
             found = POLICY_FAILED
         else:
             if answer is None:

@@ -1,9 +1,9 @@
 """Prefix lists: sets of prefixes by containment and length, where the most specific matching entry decides.
 
-An entry matches a prefix that lies within its own and whose length is within its bounds.  All entries are
-in one dict by their wire bytes, which begin with the length, so a look-up cuts the prefix asked for to
-each length that has entries for it, longest first: a list of 100,000 exact entries costs one look-up in
-the dict, and one with bounds as many as it has lengths.
+An entry matches a prefix that lies within its own and whose length is within its bounds.  The entries of one
+length are in one dict, by their address as a number.  A look-up masks the address asked for with each length
+that has entries for it, longest first: a list of 100,000 exact entries costs one look-up in a dict, and one
+with bounds as many as it has lengths.
 """
 
 import re
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from bgp.family import IPV4_UNICAST, IPV6_UNICAST, Family
-from bgp.wire import prefix as nlri
 
 Network = IPv4Network | IPv6Network
 _TEXT = re.compile(r"(!?)\s*([0-9a-fA-F:.]+/[0-9]+)(?:\s+ge\s+([0-9]+))?(?:\s+le\s+([0-9]+))?")
@@ -63,43 +62,47 @@ def parse_entry(text: str) -> Entry:
 
 # An entry as it is looked up: its bounds and itself.
 _Bounds = tuple[int, int, Entry]
-# A length to cut to: its octet, how many address octets it takes, and the mask of the last one.
-_Cut = tuple[bytes, int, int]
 
 
 class _Index:
-    """The entries of one family by the wire bytes of their prefixes."""
+    """The entries of one family."""
 
-    __slots__ = ("_cuts", "_known")
+    __slots__ = ("_cuts", "_size")
 
     def __init__(self, family: Family, entries: Iterable[Entry]) -> None:
-        self._known: dict[bytes, tuple[_Bounds, ...]] = {}
+        self._size = family.bits // 8
+        known: dict[int, dict[int, tuple[_Bounds, ...]]] = {}
         # For each length that has entries, the lengths that these can match.
         reach: dict[int, tuple[int, int]] = {}
         for entry in entries:
-            key = nlri.parse(entry.network)[1]
-            self._known[key] = (*self._known.get(key, ()), (entry.ge, entry.le, entry))
-            low, high = reach.get(key[0], (entry.ge, entry.le))
-            reach[key[0]] = min(low, entry.ge), max(high, entry.le)
-        self._cuts: list[tuple[_Cut, ...]] = [
+            network, ge, le = entry.network, entry.ge, entry.le
+            length, address = network.prefixlen, int(network.network_address)
+            addresses = known.setdefault(length, {})
+            addresses[address] = (*addresses.get(address, ()), (ge, le, entry))
+            low, high = reach.get(length, (ge, le))
+            reach[length] = min(low, ge), max(high, le)
+        whole = (1 << family.bits) - 1
+        # For each length asked for, the masks to try and what is known by them.
+        self._cuts = [
             tuple(
-                (bytes((length,)), (length + 7) >> 3, 0xFF00 >> (length & 7) & 0xFF if length & 7 else 0)
-                for length in sorted(reach, reverse=True)
-                if reach[length][0] <= asked <= reach[length][1] and length <= asked
+                (whole ^ (whole >> length), known[length])
+                for length in sorted(known, reverse=True)
+                if reach[length][0] <= asked <= reach[length][1]
             )
             for asked in range(family.bits + 1)
         ]
 
     def longest(self, prefix: bytes) -> Entry | None:
-        known, asked = self._known, prefix[0]
-        for length, octets, mask in self._cuts[asked]:
-            if mask:
-                key = length + prefix[1:octets] + bytes((prefix[octets] & mask,))
-            else:
-                key = length + prefix[1 : octets + 1]
-            for ge, le, entry in known.get(key, ()):
-                if ge <= asked <= le:
-                    return entry
+        asked = prefix[0]
+        cuts = self._cuts[asked]
+        if cuts:
+            address = int.from_bytes(prefix[1:].ljust(self._size, b"\0"), "big")
+            for mask, known in cuts:
+                found = known.get(address & mask)
+                if found is not None:
+                    for ge, le, entry in found:
+                        if ge <= asked <= le:
+                            return entry
         return None
 
 

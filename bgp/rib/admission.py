@@ -5,14 +5,10 @@ A refused path stays in the table, so that a change of policy needs no route ref
 (RFC 4271 section 3.1): "ignoring" a looped route must not leave the one before it in use.
 """
 
-import logging
-
 from bgp.iana import AttributeType
-from bgp.rib.asking import ask
+from bgp.rib.asking import Failures, ask
 from bgp.rib.nexthop import NextHops, is_connected, is_host
 from bgp.rib.path import Kind, Path, Refusal
-
-_log = logging.getLogger(__name__)
 
 AS_LOOP = Refusal("as-loop", "RFC 4271 9.1.2", "our own AS is in the AS_PATH")
 ORIGINATOR_LOOP = Refusal("originator-loop", "RFC 4456 8", "ORIGINATOR_ID is our own BGP Identifier")
@@ -38,7 +34,14 @@ _MEMORY = 4096
 class Admission:
     """Judges new paths for a router with this AS number, BGP Identifier and CLUSTER_ID."""
 
-    def __init__(self, asn: int, identifier: bytes, cluster_id: bytes, next_hops: NextHops) -> None:
+    def __init__(
+        self,
+        asn: int,
+        identifier: bytes,
+        cluster_id: bytes,
+        next_hops: NextHops,
+        failures: Failures | None = None,
+    ) -> None:
         self._asn = asn
         self._asn_octets = asn.to_bytes(4, "big")
         self._identifier = identifier
@@ -46,6 +49,7 @@ class Admission:
         self._next_hops = next_hops
         self._passed: set[bytes] = set()
         self.policy_failures = 0
+        self._failures = failures or Failures()
 
     def __call__(self, path: Path, prefix: bytes | None = None) -> None:
         """Give `path` its verdict: `refusal`, and for a usable one `attributes` and `cost`.
@@ -115,8 +119,8 @@ class Admission:
             answer = ask(policy, path, prefix)
         except Exception:
             self.policy_failures += 1
-            if self.policy_failures == 1:
-                _log.exception("import policy of %s failed; its routes are refused", path.source.peer)
+            text = f"import policy of {path.source.peer} failed; routes that it fails on are refused"
+            self._failures.report(policy, text)
             return POLICY_FAILED
         if answer is None:
             return POLICY

@@ -4,6 +4,8 @@ A policy is a callable of a path, or, if its `reads_prefix` is true, of a path a
 function of the user's, so what it must not touch is looked after here, behind all of them.
 """
 
+import logging
+
 from bgp.iana import AttributeType
 from bgp.rib.path import Accepted, Path, Policy, Refusal
 from bgp.wire import aspath
@@ -17,6 +19,25 @@ _PROTECTED = (
     int(AttributeType.ONLY_TO_CUSTOMER),
 )
 _AS_PATH = int(AttributeType.AS_PATH)
+
+
+_log = logging.getLogger(__name__)
+_REPORTED = 1000  # so many policies that failed are remembered
+
+
+class Failures:
+    """Logs the first failure of each policy, with its traceback: one that fails, fails on many routes."""
+
+    __slots__ = ("_reported",)
+
+    def __init__(self) -> None:
+        self._reported: list[Policy] = []
+
+    def report(self, policy: Policy, text: str) -> None:
+        """Log the exception that is being handled, unless `policy` has failed before."""
+        if len(self._reported) < _REPORTED and not any(policy is each for each in self._reported):
+            self._reported.append(policy)
+            _log.exception("%s", text)
 
 
 def ask(policy: Policy, path: Path, prefix: bytes | None) -> Accepted | Refusal | None:
