@@ -124,6 +124,8 @@ class Link:
         counters = self.connection.counters
         sent = list(counters.sent)
         sent[MessageType.UPDATE] += self._updates_sent
+        if self.member is not None:
+            sent[MessageType.UPDATE] += self.member.updates_sent
         now = Traffic(list(counters.received), sent, crashes=self.connection.crashes)
         if self._stream is not None:
             now.octets_received, now.octets_sent = self._stream.received, self._stream.sent
@@ -204,6 +206,7 @@ class Link:
         """Let the router forget the session."""
         member, self.member = self.member, None
         if member is not None:
+            self._updates_sent += member.updates_sent
             self._host.turns.leave(self)
             try:
                 self._host.router.down(member)
@@ -279,7 +282,6 @@ class Link:
         except Exception as error:
             self._bug(error)
             return False
-        self._updates_sent += len(messages)
         stream.write(messages)
         return member.pending and not stream.queued
 
