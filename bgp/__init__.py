@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from bgp.errors import Notify
     from bgp.family import IPV4_UNICAST, IPV6_UNICAST, Family
     from bgp.iana import AddPathMode, Origin, Role
-    from bgp.policy import ACCEPT_ALL, Policy
+    from bgp.policy import ACCEPT, ACCEPT_ALL, NEXT, REFUSE, Policy, Rules, Term, function
+    from bgp.policy.prefixes import PrefixList
     from bgp.rib.path import Path
     from bgp.router import Router
     from bgp.session.config import AsExpected, SessionConfig
@@ -32,9 +33,12 @@ if TYPE_CHECKING:
     from bgp.wire.attributes import Attributes, AttributeTable
 
 __all__ = [
+    "ACCEPT",
     "ACCEPT_ALL",
     "IPV4_UNICAST",
     "IPV6_UNICAST",
+    "NEXT",
+    "REFUSE",
     "AddPathMode",
     "Announcement",
     "AsExpected",
@@ -52,18 +56,25 @@ __all__ = [
     "PeerEvent",
     "PeerOptions",
     "Policy",
+    "PrefixList",
     "Role",
     "Router",
+    "Rules",
     "SessionConfig",
     "Speaker",
     "State",
+    "Term",
     "Watcher",
+    "function",
 ]
 
 _MODULES = {
+    "ACCEPT": "bgp.policy",
     "ACCEPT_ALL": "bgp.policy",
     "IPV4_UNICAST": "bgp.family",
     "IPV6_UNICAST": "bgp.family",
+    "NEXT": "bgp.policy",
+    "REFUSE": "bgp.policy",
     "AddPathMode": "bgp.iana",
     "Announcement": "bgp.speaker",
     "AsExpected": "bgp.session.config",
@@ -81,12 +92,16 @@ _MODULES = {
     "PeerEvent": "bgp.aio.events",
     "PeerOptions": "bgp.aio.options",
     "Policy": "bgp.policy",
+    "PrefixList": "bgp.policy.prefixes",
     "Role": "bgp.iana",
     "Router": "bgp.router",
+    "Rules": "bgp.policy",
     "SessionConfig": "bgp.session.config",
     "Speaker": "bgp.speaker",
     "State": "bgp.session.event",
+    "Term": "bgp.policy",
     "Watcher": "bgp.aio.events",
+    "function": "bgp.policy",
 }
 
 
