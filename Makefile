@@ -1,6 +1,7 @@
 # make run        a route reflector at work, live in this terminal (make run SECONDS=10 ends by itself)
 # make test       everything there is to test
 # make check      formatting, lint and types
+# make coverage   branch coverage of the layers without I/O
 # make agreement  both decoders of UPDATEs on EXAMPLES=1000000 messages
 # make fuzz       every fuzz target for SECONDS=60 seconds
 
@@ -12,7 +13,7 @@ EXAMPLES ?= 1000000
 # Given to pytest: make test ARGS="tests/test_config.py -k syntax"
 ARGS ?=
 
-.PHONY: help run test check format agreement fuzz daemons clean
+.PHONY: help run test check format coverage agreement fuzz daemons clean
 .DEFAULT_GOAL := help
 
 help:
@@ -33,11 +34,18 @@ format: $(VENV)/.test
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# Tests of the shell and the commands, and long ones, add nothing to what the others reach.
+UNCOUNTED := agreement peer speaker listener stream turn demo reflector_cli fuzz router_model mrt pcap \
+ cli_decode cli_encode message_forms
+
+coverage: $(VENV)/.test
+	$(BIN)/python -m pytest -q -n $(CORES) -m "not interop" $(UNCOUNTED:%=--ignore=tests/test_%.py) --cov
+
 agreement: $(VENV)/.test
 	$(BIN)/python -m bgp.testing.agreement --examples $(EXAMPLES) --jobs $(CORES)
 
 fuzz: $(VENV)/.test
-	$(BIN)/python -m fuzz run --jobs $(CORES) $(if $(SECONDS),--seconds $(SECONDS))
+	$(BIN)/python -m fuzz run --jobs $(CORES) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 # The daemons of the interoperability tests: Debian's packages, unpacked into .cache and never installed.
 # Without root those tests are skipped; in CI a daemon that is missing is a failure.
