@@ -248,46 +248,63 @@ class Attributes:
         return None if value is None else int.from_bytes(value, "big")
 
 
+class _Bucket:
+    """The Attributes of one next hop: most of a table's share a few, so they are stored once."""
+
+    __slots__ = ("buckets", "known", "next_hop")
+
+    def __init__(self, next_hop: bytes, buckets: "dict[bytes, _Bucket]") -> None:
+        self.next_hop = next_hop
+        self.known: dict[bytes, _Entry] = {}
+        self.buckets = buckets
+
+
 class _Entry(ref[Attributes]):
     """A table's weak hold on its Attributes; their death takes the entry out, without any collector."""
 
-    __slots__ = ("key", "known")
+    __slots__ = ("bucket", "octets")
 
-    key: tuple[bytes, bytes]
-    known: dict[tuple[bytes, bytes], "_Entry"]
+    bucket: _Bucket
+    octets: bytes
 
 
 def _forget(entry: ref[Attributes]) -> None:
     assert isinstance(entry, _Entry)
-    if entry.known.get(entry.key) is entry:
-        del entry.known[entry.key]
+    bucket = entry.bucket
+    known = bucket.known
+    if known.get(entry.octets) is entry:
+        del known[entry.octets]
+        if not known and bucket.buckets.get(bucket.next_hop) is bucket:
+            del bucket.buckets[bucket.next_hop]
 
 
 class AttributeTable:
     """The interned Attributes of one router; holds none alive that nobody else holds."""
 
-    __slots__ = ("_known",)
+    __slots__ = ("_buckets",)
 
     def __init__(self) -> None:
-        self._known: dict[tuple[bytes, bytes], _Entry] = {}
+        self._buckets: dict[bytes, _Bucket] = {}
 
     def __len__(self) -> int:
-        return len(self._known)
+        return sum(len(bucket.known) for bucket in self._buckets.values())
 
     def intern(self, octets: bytes, next_hop: bytes = b"") -> Attributes:
         """Return the one Attributes of these canonical octets and next hop."""
-        key = (octets, next_hop)
-        known = self._known
-        entry = known.get(key)
+        bucket = self._buckets.get(next_hop)
+        if bucket is None:
+            bucket = self._buckets[next_hop] = _Bucket(next_hop, self._buckets)
+        known = bucket.known
+        entry = known.get(octets)
         if entry is not None:
             found = entry()
             if found is not None:
                 return found
-        attributes = Attributes(octets, next_hop)
+        attributes = Attributes(octets, bucket.next_hop)
         entry = _Entry(attributes, _forget)
-        entry.key = key
-        entry.known = known
-        known[key] = entry
+        entry.octets = octets
+        entry.bucket = bucket
+        known[octets] = entry
         return attributes
 
     def build(self, items: Iterable[tuple[int, int, bytes]], next_hop: bytes = b"") -> Attributes:

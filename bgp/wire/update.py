@@ -2,8 +2,8 @@
 
 An UPDATE is judged in wire order.  What demands a session reset is raised at once, for the first such
 fault is the verdict; weaker faults are collected, and the strongest decides at the end (RFC 7606 3 h).
-The octets of a block of attributes without fault are remembered with their Attributes, so that a peer
-that says the same again costs one look-up.  `bgp.wire.reference` says all this again, slowly and from
+A block of attributes of the usual shape is recognized by one pattern; the octets of an unusual one without
+fault are remembered with their Attributes, so that a peer that says them again costs one look-up.  `bgp.wire.reference` says all this again, slowly and from
 the grammar, and is the judge of this module.
 """
 
@@ -26,7 +26,7 @@ __all__ = ["Decoder", "Encoder", "Reach", "Unreach", "Update", "decode"]
 
 _IPV4_UNICAST_CODE = (IPV4_UNICAST.afi, IPV4_UNICAST.safi)
 
-# Remembered blocks of attributes per decoder; a full one is emptied, for the busy ones soon return.
+# Remembered blocks of unusual attributes per decoder; full, it is emptied, for the busy ones soon return.
 _MEMORY = 4096
 _MEMORY_BLOCK = 1024  # octets; larger blocks are rare, and would make the memory large
 
@@ -122,13 +122,10 @@ class Decoder:
             raise Notify.of(errors.ATTRIBUTE_LIST, offset=HEADER_LENGTH + 2)
         if end < len(body):
             block = body[4:end]
-            known = self._classic.get(block)
+            plain = self._plain.classic(block) if self._speaks_ipv4 else None
+            known = self._classic.get(block) if plain is None else self.table.intern(*plain)
             if known is None:
-                plain = self._plain.classic(block) if self._speaks_ipv4 else None
-                if plain is None:
-                    return self._general(body)
-                known = self.table.intern(*plain)
-                self._remember_classic(block, known)
+                return self._general(body)
             prefixes, path_ids = multiprotocol.classic(self.context, body[end:], HEADER_LENGTH + end)
             return Update((), (Reach(IPV4_UNICAST, prefixes, path_ids, known),) if prefixes else ())
         if end > 9 and body[5] == MP_REACH and body[4] & 0xC0 == OPTIONAL:
@@ -145,8 +142,9 @@ class Decoder:
             return self._general(body)
         next_hop = body[start + 4 : start + 4 + body[start + 3]] if after - start > 4 else b""
         rest = body[after:]
-        known = self._multiprotocol.get((rest, next_hop))
-        if known is None and not self._plain.multiprotocol(rest):
+        plain = self._plain.multiprotocol(rest)
+        known = None if plain else self._multiprotocol.get((rest, next_hop))
+        if known is None and not plain:
             return self._general(body)
         found = multiprotocol.reach(self.context, body[start:after], HEADER_LENGTH + 4, body[4:after])
         if found is None:
@@ -154,7 +152,6 @@ class Decoder:
         family, _, prefixes, path_ids = found
         if known is None:
             known = self.table.intern(rest, next_hop)
-            self._remember_multiprotocol(rest, next_hop, known)
         return Update((), (Reach(family, prefixes, path_ids, known),) if prefixes else ())
 
     def _general(self, body: bytes) -> Update:
