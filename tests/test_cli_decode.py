@@ -99,9 +99,9 @@ def test_one_line_of_json_for_each_line(bgp: Any) -> None:
         "KEEPALIVE",
     ]
     assert [item["outcome"] for item in found] == ["ok", *["session-reset"] * 3, "ok", "session-reset", "ok"]
-    assert found[1]["error"]["text"] == "'n' is no hexadecimal digit"
+    assert found[1]["error"]["rule"] == "'n' is no hexadecimal digit"
     assert found[1]["error"]["offset"] == 0
-    assert found[3]["error"]["text"] == "an odd number of hexadecimal digits: 3"
+    assert found[3]["error"]["rule"] == "an odd number of hexadecimal digits: 3"
     for item in found:
         assert (item["outcome"] == "ok") == ("error" not in item)
         if "error" in item:
@@ -114,6 +114,24 @@ def test_decode_encode_decode_by_the_command(bgp: Any) -> None:
     status, octets, _ = bgp("encode", stdin=first.encode())
     _, second, _ = bgp("decode", "--json", stdin=octets.encode())
     assert (status, octets, second) == (0, lines, first)
+
+
+def test_a_bad_line_of_a_file_costs_no_other(bgp: Any) -> None:
+    lines = f"{KEEPALIVE.hex()}\nno hex\nfff\n{PLAIN.hex()}\n"
+    _, out, _ = bgp("decode", "--json", "-", stdin=lines.encode())
+    assert [item["type"] for item in objects(out)] == ["KEEPALIVE", None, None, "UPDATE"]
+
+
+def test_encode_takes_the_options_of_decode(bgp: Any) -> None:
+    route = update(
+        ORIGIN, attribute(0x40, 2, b"\2\1\0\1"), NEXT_HOP, attribute(0x40, 5, bytes(4)), nlri=b"\0\0\0\7\0"
+    )
+    long = update(attribute(0xD0, 200, bytes(5000)), withdrawn=b"\0\0\0\7\0")
+    lines = f"{route.hex()}\n{long.hex()}\n"
+    session = ("--2-octet-as", "--add-path", "ipv4-unicast", "--extended", "--ibgp")
+    _, told, _ = bgp("decode", "--json", *session, stdin=lines.encode())
+    assert [item["outcome"] for item in objects(told)] == ["ok", "ok"]
+    assert bgp("encode", *session, stdin=told.encode()) == (0, lines, "")
 
 
 def test_co_process_answers_at_once() -> None:
@@ -147,35 +165,35 @@ def test_hexadecimal_on_the_command_line(bgp: Any) -> None:
     _, out, _ = bgp("decode", *words)
     assert out == "KEEPALIVE, 19 octets: ok (at octet 0)\n"
     _, out, _ = bgp("decode", "--json", "00" * 19)
-    assert objects(out)[0]["error"]["rule"] == "marker"
+    assert objects(out)[0]["error"]["fault"] == "marker"
 
 
 def test_options_give_the_context(bgp: Any) -> None:
     local_pref = attribute(0x40, 5, b"\0\0\0\x64")
     line = update(ORIGIN, AS_PATH, NEXT_HOP, local_pref, nlri=b"\0").hex()
-    assert objects(bgp("decode", "--json", line)[1])[0]["error"]["rule"] == "local_pref-external"
+    assert objects(bgp("decode", "--json", line)[1])[0]["error"]["fault"] == "local_pref-external"
     assert objects(bgp("decode", "--json", "--ibgp", line)[1])[0]["outcome"] == "ok"
     sets = update(ORIGIN, attribute(0x40, 2, b"\1\1\0\0\0\1"), NEXT_HOP, nlri=b"\0").hex()
-    assert objects(bgp("decode", "--json", sets)[1])[0]["error"]["rule"] == "as_path-set"
+    assert objects(bgp("decode", "--json", sets)[1])[0]["error"]["fault"] == "as_path-set"
     assert objects(bgp("decode", "--json", "--as-sets", sets)[1])[0]["outcome"] == "ok"
     two = update(ORIGIN, attribute(0x40, 2, b"\2\1\0\1"), NEXT_HOP, nlri=b"\0").hex()
-    assert objects(bgp("decode", "--json", two)[1])[0]["error"]["rule"] == "as_path-malformed"
+    assert objects(bgp("decode", "--json", two)[1])[0]["error"]["fault"] == "as_path-malformed"
     assert objects(bgp("decode", "--json", "--2-octet-as", two)[1])[0]["outcome"] == "ok"
     identified = update(withdrawn=b"\0\0\0\1\x08\x0a").hex()
     (found,) = objects(bgp("decode", "--json", "--add-path", "ipv4-unicast", identified)[1])
     assert found["withdrawn"] == {"ipv4-unicast": [{"prefix": "10.0.0.0/8", "path_id": 1}]}
     (found,) = objects(bgp("decode", "--json", "--peer-as", "65009", PLAIN.hex())[1])
-    assert found["error"]["rule"] == "as_path-first"
+    assert found["error"]["fault"] == "as_path-first"
     unreach = update(attribute(0x80, 15, b"\0\2\1\0")).hex()
     (found,) = objects(bgp("decode", "--json", "--families", "ipv4-unicast", unreach)[1])
     assert found["attributes"] == {"mp_unreach_nlri": {"family": "ipv6-unicast", "nlri": "00"}}
     hop = attribute(0x80, 14, b"\0\1\1\x10" + ipv6("2001:db8::1") + b"\0\0")
     over_ipv6 = update(hop, ORIGIN, AS_PATH).hex()
-    assert objects(bgp("decode", "--json", over_ipv6)[1])[0]["error"]["rule"] == "mp-next-hop"
+    assert objects(bgp("decode", "--json", over_ipv6)[1])[0]["error"]["fault"] == "mp-next-hop"
     (found,) = objects(bgp("decode", "--json", "--extended-next-hop", over_ipv6)[1])
     assert found["next_hop"] == {"ipv4-unicast": "2001:db8::1"}
     aigp = update(ORIGIN, AS_PATH, NEXT_HOP, attribute(0x80, 26, b"\1\0\x0b" + bytes(8)), nlri=b"\0").hex()
-    assert objects(bgp("decode", "--json", aigp)[1])[0]["error"]["rule"] == "aigp-disabled"
+    assert objects(bgp("decode", "--json", aigp)[1])[0]["error"]["fault"] == "aigp-disabled"
     assert objects(bgp("decode", "--json", "--aigp", aigp)[1])[0]["outcome"] == "ok"
     extended = frame(3, bytes(5000)).hex()
     assert objects(bgp("decode", "--json", extended)[1])[0]["outcome"] == "session-reset"
@@ -222,6 +240,8 @@ PEERS = mrt(13, 1, bytes(6) + struct.pack("!HBI", 1, 2, 1) + b"\xc0\0\2\1" + str
         (f"# two\n{KEEPALIVE.hex()}\n{KEEPALIVE.hex()}\n".encode(), Kind.HEXADECIMAL),
         (b"not at all\n", Kind.HEXADECIMAL),
         (b"ff " * 16 + b"\n00 13 04\n", Kind.DUMP),
+        (f"{KEEPALIVE.hex()}\nno hex\n".encode(), Kind.HEXADECIMAL),
+        (f"{KEEPALIVE.hex()}\n{bytes(19).hex()}\n".encode(), Kind.HEXADECIMAL),
     ],
 )
 def test_the_content_tells_the_kind(beginning: bytes, kind: Kind) -> None:
@@ -282,7 +302,7 @@ def test_mrt_messages_say_their_context(bgp: Any) -> None:
     assert found["announced"] == {"ipv4-unicast": [{"prefix": "10.0.0.0/8", "path_id": 7}]}
     assert found["asn_octets"] == 2
     # The same AS on both sides: an internal session, on which LOCAL_PREF is mandatory.
-    assert found["error"]["rule"] == "missing"
+    assert found["error"]["fault"] == "missing"
     assert (found["peer"], found["from"]) == ({"address": "192.0.2.1", "asn": 65001}, "192.0.2.1")
     assert build.message(found) == two
 

@@ -177,6 +177,21 @@ def test_two_octet_as_numbers() -> None:
     assert build.message(found, two_octet_as=True) == octets
 
 
+def test_nothing_is_merged_where_as4_path_is_discarded() -> None:
+    as4_path = attribute(0xC0, 17, b"\2\1" + struct.pack("!I", 4200000001))
+    found = read(update(ORIGIN, AS_PATH, NEXT_HOP, as4_path, nlri=b"\0"))
+    assert found["error"]["fault"] == "as4_path-new"
+    assert found["attributes"]["as4_path"] == "4200000001"
+    assert "merged_as_path" not in found
+
+
+def test_what_the_rule_leaves_out_is_told_beside_it() -> None:
+    error = read(KEEPALIVE + b"x")["error"]
+    assert error["rule"].startswith("RFC 4271 6.1: ")
+    assert error["detail"] == "the Length is 19, but there are 20 octets"
+    assert "detail" not in read(KEEPALIVE[:-1] + b"\x63")["error"]
+
+
 def test_path_identifiers() -> None:
     context = Context(add_path=frozenset({IPV4_UNICAST}))
     nlri = b"\0\0\0\7\x08\x0a\xff\xff\xff\xff\x18\x0a\x00\x01"
@@ -261,37 +276,37 @@ def test_notification_and_route_refresh() -> None:
         (
             update(attribute(0x40, 1, b"\7"), AS_PATH, NEXT_HOP, nlri=b"\0"),
             "treat-as-withdraw",
-            {"code": 3, "subcode": 6, "data": "40010107", "rule": "origin-value", "offset": 23},
+            {"code": 3, "subcode": 6, "data": "40010107", "fault": "origin-value", "offset": 23},
         ),
         (
             update(ORIGIN, AS_PATH, NEXT_HOP, attribute(0x40, 6, b"x"), nlri=b"\0"),
             "attribute-discard",
-            {"code": 3, "subcode": 5, "data": "40060178", "rule": "atomic_aggregate-length", "offset": 47},
+            {"code": 3, "subcode": 5, "data": "40060178", "fault": "atomic_aggregate-length", "offset": 47},
         ),
         (
             update(ORIGIN, AS_PATH, NEXT_HOP, nlri=b"\x21\0\0\0\0"),
             "session-reset",
-            {"code": 3, "subcode": 10, "data": "", "rule": "network-field", "offset": 47},
+            {"code": 3, "subcode": 10, "data": "", "fault": "network-field", "offset": 47},
         ),
         (
             KEEPALIVE + b"x",
             "session-reset",
-            {"code": 1, "subcode": 2, "data": "0013", "rule": "message-length", "offset": 16},
+            {"code": 1, "subcode": 2, "data": "0013", "fault": "message-length", "offset": 16},
         ),
         (
             KEEPALIVE[:-1] + b"\x63",
             "session-reset",
-            {"code": 1, "subcode": 3, "data": "63", "rule": "message-type", "offset": 18},
+            {"code": 1, "subcode": 3, "data": "63", "fault": "message-type", "offset": 18},
         ),
         (
             b"\0" + KEEPALIVE[1:],
             "session-reset",
-            {"code": 1, "subcode": 1, "data": "", "rule": "marker", "offset": 0},
+            {"code": 1, "subcode": 1, "data": "", "fault": "marker", "offset": 0},
         ),
         (
             encode(Open(65001, 2, 1)),
             "session-reset",
-            {"code": 2, "subcode": 6, "data": "", "rule": "open-hold-time", "offset": 22},
+            {"code": 2, "subcode": 6, "data": "", "fault": "open-hold-time", "offset": 22},
         ),
         (
             frame(5, b"\0\1\2\1\0"),
@@ -300,14 +315,14 @@ def test_notification_and_route_refresh() -> None:
                 "code": 7,
                 "subcode": 1,
                 "data": frame(5, b"\0\1\2\1\0").hex(),
-                "rule": "route-refresh-length",
+                "fault": "route-refresh-length",
                 "offset": 16,
             },
         ),
         (
             KEEPALIVE[:9],
             "session-reset",
-            {"code": 1, "subcode": 2, "data": "", "rule": "message-length", "offset": 16},
+            {"code": 1, "subcode": 2, "data": "", "fault": "message-length", "offset": 16},
         ),
     ],
 )
@@ -315,7 +330,9 @@ def test_bad_messages(octets: bytes, outcome: str, error: dict[str, Any]) -> Non
     found = read(octets)
     assert found["outcome"] == outcome
     assert {key: found["error"][key] for key in error} == error
-    assert found["error"]["source"] == RULES[error["rule"]].source
+    rule = RULES[error["fault"]]
+    assert found["error"]["rule"] == f"{rule.source}: {rule.text}"
+    assert found["error"]["rule"].startswith("RFC ")
     assert found["message"] == octets.hex()
     assert build.message(found) == octets
 
@@ -332,8 +349,8 @@ def test_a_bad_message_is_shown_as_far_as_it_goes() -> None:
 def test_the_strongest_and_first_fault_decides_and_all_are_told() -> None:
     parts = (attribute(0x40, 6, b"x"), attribute(0x40, 1, b"\7"), AS_PATH, attribute(0x40, 3, b"\0" * 4))
     found = read(update(*parts, nlri=b"\0"))
-    assert found["error"]["rule"] == "origin-value"
-    assert [error["rule"] for error in found["errors"]] == [
+    assert found["error"]["fault"] == "origin-value"
+    assert [error["fault"] for error in found["errors"]] == [
         "atomic_aggregate-length",
         "origin-value",
         "next_hop-value",
@@ -479,7 +496,7 @@ def test_extended_messages() -> None:
     )
     found = assert_inverse(octets, Context(extended_messages=True))
     assert found["outcome"] == "ok"
-    assert read(octets)["error"]["rule"] == "message-length"
+    assert read(octets)["error"]["fault"] == "message-length"
     with pytest.raises(Unfit, match="allow it with --extended"):
         build.message(found, maximum=4096)
 
@@ -562,7 +579,7 @@ def test_text_of_an_update() -> None:
 def test_text_of_a_bad_update_marks_the_offending_octets() -> None:
     octets = update(attribute(0x40, 1, b"\7"), AS_PATH, NEXT_HOP, nlri=b"\x08\x0a")
     assert text(octets)[-6:] == [
-        "    treat-as-withdraw at octet 23: ORIGIN must be 0, 1 or 2 (RFC 7606 7.1, origin-value)",
+        "    treat-as-withdraw at octet 23: RFC 7606 7.1: ORIGIN must be 0, 1 or 2",
         "    NOTIFICATION 3/6 update-message-error/invalid-origin-attribute, data 40010107",
         "      0000  ff ff ff ff ff ff ff ff ff ff ff ff ff ff ff ff",
         "      0010  00 31 02 00 00 00 18 40 01 01 07 40 02 0a 02 02",

@@ -39,25 +39,42 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument(
         "input", nargs="*", metavar="FILE|HEX", help="a file, - for standard input, or hexadecimal"
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    parser.add_argument(
+        "--json",
+        action="store_true",
+        help="one JSON object a line; without FILE or HEX one for each line of standard input",
+    )
     parser.add_argument(
         "--port", type=int, action="append", metavar="N", help=f"TCP port of BGP in captures ({BGP_PORT})"
     )
-    session = parser.add_argument_group("the session", "Captures and MRT files tell most of it themselves.")
-    add_session(session)
+    add_session(
+        parser.add_argument_group("the session", "Captures and MRT files tell most of it themselves.")
+    )
+
+
+def add_session(session: "argparse._ArgumentGroup") -> None:
+    """Add the arguments that tell of the session; `encode` has them, too."""
+    session.add_argument(
+        "--2-octet-as", action="store_true", dest="two_octet_as", help="AS numbers have two octets"
+    )
+    session.add_argument("--extended", action="store_true", help="messages may have up to 65535 octets")
     session.add_argument("--ibgp", action="store_true", help="the peer is internal")
     session.add_argument(
         "--confederation", action="store_true", help="it is in another AS of our confederation"
     )
     session.add_argument(
-        "--families", type=_families, action="extend", metavar="FAMILY[,FAMILY]", help="negotiated ones (all)"
+        "--families",
+        type=_families,
+        action="extend",
+        metavar="FAMILY[,FAMILY]",
+        help="negotiated ones, such as ipv4-unicast (all)",
     )
     session.add_argument(
         "--add-path",
         type=_families,
         action="extend",
         metavar="FAMILY",
-        help="NLRI of this family have path identifiers (all: of every family)",
+        help="NLRI of ipv4-unicast, ipv6-unicast, or of all have path identifiers",
     )
     session.add_argument(
         "--extended-next-hop", action="store_true", help="IPv6 next hops for IPv4 were negotiated"
@@ -71,14 +88,6 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     session.add_argument(
         "--peer-as", type=int, metavar="ASN", help="demand that AS_PATH begins with the AS of the peer"
     )
-
-
-def add_session(group: "argparse._ArgumentGroup") -> None:
-    """Add the arguments that `encode` has, too."""
-    group.add_argument(
-        "--2-octet-as", action="store_true", dest="two_octet_as", help="AS numbers have two octets"
-    )
-    group.add_argument("--extended", action="store_true", help="messages may have up to 65535 octets")
 
 
 def _families(text: str) -> tuple[Family, ...]:

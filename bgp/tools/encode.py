@@ -29,8 +29,13 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     )
     parser.set_defaults(run=run)
     parser.add_argument("file", nargs="?", default="-", help="lines of JSON (standard input)")
-    session = parser.add_argument_group("the session")
-    decode.add_session(session)
+    # decode's command line with its options, so that one set of them goes both ways.
+    decode.add_session(
+        parser.add_argument_group(
+            "the session",
+            "As for decode. Only the first two make a difference here: JSON tells the rest itself.",
+        )
+    )
 
 
 def run(options: argparse.Namespace) -> int:

@@ -3,10 +3,10 @@
 Every message has `type`, `length` (of all octets) and `outcome`: `ok`, `attribute-discard`,
 `treat-as-withdraw` or `session-reset` (RFC 7606 section 2).  Where it is not `ok` there are also
 
-    error       {code, subcode, name, data, rule, source, text, offset}: the fault that decides, as the
-                NOTIFICATION for it would tell it; `rule` is its name in `bgp.errors`, `source` the RFC and
-                section, `offset` counts from the first octet of the header, and `attribute` is there where
-                one is at fault
+    error       {code, subcode, name, data, rule, fault, offset}: the fault that decides, as the NOTIFICATION
+                for it would tell it; `rule` is what was broken with its RFC and section, `fault` its name
+                in `bgp.errors`, `offset` counts from the first octet of the header; `detail` is there where
+                there is more to say, and `attribute` where one is at fault
     errors      all faults, where there are several
     message     the whole message in hexadecimal
 
@@ -99,9 +99,8 @@ def no_message(text: str, offset: int) -> dict[str, Any]:
         "subcode": None,
         "name": "no message",
         "data": "",
-        "rule": "input",
-        "source": "",
-        "text": text,
+        "rule": text,
+        "fault": "input",
         "offset": offset,
     }
     return {"type": None, "length": 0, "outcome": Outcome.SESSION_RESET.label, "error": error}
@@ -149,7 +148,7 @@ def fault_form(fault: Fault) -> dict[str, Any]:
 def _notify_form(notify: Notify) -> dict[str, Any]:
     form = _error_form(notify.rule, notify.code, notify.subcode, notify.data, notify.offset)
     if notify.rule is None or notify.reason != str(notify.rule):
-        form["text"] = notify.reason
+        form["detail"] = notify.reason
     form["outcome"] = Outcome.SESSION_RESET.label
     return form
 
@@ -160,9 +159,8 @@ def _error_form(rule: Rule | None, code: int, subcode: int, data: bytes, offset:
         "subcode": int(subcode),
         "name": describe_error(code, subcode),
         "data": data.hex(),
-        "rule": rule.name if rule else "",
-        "source": rule.source if rule else "",
-        "text": rule.text if rule else "",
+        "rule": f"{rule.source}: {rule.text}" if rule else "",
+        "fault": rule.name if rule else "",
         "offset": offset,
     }
 
@@ -276,7 +274,7 @@ def _update(body: bytes, context: Context, update: Update | None) -> dict[str, A
     if told.next_hop:
         found["next_hop"] = told.next_hop
     found["attributes"] = told.attributes
-    if update is not None and update.announced and "as4_path" in told.attributes:
+    if update is not None and update.announced and width == 2 and "as4_path" in told.attributes:
         found["merged_as_path"] = aspath.text(update.announced[0].attributes.as_path)
     if told.flags:
         found["flags"] = told.flags

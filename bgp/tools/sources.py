@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Any
 
 from bgp.family import BY_CODE, IPV4_UNICAST
-from bgp.iana import BGP_PORT, EXTENDED_MESSAGE_LENGTH, MAXIMUM_MESSAGE_LENGTH
+from bgp.iana import BGP_PORT, EXTENDED_MESSAGE_LENGTH, HEADER_LENGTH, MAXIMUM_MESSAGE_LENGTH
 from bgp.tools import capture, mrt, pcap
 from bgp.tools.cut import Cutter
 from bgp.tools.reading import Source
@@ -77,11 +77,16 @@ def kind_of(beginning: bytes) -> Kind:
         return Kind.MRT
     if _TEXT.fullmatch(beginning):
         lines = [line for line in beginning.splitlines() if line.strip() and not line.startswith(b"#")]
-        # One message over several lines, as dumps are written: no line but the first begins one.
+        # One message over several lines, as dumps are written: the first one holds but its beginning, and no
+        # other begins one.
         if len(lines) > 1 and [bool(_MARKED.match(line.strip())) for line in lines[:3]] == [
             index == 0 for index in range(len(lines[:3]))
         ]:
-            return Kind.DUMP
+            octets = from_hexadecimal(lines[0].decode("ascii"))
+            if isinstance(octets, bytes) and len(octets) < max(
+                HEADER_LENGTH, int.from_bytes(octets[16:18], "big")
+            ):
+                return Kind.DUMP
         return Kind.HEXADECIMAL
     return Kind.OCTETS
 

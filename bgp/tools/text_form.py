@@ -195,8 +195,8 @@ def _routes(field: Field, family: Family, context: Context) -> Iterator[str]:
 
 
 def _error(octets: bytes, error: dict[str, Any], context: Context) -> Iterator[str]:
-    source = f" ({error['source']}, {error['rule']})" if error["source"] else ""
-    yield f"    {error.get('outcome', 'error')} at octet {error['offset']}: {error['text']}{source}"
+    detail = f"; {error['detail']}" if "detail" in error else ""
+    yield f"    {error.get('outcome', 'error')} at octet {error['offset']}: {error['rule']}{detail}"
     if error["code"] is not None:
         data = f", data {error['data']}" if error["data"] else ""
         yield f"    NOTIFICATION {error['code']}/{error['subcode']} {error['name']}{data}"
