@@ -110,6 +110,7 @@ class Connection:
         "_open",
         "_out",
         "_plain",
+        "_rested",
         "_table",
         "_timers",
         "connected_at",
@@ -142,6 +143,7 @@ class Connection:
         self._framer = Framer()
         self._decoder: Decoder | None = None  # in Established only
         self._plain = False
+        self._rested = 0.0  # until then `sent` has nothing to do
         self._open = offer(config)
         self._final = b""
         self._out: list[bytes | Close | Connect] = []
@@ -271,8 +273,12 @@ class Connection:
     def sent(self, octets: int, now: float) -> None:
         """Take note that the kernel took `octets` octets, of session or of routing messages."""
         negotiated = self._fsm.negotiated
-        if octets <= 0 or negotiated is None:
+        if octets <= 0 or negotiated is None or now < self._rested:
             return
+        # A reflector calls this for each write to each of its clients, and seconds need no such grain.
+        self._rested = (
+            now + min(filter(None, (negotiated.keepalive_time, negotiated.send_hold_time, 1.0))) / 64
+        )
         # RFC 4271 section 8.2.2: each KEEPALIVE or UPDATE sent restarts KeepaliveTimer.
         if negotiated.hold_time:
             self._timers.arm(Timer.KEEPALIVE, negotiated.keepalive_time, now)
@@ -426,6 +432,7 @@ class Connection:
             self._timers.disarm(timer)
         self._framer = Framer()
         self._decoder = None
+        self._rested = 0.0
         self.more = False
         self.connected_at = self.established_at = None
         # RFC 4271 section 4.2: an OPEN is the first message, also before a NOTIFICATION.

@@ -3,8 +3,8 @@
 An UPDATE is judged in wire order.  What demands a session reset is raised at once, for the first such
 fault is the verdict; weaker faults are collected, and the strongest decides at the end (RFC 7606 3 h).
 A block of attributes of the usual shape is recognized by one pattern; the octets of an unusual one without
-fault are remembered with their Attributes, so that a peer that says them again costs one look-up.  `bgp.wire.reference` says all this again, slowly and from
-the grammar, and is the judge of this module.
+fault are remembered with their Attributes, so that a peer that says them again costs one look-up.
+`bgp.wire.reference` says all this again, slowly and from the grammar, and is the judge of this module.
 """
 
 from collections.abc import Sequence
