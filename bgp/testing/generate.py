@@ -405,7 +405,12 @@ def draft(random: Random, context: Context, *, announcing: bool | None = None) -
 
 def update(random: Random, context: Context) -> bytes:
     """Return the body of a valid UPDATE of this session, no longer than its maximum."""
+    return fitting(random, context, draft)
+
+
+def fitting(random: Random, context: Context, drawn: Callable[[Random, Context], Draft]) -> bytes:
+    """Return the body of the first UPDATE drawn that this session's maximum allows."""
     maximum = EXTENDED_MESSAGE_LENGTH if context.extended_messages else MAXIMUM_MESSAGE_LENGTH
-    while len(body := draft(random, context).body()) > maximum - HEADER_LENGTH:
+    while len(body := drawn(random, context).body()) > maximum - HEADER_LENGTH:
         pass
     return body

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from random import Random
 
 from bgp.family import BY_CODE, IPV4_UNICAST
-from bgp.iana import AttributeFlag, AttributeType, SegmentType
+from bgp.iana import AS_TRANS, AttributeFlag, AttributeType, SegmentType
 from bgp.testing import breakage, generate
 from bgp.testing.draft import EXTENDED, Draft, Item
 from bgp.testing.draft import body as body_of
@@ -124,7 +124,9 @@ def usual(random: Random, context: Context) -> Draft:
             count = _usual_count(random, (8, 9, 16, 17, 63, 64)) if type in _LISTS else 1
             values[type] = octets(random, size * count)
     if chance(random, 0.3):
-        values[T.AGGREGATOR] = generate.asn(random).to_bytes(4, "big")[-width:] + octets(random, 4)
+        number = generate.asn(random)
+        number = AS_TRANS if number >> 8 * width else number
+        values[T.AGGREGATOR] = number.to_bytes(width, "big") + octets(random, 4)
     for type, value in values.items():
         partial = generate.CATEGORY[type] == TRANSITIVE and chance(random, 0.2)
         flags = generate.CATEGORY[type] | (AttributeFlag.PARTIAL if partial else 0)

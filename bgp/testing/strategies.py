@@ -91,7 +91,7 @@ def updates(context: Context) -> Body:
 
 def usual_updates(context: Context) -> Body:
     """Return UPDATEs as routers mostly send them: ascending types, one AS_SEQUENCE, no needless bit."""
-    return drawn(lambda random: mixture.usual(random, context).body())
+    return drawn(lambda random: generate.fitting(random, context, mixture.usual))
 
 
 def broken_updates(context: Context, rules: Collection[str] = ()) -> Body:
