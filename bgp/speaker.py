@@ -315,9 +315,10 @@ class Speaker:
             if theirs is None or set(theirs.families).isdisjoint(session.families):
                 continue
             identifier = IPv4Address(session.remote_identifier)
-            text = f"{peer.name} and {other.name} both are {identifier} in AS {session.remote_as}"
-            logger.warning("%s", text)
-            self._events.emit(PeerEvent(EventKind.ALARM, peer, text=text))
+            peer.alarm(
+                f"its BGP Identifier {identifier} is also that of {other.name} in AS {session.remote_as}, "
+                "where it must be unique (RFC 6286 2.1)"
+            )
         namesakes.add(peer)
 
     def peer_idle(self, peer: Peer) -> None:

@@ -76,6 +76,9 @@ def endpoint(value: object, place: Place) -> str | None:
         bare = value.strip("[]").removesuffix(":")
         if value.count(":") > 1 and "[" not in value:
             remedy = f'put the IPv6 address in brackets and add the port: "[{bare}]:179"'
+            # "::1:179" is an address, too, but hardly the one that was meant.
+            if bare.endswith(":179"):
+                remedy = f'put the IPv6 address in brackets: "[{bare.removesuffix(":179")}]:179"'
         elif re.fullmatch(r"[0-9]+\.[0-9.]+:?|\[.*\]", value):
             remedy = f'add the port: "{value.removesuffix(":")}:179"'
         elif re.fullmatch(r"\*?:?\d+", value):

@@ -63,7 +63,7 @@ class Service:
 
 
 def run(configuration: Configuration) -> int:
-    """Serve until SIGTERM or SIGINT; return the exit status."""
+    """Serve until SIGTERM or SIGINT, SIGHUP is only logged; return the exit status."""
     set_up(configuration.router.log_level)
     _raise_file_limit()
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
@@ -81,6 +81,8 @@ async def _serve(configuration: Configuration) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
+    # By default it would end us without a Cease, and who sends it to a daemon wants the opposite.
+    loop.add_signal_handler(signal.SIGHUP, _on_hangup)
     service = Service(configuration)
     try:
         await service.start()
@@ -96,6 +98,10 @@ async def _serve(configuration: Configuration) -> int:
     collector.stop()
     logger.info("stopped")
     return 0
+
+
+def _on_hangup() -> None:
+    logger.warning("SIGHUP: going on; the configuration is read at start only: restart to apply changes")
 
 
 def _log_start(service: Service) -> None:

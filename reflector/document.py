@@ -15,7 +15,7 @@ from reflector.locate import Path, lines
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One fault of a configuration: where it is, what is wrong, and the remedy."""
+    """One fault of a configuration: where it is (line 0: the file itself), what is wrong, and the remedy."""
 
     file: str
     line: int
@@ -24,8 +24,9 @@ class Problem:
     remedy: str
 
     def __str__(self) -> str:
-        where = f"{self.file}:{self.line}: {self.key}" if self.key else f"{self.file}:{self.line}"
-        return f"{where}: {self.what}; {self.remedy}"
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        key = f"{self.key}: " if self.key else ""
+        return f"{where}: {key}{self.what}; {self.remedy}"
 
 
 class ConfigurationError(Exception):
@@ -111,7 +112,7 @@ def read(file: str) -> Document:
         octets = FilePath(file).read_bytes()
     except OSError as error:
         reason = error.strerror or str(error)
-        raise _unusable(file, 1, f"cannot be read: {reason}", "check its name and permissions") from error
+        raise _unusable(file, 0, f"cannot be read: {reason}", "check its name and permissions") from error
     try:
         text = octets.decode("utf-8")
     except UnicodeDecodeError as error:

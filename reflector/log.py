@@ -25,7 +25,7 @@ def set_up(level: str) -> None:
     handler.setFormatter(formatter)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # What the library says of sessions comes from `SessionLog`, with more about them.
-    logging.getLogger("bgp.aio.peer").setLevel(logging.WARNING)
+    logging.getLogger("bgp.aio.peer").setLevel(logging.CRITICAL)
 
 
 class SessionLog:

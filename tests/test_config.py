@@ -179,6 +179,24 @@ def test_networks() -> None:
     )
 
 
+def test_a_peer_without_password_in_a_range_with_one_is_warned_of() -> None:
+    """The kernel wants a signature from the whole prefix, and drops what has none without a word."""
+    inside = '[[neighbor]]\naddress = "10.0.0.7"\nasn = "internal"\n'
+    wide = '[[listen_range]]\nprefix = "10.0.0.0/8"\nclient = true\npassword = "secret"\n'
+    narrow = '[[listen_range]]\nprefix = "10.1.0.0/16"\nclient = true\n'
+    found = [str(warning) for warning in loads(ROUTER + wide + inside + narrow).warnings]
+    assert len(found) == 2
+    assert all("inside 10.0.0.0/8, which has: Linux drops its connections" in text for text in found)
+    assert not loads(ROUTER + wide + inside + 'password = "other"\n').warnings
+    assert not loads(ROUTER + wide + inside.replace("10.0", "2001:db8::").replace(".0.7", "7")).warnings
+
+
+def test_an_ipv6_address_with_its_port_is_shown_in_brackets() -> None:
+    text = ROUTER + 'listen = ["::1:179"]\n'
+    with pytest.raises(ConfigurationError, match=r'brackets: "\[::1\]:179"'):
+        loads(text)
+
+
 def test_a_listen_range_ignores_what_its_group_says_of_dialing() -> None:
     group = '[group.a]\nclient = true\nport = 1790\npassive = false\nsource_address = "192.0.2.1"\n'
     text = ROUTER + group + '[[listen_range]]\nprefix = "2001:db8::/32"\ngroup = "a"\nlimit = 5\n'
@@ -606,7 +624,7 @@ def test_syntax_error(text: str, line: int, what: str, remedy: str) -> None:
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"none\.toml:1: cannot be read: No such file"):
+    with pytest.raises(ConfigurationError, match=r"none\.toml: cannot be read: No such file"):
         load(str(tmp_path / "none.toml"))
     with pytest.raises(ConfigurationError, match="cannot be read: Is a directory"):
         load(str(tmp_path))

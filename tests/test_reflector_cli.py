@@ -211,6 +211,14 @@ def test_signals_end_it_with_status_0(command: type[Command], file: Path, number
     assert run.lines[-1].endswith("stopped")
 
 
+def test_a_hangup_is_logged_and_ends_nothing(command: type[Command], file: Path) -> None:
+    run = command("run", str(file))
+    run.until("listening on")
+    run.process.send_signal(signal.SIGHUP)
+    run.until("WARNING SIGHUP: going on; .*restart to apply changes")
+    assert run.end(signal.SIGTERM) == 0
+
+
 def test_run_warns_where_nothing_will_pass(command: type[Command], file: Path) -> None:
     file.write_text(CONFIGURATION.replace("client = true", 'asn = "external"'))
     run = command("run", str(file))
@@ -264,6 +272,14 @@ def test_the_library_example_works_against_the_service(command: type[Command], f
     assert "198.51.100.0/24" in done.stdout
     assert "203.0.113.0/24" in done.stdout
     assert run.end(signal.SIGTERM) == 0
+
+
+def test_the_example_works_against_the_configuration_of_the_readme() -> None:
+    """An internal peer with the reflector's own identifier is refused (RFC 6286 2.2)."""
+    text = (ROOT / "README.md").read_text()
+    (configured,) = re.findall(r'router_id = "(.*?)"', text)
+    (shown,) = re.findall(r'router_id="(.*?)"', text)
+    assert configured != shown
 
 
 def test_the_readme_shows_the_example_as_it_is() -> None:

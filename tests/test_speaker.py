@@ -648,9 +648,35 @@ async def test_two_peers_with_one_identifier_raise_an_alarm(caplog: pytest.LogCa
             async with await RawPeer.dial(middle, "127.0.0.4") as third:
                 await third.establish(an_open(families=(IPV4_UNICAST,)))
                 event = await alarms
-                assert "10.0.0.2" in event.text
-                assert "127.0.0.4" in event.text
-                assert caplog.text.count("both are") == 1
+                assert event.peer is not None
+                assert event.peer.name == "127.0.0.4"
+                assert event.text == (
+                    "its BGP Identifier 10.0.0.2 is also that of 127.0.0.2 in AS 65000, "
+                    "where it must be unique (RFC 6286 2.1)"
+                )
+                assert caplog.text.count("its BGP Identifier") == 1
+
+
+async def test_an_open_that_is_refused_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A program that waits for `established()` would else wait for ever without a word."""
+    async with reflector() as middle, Speaker(asn=ASN, router_id="10.0.0.1") as speaker:
+        address, port = middle.listening[0]
+        options = PeerOptions(asn=ASN, address=address, port=port, connect_retry_time=0.1, idle_hold_time=0.1)
+        peer = speaker.add_peer(options)
+        refused = 0
+        events = speaker.events()
+        async with asyncio.timeout(TIMEOUT):
+            while refused < 3:
+                event = await anext(events)
+                refused += event.kind == EventKind.DOWN and "bad-bgp-identifier" in event.text
+    warnings = [
+        record.getMessage()
+        for record in caplog.records
+        if record.levelno == logging.WARNING and record.getMessage().startswith(f"{peer.name}: ")
+    ]
+    assert warnings
+    assert all("open-message-error/bad-bgp-identifier" in text for text in warnings)
+    assert len(set(warnings)) == len(warnings)
 
 
 async def test_address_in_use_is_named() -> None:

@@ -237,6 +237,11 @@ class Peer:
             self._host.router.set_export_policy(member, export_policy)
             self._host.turns.schedule()
 
+    def alarm(self, text: str) -> None:
+        """Report what only a human can put right."""
+        logger.warning("%s: %s", self.name, text)
+        self._events.emit(PeerEvent(EventKind.ALARM, self, text=text))
+
     def link_opened(self, link: Link) -> None:
         """Look for a collision: the peer's OPEN came on `link`."""
         self._collide(link)
@@ -256,11 +261,15 @@ class Peer:
         if down.event == Event.UPDATE_MSG_ERR and link.connection.refused:
             now = asyncio.get_running_loop().time()
             self._malformed.refused(down.text, link.connection.refused, now)
+        level = logging.INFO if down.state >= State.OPEN_SENT else logging.DEBUG
         if down.event != Event.OPEN_COLLISION_DUMP:
+            # Two configurations that do not agree: it will not heal, and whoever waits must learn why.
+            if _refused(down) and not self.dynamic and down.text != self.last_error:
+                level = logging.WARNING
             self.last_error = down.text
             self.last_error_at = time.time()
         logger.log(
-            logging.INFO if down.state >= State.OPEN_SENT else logging.DEBUG,
+            level,
             "%s: connection ended in %s: %s",
             self.name,
             down.state.label,
@@ -352,6 +361,14 @@ class Peer:
         if self.source is None:
             return self.remote.host
         return f"{self.remote.host}@{self.source.host}"
+
+
+def _refused(down: Down) -> bool:
+    """Say whether one of the two sides refused the other's OPEN (RFC 4271 6.2)."""
+    return any(
+        notification is not None and notification.code == ErrorCode.OPEN_MESSAGE_ERROR
+        for notification in (down.sent, down.received)
+    )
 
 
 def _communication(text: str, subcode: int) -> bytes:
