@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from random import Random
 
 from bgp.errors import Notify
+from bgp.wire.capability import name
 from bgp.wire.context import Context
 from bgp.wire.framing import frame
 from bgp.wire.message import decode_notification, encode, hard_reset
 from fuzz.seeds import notification_body
 from fuzz.show import message_lines
 from fuzz.target import Target, hold
+
+_LONGEST_NAME = max(len(f"{name(code)} malformed, ") for code in range(256))
 
 
 def check(data: bytes) -> None:
@@ -26,8 +29,12 @@ def check(data: bytes) -> None:
     hold(encode(value) == frame(3, data[: 4096 - 19]), "encodes to other octets")
     for text in str(value), value.communication:
         hold(text.isprintable(), f"not to be shown: {text!r}")
-        # Octets may be shown in hexadecimal or as escapes, but not blown up beyond that.
-        hold(len(text) <= 200 + 10 * len(data), f"{len(text)} characters for {len(data)} octets")
+        # Octets may be shown in hexadecimal, as escapes, or two of them as the name of a capability that is
+        # malformed, but not blown up beyond that.
+        hold(
+            len(text) <= 200 + _LONGEST_NAME * len(data) // 2,
+            f"{len(text)} characters for {len(data)} octets",
+        )
     inner = value.inner
     hold(inner is None or hard_reset(inner) == value, f"{value!r} carries {inner!r}")
 
