@@ -6,6 +6,7 @@ rewriting in octets.  `expected` says what a peer should hold once all is quiet.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from ipaddress import ip_address
 from types import SimpleNamespace
 
 from bgp.family import IPV4_UNICAST, Family
@@ -224,6 +225,10 @@ class Reference:
                 changes[T.LOCAL_PREF] = (100).to_bytes(4, "big")
             if to.next_hop_self and T.NEXT_HOP not in chosen:
                 next_hop = b""
+        if to.kind is not Kind.EXTERNAL and family is not IPV4_UNICAST and T.NEXT_HOP not in chosen:
+            # RFC 2545 3: the link-local address behind a global one is for who is on its link.
+            if len(next_hop) == 32 and not ip_address(next_hop[:16]).is_link_local and any(next_hop[:16]):
+                next_hop = next_hop[:16]
         next_hop = next_hop or self.own[family]
         if family is IPV4_UNICAST and len(next_hop) != 4 and family not in to.extended_next_hop:
             return None

@@ -289,8 +289,22 @@ def test_ipv6_next_hops_go_only_to_peers_that_take_them() -> None:
         assert told(one, CLIENT) is NEXT_HOP_ENCODING
         # RFC 8950 section 5: passed on unchanged, the encoding stays what it is.
         assert heard(one, CLIENT, extended_next_hop=extended).next_hop == one.attributes.next_hop
-        assert heard(one, CLIENT, IPV6_UNICAST).next_hop == one.attributes.next_hop
+        assert heard(one, CLIENT, IPV6_UNICAST).next_hop == address("2001:db8::9")
     assert told(path(kind=CLIENT, next_hop="10.9.0.9"), CLIENT, IPV6_UNICAST) is NEXT_HOP_ENCODING
+
+
+@pytest.mark.parametrize("source", [EXTERNAL, CLIENT, NON_CLIENT])
+def test_a_link_local_next_hop_stays_on_its_link(source: Kind) -> None:
+    """RFC 2545 3: only who shares the subnet may be told it, and an internal peer need not."""
+    both = address("2001:db8::9") + address("fe80::9")
+    receivers = [kind for kind in (CLIENT, NON_CLIENT) if CLIENT in (kind, source) or source is EXTERNAL]
+    for receiver in receivers:
+        told_hop = heard(path(kind=source, next_hop=both), receiver, IPV6_UNICAST).next_hop
+        assert told_hop == address("2001:db8::9")
+    # Nothing global is lost where there is nothing global; an external peer is told of ourselves anyway.
+    for lone in (address("fe80::9") * 2, bytes(16) + address("fe80::9")):
+        assert heard(path(kind=source, next_hop=lone), CLIENT, IPV6_UNICAST).next_hop == lone
+    assert heard(path(kind=source, next_hop=both), EXTERNAL, IPV6_UNICAST).next_hop == OUR_IPV6
 
 
 # --- Policy and length -----------------------------------------------------------------------------

@@ -4,6 +4,7 @@ Towards external peers (`_external`): our AS before the AS_PATH, ourselves as ne
 a meaning in one AS only.  Towards internal peers (`_internal`): a LOCAL_PREF, and all else as it is.
 Reflection (`_reflected`) adds ORIGINATOR_ID and CLUSTER_LIST and touches nothing besides: RFC 4456 section
 10 has next hop, AS_PATH, LOCAL_PREF and MED left alone, and RFC 8950 section 5 the encoding of the next hop.
+Only a link-local address behind the global one stays behind (RFC 2545 section 3).
 """
 
 from bgp.export.rules import NEXT_HOP_ENCODING, NO_NEXT_HOP, Treatment, Withheld
@@ -38,6 +39,7 @@ _ORIGINATOR_ID_TYPE, _CLUSTER_LIST_TYPE = bytes((_ORIGINATOR_ID,)), bytes((_CLUS
 _ORIGINATOR_ID_HEADER = bytes((OPTIONAL_NON_TRANSITIVE, _ORIGINATOR_ID, 4))
 _CLUSTER_LIST_HEADER = bytes((OPTIONAL_NON_TRANSITIVE, _CLUSTER_LIST, 4))
 _ORIGINATOR_ID_OCTETS = 7
+_GLOBAL_AND_LINK_LOCAL = 32  # octets of a next hop (RFC 2545 section 3)
 _NON_TRANSITIVE = 0x40  # in the type of an extended community (RFC 4360 section 2)
 
 
@@ -95,12 +97,28 @@ class Rewriter:
             next_hop = self._next_hops.get(family, b"")
             if not next_hop:
                 return NO_NEXT_HOP
+        elif len(next_hop) == _GLOBAL_AND_LINK_LOCAL and terms.kind is not _EXTERNAL_KIND:
+            if _NEXT_HOP not in chosen:
+                next_hop = _global_alone(next_hop, family)
         if len(next_hop) not in self._lengths[family]:
             return NEXT_HOP_ENCODING
         if _AIGP_START in octets and not terms.aigp:
             # RFC 7311 section 3.3: "MUST NOT" be sent on a session where it is not enabled.
             octets = b"".join([attribute(*item) for item in walk(octets) if item[1] != _AIGP])
         return octets, next_hop
+
+
+def _global_alone(next_hop: bytes, family: Family) -> bytes:
+    """Return a next hop as it goes on to an internal peer: without the link-local address behind it.
+
+    RFC 2545 section 3: that goes only to who shares a subnet with the next hop, which we cannot tell, and
+    others drop the route or the session for it; towards an internal peer it "may" be removed.  IPv6 next
+    hops of IPv4 routes keep their encoding (RFC 8950 section 5).
+    """
+    if _GLOBAL_AND_LINK_LOCAL not in family.next_hop_lengths or not any(next_hop[:16]):
+        return next_hop
+    link_local = next_hop[0] == 0xFE and next_hop[1] & 0xC0 == 0x80
+    return next_hop if link_local else next_hop[:16]
 
 
 def _reflected(path: Path, attributes: Attributes, terms: Terms) -> bytes:
