@@ -382,8 +382,7 @@ class Router:
             self._check(member, unreach.family, unreach.path_ids)
         for reach in update.announced:
             self._check(member, reach.family, reach.path_ids)
-        # RFC 4271 section 4.3: a prefix in both is "treated as though the WITHDRAWN ROUTES field does not
-        # contain" it, so withdrawals go first.
+        # RFC 4271 section 4.3: a prefix in both counts as announced, so withdrawals go first.
         for family, prefixes, path_ids in update.withdrawn:
             table = self._tables[family]
             if path_ids is None:

@@ -12,10 +12,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from messages import AS_PATH, NEXT_HOP, ORIGIN, PLAIN, read, update
 
 from bgp.__main__ import main
 from bgp.family import FAMILIES
-from bgp.tools import build, json_form, sources
+from bgp.tools import build, sources
 from bgp.tools.sources import Kind, kind_of
 from bgp.wire.attributes import attribute
 from bgp.wire.capability import (
@@ -32,25 +33,6 @@ from bgp.wire.message import (
 BOTH = Context(families=frozenset(FAMILIES))
 KEEPALIVE = encode(Keepalive())
 OPEN = encode(Open(65001, 90, 1, Capabilities(families=((1, 1),), four_octet_as=65001).encode()))
-
-
-def update(*attributes: bytes, withdrawn: bytes = b"", nlri: bytes = b"") -> bytes:
-    block = b"".join(attributes)
-    return frame(
-        2, struct.pack("!H", len(withdrawn)) + withdrawn + struct.pack("!H", len(block)) + block + nlri
-    )
-
-
-ORIGIN = attribute(0x40, 1, b"\0")
-AS_PATH = attribute(0x40, 2, b"\x02\x02" + struct.pack("!II", 65001, 65002))
-NEXT_HOP = attribute(0x40, 3, b"\xc0\0\2\1")
-PLAIN = update(ORIGIN, AS_PATH, NEXT_HOP, nlri=b"\x08\x0a\x18\x0a\x00\x01")
-
-
-def read(octets: bytes, context: Context = BOTH) -> dict[str, Any]:
-    """Return the JSON form as who reads the output has it."""
-    found: dict[str, Any] = json.loads(json.dumps(json_form.read(octets, context)))
-    return found
 
 
 # --- the command ---------------------------------------------------------------------------------------

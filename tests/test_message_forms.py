@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from messages import AS_PATH, NEXT_HOP, ORIGIN, PLAIN, read, update
 
 from bgp.errors import RULES, Notify
 from bgp.family import FAMILIES, IPV4_UNICAST
@@ -55,25 +56,6 @@ CAPABILITIES = Capabilities(
     malformed=(Capability(65, b"x"),),
 )
 OPEN = encode(Open(23456, 90, 0x01020304, CAPABILITIES.encode()))
-
-
-def update(*attributes: bytes, withdrawn: bytes = b"", nlri: bytes = b"") -> bytes:
-    block = b"".join(attributes)
-    return frame(
-        2, struct.pack("!H", len(withdrawn)) + withdrawn + struct.pack("!H", len(block)) + block + nlri
-    )
-
-
-ORIGIN = attribute(0x40, 1, b"\0")
-AS_PATH = attribute(0x40, 2, b"\x02\x02" + struct.pack("!II", 65001, 65002))
-NEXT_HOP = attribute(0x40, 3, b"\xc0\0\2\1")
-PLAIN = update(ORIGIN, AS_PATH, NEXT_HOP, nlri=b"\x08\x0a\x18\x0a\x00\x01")
-
-
-def read(octets: bytes, context: Context = BOTH) -> dict[str, Any]:
-    """Return the JSON form as who reads the output has it."""
-    found: dict[str, Any] = json.loads(json.dumps(json_form.read(octets, context)))
-    return found
 
 
 # --- the forms -----------------------------------------------------------------------------------------

@@ -75,7 +75,7 @@ def test_same_attributes_with_other_prefixes_and_a_withdrawal_beside() -> None:
 
 
 def test_a_prefix_withdrawn_and_announced_is_announced() -> None:
-    """RFC 4271 4.3: "as if the WITHDRAWN ROUTES do not contain the address prefix": take out, then put in."""
+    """RFC 4271 4.3: it counts as announced, so take out, then put in."""
     update = Decoder(BOTH, AttributeTable()).decode(body(b"\x08\x0a", COMMON + NEXT_HOP, b"\x08\x0a"))
     assert [u.prefixes for u in update.withdrawn] == [[b"\x08\x0a"]]
     assert [r.prefixes for r in update.announced] == [[b"\x08\x0a"]]

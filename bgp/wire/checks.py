@@ -56,7 +56,7 @@ def _as_path(checks: "Checks", value: bytes) -> Rule | None:
     if not context.as_sets and (1 in types or 4 in types):
         return errors.AS_PATH_SET
     if context.confederation:
-        # RFC 5065 section 5: "an AS_PATH ... without AS_CONFED_SEQUENCE as its first segment".
+        # RFC 5065 section 5: another member AS must put AS_CONFED_SEQUENCE first.
         if not types or types[0] != 3:
             return errors.AS_PATH_CONFEDERATION
     elif not context.internal and (3 in types or 4 in types):

@@ -61,7 +61,7 @@ LargeCommunity = tuple[int, int, int]
 def parse_large(text: str) -> LargeCommunity:
     """Return a large community written as three decimal numbers (RFC 8092 section 5)."""
     parts = text.strip().split(":")
-    # "leading zeros MUST NOT be used" in the canonical representation.
+    # The canonical representation has no leading zeros.
     if len(parts) != 3 or not all(re.fullmatch(r"0|[1-9][0-9]{0,9}", part) for part in parts):
         raise ValueError(f"{text!r} is no large community: write three numbers, as in 64496:1:2")
     a, b, c = (int(part) for part in parts)

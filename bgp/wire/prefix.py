@@ -103,7 +103,7 @@ def _walk(block: bytes, family: Family, identifier_size: int) -> list[tuple[int,
 
 
 def masked(prefix: bytes) -> bytes:
-    """Return `prefix` with the bits behind its length cleared: they "are irrelevant" (RFC 4271 4.3)."""
+    """Return `prefix` with the bits behind its length cleared: they have no meaning (RFC 4271 4.3)."""
     rest = prefix[0] & 7
     if not rest:
         return prefix

@@ -244,8 +244,8 @@ class Decoder:
 
 
 def _escalated(faults: tuple[Fault, ...]) -> Notify:
-    """Return the first treat-as-withdraw fault as a session reset: "the error cannot be handled" where
-    nothing was parsed that could be withdrawn (RFC 7606 section 5.2)."""
+    """Return the first treat-as-withdraw fault as a session reset, for nothing was parsed that could
+    be withdrawn (RFC 7606 section 5.2)."""
     fault = next(fault for fault in faults if fault.rule.outcome is Outcome.TREAT_AS_WITHDRAW)
     return Notify.of(fault.rule, fault.data, fault.offset)
 
