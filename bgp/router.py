@@ -13,7 +13,6 @@ may be empty though the member is still `pending`; `flush` says that there is mo
 """
 
 import logging
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network
@@ -30,7 +29,7 @@ from bgp.policy import Policy
 from bgp.rib.admission import Admission
 from bgp.rib.asking import Failures
 from bgp.rib.decision import Verdict, explain
-from bgp.rib.jobs import Drain, Job, Rejudge, Transfer
+from bgp.rib.jobs import Drain, Jobs, Rejudge, Transfer
 from bgp.rib.nexthop import NextHops, is_host
 from bgp.rib.path import Kind, Path, Refusal, Slot, Slots, Source, best_of
 from bgp.rib.table import Changes, Table
@@ -199,7 +198,7 @@ class Router:
         self._local = {family: Source("", Kind.LOCAL, asn, identifier, family=family) for family in FAMILIES}
         self._members: dict[str, Member] = {}
         self._groups: dict[Terms, Group] = {}
-        self._jobs: deque[Job] = deque()
+        self._jobs = Jobs()
         self._watchers: list[Watcher] = []
         self._waiting: set[Member] = set()
 
@@ -257,7 +256,7 @@ class Router:
             del self._groups[listener.group.terms]
         for family in member.negotiated.families:
             for source in member.sources(family):
-                self._jobs.append(Drain(self._tables[family], source))
+                self._jobs.add(Drain(self._tables[family], source))
         address = member.settings.local_address
         if address and self._next_hops.remove_own(address):
             self._rejudge(address)
@@ -315,7 +314,7 @@ class Router:
             renewed = [each.under(policy) for each in (*stale, source)]
             for each, to in zip((*stale, source), renewed, strict=True):
                 former.append(each)
-                self._jobs.append(Transfer(table, each, to, former))
+                self._jobs.add(Transfer(table, each, to, former))
             *stale[:], member._sources[family] = renewed
 
     def set_export_policy(self, member: Member, policy: Policy | None) -> None:
@@ -462,7 +461,7 @@ class Router:
             case RouteRefreshSubtype.END_OF_ROUTE_REFRESH if enhanced:
                 # What the peer has not said again is gone.
                 for source in member._stale.pop(family, ()):
-                    self._jobs.append(Drain(self._tables[family], source))
+                    self._jobs.add(Drain(self._tables[family], source))
 
     # --- What we say ourselves -----------------------------------------------------------------------
 
@@ -488,7 +487,7 @@ class Router:
         self.admission.forget()
         for table in self._tables.values():
             if table.routes:
-                self._jobs.append(Rejudge(table, address))
+                self._jobs.add(Rejudge(table, address))
 
     # --- The loop ------------------------------------------------------------------------------------
 
@@ -520,10 +519,7 @@ class Router:
 
     def work(self, quota: int = 4096) -> bool:
         """Do sliced jobs, about `quota` prefixes of them; return whether there is more to do."""
-        while self._jobs and quota > 0:
-            quota = self._jobs[0].run(quota)
-            if quota > 0:
-                self._jobs.popleft()
+        self._jobs.run(quota)
         return bool(self._jobs)
 
     def pull(self, member: Member, limit: int = 65536) -> list[bytes]:

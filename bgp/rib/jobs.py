@@ -2,7 +2,13 @@
 
 `run` does about so much of a job as its quota of prefixes tells, and returns what is left of that; 0 means
 that there is more to do.
+
+Jobs take turns, slice by slice, so a long one delays the others by its share only.  What works on the routes
+of one peer and family keeps its order, though: a `Transfer` may feed the source that a later job empties.
 """
+
+from collections import deque
+from collections.abc import Hashable
 
 from bgp.rib.path import Path, Source
 from bgp.rib.table import Table
@@ -16,6 +22,11 @@ class Drain:
     def __init__(self, table: Table, source: Source) -> None:
         self._table = table
         self._source = source
+
+    @property
+    def strand(self) -> Hashable:
+        """What jobs that keep their order have in common."""
+        return self._table.family, self._source.peer
 
     def run(self, quota: int) -> int:
         """Do up to `quota`; return what is left of it, 0 for more to do."""
@@ -34,6 +45,11 @@ class Rejudge:
         # Within a path whose verdict depends on the prefix: its list, and how far that was judged.
         self._prefixes: list[bytes] | None = None
         self._offset = 0
+
+    @property
+    def strand(self) -> Hashable:
+        """What jobs that keep their order have in common."""
+        return self._table.family, self._address
 
     def run(self, quota: int) -> int:
         """Do up to `quota`; return what is left of it, 0 for more to do."""
@@ -86,6 +102,11 @@ class Transfer:
         self._to = to
         self._former = former
 
+    @property
+    def strand(self) -> Hashable:
+        """What jobs that keep their order have in common."""
+        return self._table.family, self._source.peer
+
     def run(self, quota: int) -> int:
         """Do up to `quota`; return what is left of it, 0 for more to do."""
         quota = self._table.transfer(self._source, self._to, quota)
@@ -95,3 +116,45 @@ class Transfer:
 
 
 Job = Drain | Rejudge | Transfer
+
+# Of its quota, a job gets so much before the next one has its turn.
+SLICE = 256
+
+
+class Jobs:
+    """The jobs that are not done: strands that take turns, each the jobs that keep their order."""
+
+    __slots__ = ("_strands", "_turns")
+
+    def __init__(self) -> None:
+        self._strands: dict[Hashable, deque[Job]] = {}
+        self._turns: deque[Hashable] = deque()
+
+    def __bool__(self) -> bool:
+        return bool(self._turns)
+
+    def add(self, job: Job) -> None:
+        """Do `job` behind those of its strand."""
+        strand = self._strands.get(job.strand)
+        if strand is None:
+            strand = self._strands[job.strand] = deque()
+            self._turns.append(job.strand)
+        strand.append(job)
+
+    def run(self, quota: int) -> None:
+        """Do about `quota` prefixes of the jobs."""
+        while self._turns and quota > 0:
+            key = self._turns.popleft()
+            strand = self._strands[key]
+            share = min(quota, SLICE)
+            left = 0
+            try:
+                left = strand[0].run(share)
+            finally:
+                if left > 0:
+                    strand.popleft()
+                if strand:
+                    self._turns.append(key)
+                else:
+                    del self._strands[key]
+            quota -= share - left
