@@ -28,7 +28,7 @@ from bgp.iana import CeaseSubcode, ErrorCode, RouteRefreshSubtype
 from bgp.policy import Policy
 from bgp.rib.admission import Admission
 from bgp.rib.asking import Failures
-from bgp.rib.decision import Verdict, explain
+from bgp.rib.decision import Decision, DecisionOptions, Verdict
 from bgp.rib.jobs import Drain, Jobs, Rejudge, Transfer
 from bgp.rib.nexthop import NextHops, is_host
 from bgp.rib.path import Kind, Path, Refusal, Slot, Slots, Source, best_of
@@ -163,7 +163,7 @@ class Router:
     `asn` and `router_id` are our own; `cluster_id` that of the reflector (RFC 4456 section 7), by default
     the router id.  `client_to_client`: reflect between clients.  `max_paths` and `max_attribute_octets`
     bound what all peers together may make us hold.  `lag_limit`: octets that a member may be behind before
-    it is told the latest state only.
+    it is told the latest state only.  `decision`: what may be chosen about that.
     """
 
     def __init__(
@@ -176,6 +176,7 @@ class Router:
         max_paths: int | None = None,
         max_attribute_octets: int | None = None,
         lag_limit: int = LAG_LIMIT,
+        decision: DecisionOptions | None = None,
     ) -> None:
         self.asn = asn
         self.router_id = router_id
@@ -192,7 +193,8 @@ class Router:
         self.admission = Admission(
             asn, identifier, self.cluster_id.to_bytes(4, "big"), self._next_hops, self._failures
         )
-        self._tables = {family: Table(family, self.admission) for family in FAMILIES}
+        self.decision = Decision(decision)
+        self._tables = {family: Table(family, self.admission, self.decision) for family in FAMILIES}
         self._slots = Slots()
         self._local_slot = self._slots.get("", None)
         self._local = {family: Source("", Kind.LOCAL, asn, identifier, family=family) for family in FAMILIES}
@@ -553,7 +555,7 @@ class Router:
 
     def explain(self, family: Family, prefix: bytes) -> tuple[Verdict, ...]:
         """Return for each path of `prefix` the rung of the decision at which it lost, the best one first."""
-        return explain(self._tables[family].paths(prefix))
+        return self.decision.explain(self._tables[family].paths(prefix))
 
     def best(self, family: Family) -> Iterator[tuple[bytes, Path]]:
         """Yield each prefix that has a usable path, with the best one: the Loc-RIB."""

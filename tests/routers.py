@@ -205,6 +205,7 @@ def path(
     remote: str = "10.0.0.1",
     path_id: int | None = None,
     cost: int = 0,
+    age: int = 0,
     extra: Mapping[int, bytes] | None = None,
     **values: object,
 ) -> Path:
@@ -215,6 +216,6 @@ def path(
         attributes = table.derive(attributes, extra)
     source = Source(peer, kind, 65000, identifier.to_bytes(4, "big"), address(remote))
     slot: Slot = slots.get(peer, path_id)
-    made = Path(source, slot, attributes)
+    made = Path(source, slot, attributes, age)
     made.cost = cost
     return made

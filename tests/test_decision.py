@@ -1,87 +1,171 @@
 """The decision ladder: each rung decides alone and beats all rungs below it, in any order of arrival."""
 
-from itertools import combinations, permutations
+from itertools import combinations, permutations, product
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from routers import address, path, table
 
-from bgp.iana import AttributeType, Origin
+from bgp.iana import AttributeType, Origin, WellKnownCommunity
 from bgp.rib.admission import POLICY
-from bgp.rib.decision import DEFAULT_LOCAL_PREF, LADDER, USABLE, best, decided, explain
+from bgp.rib.decision import DEFAULT_LOCAL_PREF, Decision, DecisionOptions
 from bgp.rib.path import Kind, Path
 
-ORIGINATOR_ID, CLUSTER_LIST = AttributeType.ORIGINATOR_ID, AttributeType.CLUSTER_LIST
+ORIGINATOR_ID, CLUSTER_LIST, AIGP = (
+    AttributeType.ORIGINATOR_ID,
+    AttributeType.CLUSTER_LIST,
+    AttributeType.AIGP,
+)
 
-# What makes a path better or worse in one rung and equal in all others.
-BETTER: dict[str, dict[str, object]] = {
+DEFAULT = Decision()
+LADDER, USABLE = DEFAULT.ladder, DEFAULT.ladder[0]
+best, decided, explain = DEFAULT.best, DEFAULT.decided, DEFAULT.explain
+
+# All that changes the ladder, in all combinations.
+OPTIONS = [
+    DecisionOptions(**dict(zip(names, values, strict=True)))
+    for names in [
+        ("always_compare_med", "med_missing_as_worst", "ignore_as_path_length", "prefer_oldest", "aigp")
+    ]
+    for values in product((False, True), repeat=len(names))
+]
+ALL = DecisionOptions(prefer_oldest=True)  # every rung is used
+
+
+def chosen(options: DecisionOptions) -> str:
+    """Return a name for a test."""
+    names = [name for name in DecisionOptions.__slots__ if getattr(options, name) is True]
+    return "+".join(names) or "none"
+
+
+# What makes a path better or worse in one rung and equal in all others.  "aigp" stands for the sum of AIGP
+# and interior cost.
+Values = dict[str, object]
+BETTER: dict[str, Values] = {
+    "stale": {"communities": ()},
     "local-pref": {"local_pref": 200},
+    "aigp": {"aigp": 10},
     "as-path-length": {"as_path": "64500"},
     "origin": {"origin": Origin.IGP},
     "med": {"med": 1},
     "external": {"kind": Kind.EXTERNAL},
     "interior-cost": {"cost": 1},
+    "oldest": {"age": 1},
     "identifier": {"identifier": 1},
     "cluster-list": {"clusters": 1},
     "peer-address": {"remote": "10.0.0.1"},
     "path-id": {"path_id": 1},
 }
-WORSE: dict[str, dict[str, object]] = {
+WORSE: dict[str, Values] = {
+    "stale": {"communities": (WellKnownCommunity.LLGR_STALE,)},
     "local-pref": {"local_pref": 100},
+    "aigp": {"aigp": 20},
     "as-path-length": {"as_path": "64500 64501"},
     "origin": {"origin": Origin.INCOMPLETE},
     "med": {"med": 2},
     "external": {"kind": Kind.CLIENT},
     "interior-cost": {"cost": 2},
+    "oldest": {"age": 2},
     "identifier": {"identifier": 2},
     "cluster-list": {"clusters": 2},
     "peer-address": {"remote": "10.0.0.2"},
     "path-id": {"path_id": 2},
 }
-RUNGS = [rung.name for rung in LADDER]
+# The same for rungs that options change.
+NO_AIGP: Values = {"aigp": None}
+NO_MED: Values = {"med": None}
+OTHER_AS = {1: "64500 64502", 2: "64501 64502"}  # by MED: compared whatever the neighboring AS
 
 
-def build(values: dict[str, object]) -> Path:
+def build(values: Values) -> Path:
     values = dict(values)
-    clusters = values.pop("clusters")
-    extra = {CLUSTER_LIST: bytes(4 * clusters)}  # type: ignore[operator]
+    extra = {CLUSTER_LIST: bytes(4 * values.pop("clusters"))}  # type: ignore[operator]
+    aigp = values.pop("aigp")
+    if aigp is not None:
+        metric = aigp - values["cost"]  # type: ignore[operator]
+        extra[AIGP] = b"\x01\x00\x0b" + metric.to_bytes(8, "big")
     return path(extra=extra, **values)  # type: ignore[arg-type]
 
 
-def contender(rung: str, *, better: bool) -> Path:
-    """Return a path that is equal above `rung`, better or worse in it, and the reverse in all below."""
-    values: dict[str, object] = {}
-    for name in RUNGS[1:]:
-        above = RUNGS.index(name) < RUNGS.index(rung)
+def rungs(options: DecisionOptions) -> list[str]:
+    return [rung.name for rung in Decision(options).ladder if rung is not USABLE][1:]
+
+
+def contender(rung: str, options: DecisionOptions, *, better: bool) -> Values:
+    """Return a path that is equal above `rung`, better or worse in it, and the reverse in all below.
+
+    So it is in the rungs that the options leave out, too.
+    """
+    values: Values = {}
+    used = rungs(options)
+    for name in BETTER:
+        above = name in used and used.index(name) < used.index(rung)
         wins = better if name == rung else not better
         values.update(BETTER[name] if above or wins else WORSE[name])
-    return build(values)
+    return values
 
 
 def test_the_tables_of_this_test_cover_the_ladder() -> None:
-    assert [*BETTER] == [*WORSE] == RUNGS[1:]
-    assert [rung.number for rung in LADDER] == list(range(1, len(LADDER) + 1))
+    assert [*BETTER] == [*WORSE] == rungs(ALL)
+    assert [rung.number for rung in Decision(ALL).ladder] == list(range(1, len(BETTER) + 2))
 
 
-@pytest.mark.parametrize("rung", RUNGS[1:])
-def test_each_rung_decides_against_all_below(rung: str) -> None:
-    winner, loser = contender(rung, better=True), contender(rung, better=False)
+@pytest.mark.parametrize("options", OPTIONS, ids=chosen)
+def test_a_rung_keeps_its_number_under_all_options(options: DecisionOptions) -> None:
+    numbers = {rung.name: rung.number for rung in Decision(ALL).ladder}
+    used = {rung.name: rung.number for rung in Decision(options).ladder}
+    assert used.items() <= numbers.items()
+    unused = {
+        "aigp": options.aigp,
+        "as-path-length": not options.ignore_as_path_length,
+        "oldest": options.prefer_oldest,
+    }
+    assert numbers.keys() - used.keys() == {name for name, there in unused.items() if not there}
+
+
+def check_pair(decision: Decision, winner: Path, loser: Path, rung: str) -> None:
     for paths in ((winner, loser), (loser, winner)):
-        assert best(paths) is winner
-        assert decided(paths)[0] is winner
-        first, second = explain(paths)
+        assert decision.best(paths) is winner
+        assert decision.decided(paths)[0] is winner
+        assert decision.ranked(paths) == (winner, loser)
+        first, second = decision.explain(paths)
         assert first.path is winner and first.best and str(first) == "best"
         assert second.path is loser and not second.best
         assert second.rung is not None and second.rung.name == rung
         assert second.rung.section in str(second)
 
 
-@pytest.mark.parametrize(("higher", "lower"), list(combinations(RUNGS[1:], 2)))
-def test_a_higher_rung_outweighs_a_lower_one(higher: str, lower: str) -> None:
-    worst = {key: value for name in RUNGS[1:] for key, value in WORSE[name].items()}
-    winner, loser = build({**worst, **BETTER[higher]}), build({**worst, **BETTER[lower]})
-    assert best((loser, winner)) is winner is decided((loser, winner))[0]
+@pytest.mark.parametrize("options", OPTIONS, ids=chosen)
+def test_each_rung_decides_against_all_below(options: DecisionOptions) -> None:
+    decision = Decision(options)
+    for rung in rungs(options):
+        winner, loser = (contender(rung, options, better=better) for better in (True, False))
+        check_pair(decision, build(winner), build(loser), rung)
+        if rung == "aigp":
+            check_pair(decision, build(winner), build({**loser, **NO_AIGP}), rung)
+        if rung == "med" and options.med_missing_as_worst:
+            check_pair(decision, build(winner), build({**loser, **NO_MED}), rung)
+        elif rung == "med":
+            check_pair(decision, build({**winner, **NO_MED}), build(loser), rung)
+        if rung == "med" and options.always_compare_med:
+            pair = [build({**values, "as_path": OTHER_AS[values["med"]]}) for values in (winner, loser)]  # type: ignore[index]
+            check_pair(decision, *pair, rung)
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=chosen)
+def test_a_higher_rung_outweighs_a_lower_one(options: DecisionOptions) -> None:
+    decision = Decision(options)
+    worst = {key: value for name in BETTER for key, value in WORSE[name].items()}
+    if options.prefer_oldest:
+        worst |= BETTER["external"]  # age is of external paths only
+    for higher, lower in combinations(rungs(options), 2):
+        if options.prefer_oldest and "external" in (higher, lower):
+            continue
+        winner, loser = {**worst, **BETTER[higher]}, {**worst, **BETTER[lower]}
+        if "oldest" in (higher, lower) and "identifier" not in (higher, lower):
+            winner["identifier"], loser["identifier"] = 2, 1
+        check_pair(decision, build(winner), build(loser), higher)
 
 
 def test_a_refused_path_never_wins() -> None:

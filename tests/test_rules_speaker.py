@@ -7,7 +7,7 @@ from routers import LOCAL_AS, Peer, path, settle
 from bgp.errors import Notify
 from bgp.family import IPV4_UNICAST
 from bgp.iana import AS_TRANS, WellKnownCommunity
-from bgp.rib.decision import best
+from bgp.rib.decision import Decision
 from bgp.rib.path import Kind
 from bgp.router import Router
 from bgp.session.config import AsExpected, SessionConfig
@@ -114,9 +114,9 @@ def test_an_old_speaker_cannot_be_of_our_as_if_that_is_large(expected: int | AsE
 def test_med_is_compared_behind_confederation_segments() -> None:
     """RFC 5065 5.2 and 5.3: the neighboring AS is the first behind them; without one it is the local AS."""
     low = path(as_path="(65010) 64500", med=1, identifier=2)
-    assert best((path(as_path="(65011 65012) 64500", med=2, identifier=1), low)) is low
+    assert Decision().best((path(as_path="(65011 65012) 64500", med=2, identifier=1), low)) is low
     low = path(as_path="(65010)", med=1, identifier=2)
-    assert best((path(as_path="", med=2, identifier=1), low)) is low
+    assert Decision().best((path(as_path="", med=2, identifier=1), low)) is low
 
 
 def test_a_route_that_becomes_no_export_is_withdrawn() -> None:

@@ -200,7 +200,8 @@ class Path:
     """Attributes from a source, shared by all prefixes that have them.
 
     `received` is what the peer said, `attributes` what import made of it, `refusal` the reason why the path
-    is not usable, or None, and `cost` the interior cost to the next hop (RFC 4271 9.1.2.2 e).
+    is not usable, or None, and `cost` the interior cost to the next hop (RFC 4271 9.1.2.2 e).  `age` is 0
+    unless the decision prefers the oldest: then it counts up from path to path of external peers.
 
     The rest is the table's bookkeeping: `count` prefixes have this path, all of them are in `prefixes`
     (beside such as had it once, and in any number), and `position` is its place in the table's order.
@@ -208,6 +209,7 @@ class Path:
 
     __slots__ = (
         "__weakref__",
+        "age",
         "attributes",
         "cost",
         "count",
@@ -219,11 +221,12 @@ class Path:
         "source",
     )
 
-    def __init__(self, source: Source, slot: Slot, received: Attributes) -> None:
+    def __init__(self, source: Source, slot: Slot, received: Attributes, age: int = 0) -> None:
         self.source = source
         self.slot = slot
         self.received = self.attributes = received
         self.refusal: Refusal | None = None
+        self.age = age
         self.cost = self.count = 0
         self.position = -1
         self.prefixes: list[bytes] = []

@@ -13,7 +13,7 @@ Each path knows its prefixes, so that a departure or a dump visits what it must 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from bgp.family import Family
-from bgp.rib.decision import decided
+from bgp.rib.decision import Decision
 from bgp.rib.path import Entry, Path, Refusal, Slot, Source, best_of, paths_of
 from bgp.wire.attributes import Attributes
 
@@ -57,8 +57,9 @@ class Changes:
 class Table:
     """The routes of one family.
 
-    `admit` gives each new path its verdict; where the policy reads the prefix it is told that, too.  `routes`
-    counts prefixes and paths together, `octets` the attributes of all paths.
+    `admit` gives each new path its verdict; where the policy reads the prefix it is told that, too.
+    `decision` finds the best one.  `routes` counts prefixes and paths together, `octets` the attributes of
+    all paths.
     """
 
     __slots__ = (
@@ -67,6 +68,7 @@ class Table:
         "_holes",
         "_loaded",
         "_paths",
+        "decision",
         "entries",
         "family",
         "octets",
@@ -74,8 +76,9 @@ class Table:
         "routes",
     )
 
-    def __init__(self, family: Family, admit: Callable[..., None]) -> None:
+    def __init__(self, family: Family, admit: Callable[..., None], decision: Decision | None = None) -> None:
         self.family = family
+        self.decision = decision or Decision()
         self._admit = admit
         self.entries: dict[bytes, Entry] = {}
         # The entry of the last flush for each prefix that changed since, None where there was none.  Runs of
@@ -311,7 +314,7 @@ class Table:
             # What is new has one path, which is all and best.
             every = Changes()
             every.fresh = {path: prefixes.copy() for path, prefixes in best.fresh.items()}
-        get = self.entries.get
+        get, decided = self.entries.get, self.decision.decided
         last: tuple[Path | None, Path | None] = (None, None)
         run: list[bytes] = []
         for prefix, old in before.items():
@@ -341,7 +344,7 @@ class Table:
 
     def paths(self, prefix: bytes) -> tuple[Path, ...]:
         """Return the paths of `prefix`, the best usable one first."""
-        return decided(paths_of(self.entries.get(prefix)))
+        return self.decision.decided(paths_of(self.entries.get(prefix)))
 
     def led_by(self, path: Path, among: Sequence[bytes] | None = None) -> list[bytes]:
         """Return the prefixes, of all or `among` some, whose best path is `path`.

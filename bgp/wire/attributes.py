@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import NamedTuple
 from weakref import ref
 
-from bgp.iana import AttributeFlag, AttributeType, Origin
+from bgp.iana import AttributeFlag, AttributeType, Origin, WellKnownCommunity
 from bgp.wire import aspath
 from bgp.wire.aspath import AsPath
 from bgp.wire.community import (
@@ -48,6 +48,11 @@ class Row(NamedTuple):
 
 
 _T = AttributeType
+
+# What stands in for LOCAL_PREF on a path that has none: such as come from external peers, or from us.
+DEFAULT_LOCAL_PREF = 100
+_LLGR_STALE = int(WellKnownCommunity.LLGR_STALE)
+_LLGR_STALE_OCTETS = _LLGR_STALE.to_bytes(4, "big")
 
 ROWS: dict[int, Row] = {
     row.type: row
@@ -100,7 +105,18 @@ def walk(octets: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 # What `_scan` fills in at the first reading of any of them.
 _SCANNED = frozenset(
-    ("origin", "as_path_length", "neighbor_as", "med", "local_pref", "originator_id", "cluster_list")
+    (
+        "aigp",
+        "as_path_length",
+        "cluster_list",
+        "degree",
+        "local_pref",
+        "med",
+        "neighbor_as",
+        "origin",
+        "originator_id",
+        "stale",
+    )
 )
 
 
@@ -111,13 +127,19 @@ class Attributes:
     32: global and link-local).  What the decision reads is decoded once, at the first look: `origin`;
     `as_path_length` (RFC 4271 9.1.2.2 a); `neighbor_as`, the first AS of a leading AS_SEQUENCE behind
     confederation segments, else 0; `med` and `local_pref`, None where absent; `originator_id`, four octets
-    or None; `cluster_list`, its octets, empty where absent.
+    or None; `cluster_list`, its octets, empty where absent; `aigp`, the metric of its first AIGP TLV, None
+    without one (RFC 7311 section 3); `stale`: LLGR_STALE is among the communities (RFC 9494 section 3.2).
+
+    `degree` has `stale`, LOCAL_PREF, `as_path_length` and ORIGIN in one number, the better the lower; None
+    with AIGP, which would come in between.
     """
 
     __slots__ = (
         "__weakref__",
+        "aigp",
         "as_path_length",
         "cluster_list",
+        "degree",
         "local_pref",
         "med",
         "neighbor_as",
@@ -125,6 +147,7 @@ class Attributes:
         "octets",
         "origin",
         "originator_id",
+        "stale",
     )
 
     octets: bytes
@@ -136,6 +159,9 @@ class Attributes:
     local_pref: int | None
     originator_id: bytes | None
     cluster_list: bytes
+    aigp: int | None
+    stale: bool
+    degree: int | None
 
     def __init__(self, octets: bytes, next_hop: bytes) -> None:
         self.octets = octets
@@ -153,7 +179,8 @@ class Attributes:
         self.as_path_length = self.neighbor_as = 0
         self.med = self.local_pref = self.originator_id = None
         self.cluster_list = b""
-        for _, type_, value in walk(self.octets):
+        octets = self.octets
+        for _, type_, value in walk(octets):
             if type_ == 1:
                 self.origin = value[0]
             elif type_ == 2:
@@ -178,6 +205,18 @@ class Attributes:
                 break
             elif type_ > 10:
                 break
+        # Hardly any path holds these octets, so these attributes are looked for in hardly any.
+        self.stale = _LLGR_STALE_OCTETS in octets and _LLGR_STALE in self.communities
+        self.aigp = _aigp(self.get(_T.AIGP) or b"") if _AIGP_OCTET in octets else None
+        if self.aigp is None:
+            preference = self.local_pref
+            if preference is None:
+                preference = DEFAULT_LOCAL_PREF
+            # No AS_PATH is so long that 16 bits do not hold its length.
+            first = (self.stale << 32) + 0xFFFFFFFF - preference
+            self.degree = first << 24 | self.as_path_length << 8 | self.origin
+        else:
+            self.degree = None
 
     def __repr__(self) -> str:
         names = ", ".join(
@@ -246,6 +285,19 @@ class Attributes:
         """The AS in the OTC attribute (RFC 9234 section 5)."""
         value = self.get(_T.ONLY_TO_CUSTOMER)
         return None if value is None else int.from_bytes(value, "big")
+
+
+_AIGP_OCTET = bytes((_T.AIGP,))
+
+
+def _aigp(value: bytes) -> int | None:
+    """Return the metric of the first AIGP TLV in an attribute's value (RFC 7311 section 3)."""
+    while len(value) >= 3:
+        size = int.from_bytes(value[1:3], "big")
+        if value[0] == 1 and size == 11:
+            return int.from_bytes(value[3:11], "big")
+        value = value[max(size, 3) :]
+    return None
 
 
 class _Bucket:
