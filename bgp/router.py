@@ -13,7 +13,7 @@ may be empty though the member is still `pending`; `flush` says that there is mo
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network
 from typing import NamedTuple
@@ -32,6 +32,7 @@ from bgp.rib.decision import Decision, DecisionOptions, Verdict
 from bgp.rib.jobs import Drain, Jobs, Rejudge, Transfer
 from bgp.rib.nexthop import NextHops, is_host
 from bgp.rib.path import Kind, Path, Refusal, Slot, Slots, Source, best_of
+from bgp.rib.selection import ALL, Selection
 from bgp.rib.table import Changes, Table
 from bgp.session.negotiation import Negotiated
 from bgp.wire.attributes import Attributes, AttributeTable
@@ -55,7 +56,8 @@ class PeerSettings:
     `remote_address` are those of the TCP connection, 4 or 16 octets.  `next_hops` are our own addresses
     as next hop where the session's address will not do (4, 16 or 32 octets, RFC 2545).  `connected`: the
     subnets shared with a single-hop external peer; a next hop elsewhere is refused (RFC 4271 section 6.3);
-    empty for no such check.  `maximum_prefixes`: routes per family, counted before policy.  Without
+    empty for no such check.  `maximum_prefixes`: routes per family, counted before policy.
+    `add_path_select`: which paths the peer is told of a family with ADD-PATH, all by default.  Without
     `import_policy` or `export_policy` an external peer passes nothing that way (RFC 8212).
     """
 
@@ -70,6 +72,7 @@ class PeerSettings:
     allow_own_as: int = 0
     connected: tuple[IPv4Network | IPv6Network, ...] = ()
     maximum_prefixes: Mapping[Family, int] = field(default_factory=dict)
+    add_path_select: Mapping[Family, Selection] = field(default_factory=dict)
 
 
 class Advertised(NamedTuple):
@@ -292,7 +295,9 @@ class Router:
             families=negotiated.families,
             local_as=negotiated.local_as,
             four_octet_as=negotiated.four_octet_as,
-            add_path=negotiated.add_path_send,
+            add_path=frozenset(
+                [(family, settings.add_path_select.get(family, ALL)) for family in negotiated.add_path_send]
+            ),
             extended_next_hop=negotiated.extended_next_hop,
             maximum=negotiated.maximum_send,
             next_hops=frozenset(next_hops),
@@ -355,9 +360,9 @@ class Router:
         packer = member._listener.group.packer
         trial = Packer(replace(packer.terms, policy=policy))
         for family in member.negotiated.families:
-            table, several = self._tables[family], family in packer.terms.add_path
+            table, selection = self._tables[family], packer.selections.get(family)
             for prefix in table.entries:
-                for path in self._selected(table, prefix, several):
+                for path in table.selected(selection, table.paths(prefix)):
                     if path.slot.peer != member.name:
                         before = self._outgoing(packer, family, path, prefix)
                         after = self._outgoing(trial, family, path, prefix)
@@ -508,12 +513,12 @@ class Router:
         return bool(waiting)
 
     def _flush(self, family: Family, table: Table) -> None:
-        several = any(family in terms.add_path for terms in self._groups)
-        best, every = table.settle(several)
-        for terms, group in self._groups.items():
-            if every is not None and family in terms.add_path:
-                group.tell(family, every)
-            elif family in terms.families:
+        groups = [(group, group.packer.selections.get(family)) for group in self._groups.values()]
+        best, several = table.settle({selection for _, selection in groups if selection is not None})
+        for group, selection in groups:
+            if selection is not None:
+                group.tell(family, several[selection])
+            elif family in group.terms.families:
                 group.tell(family, best)
         if best:
             for watcher in self._watchers:
@@ -573,19 +578,15 @@ class Router:
     def advertised(self, member: Member, family: Family) -> Iterator[Advertised]:
         """Yield what `member` has been told, or is about to be: its Adj-RIB-Out."""
         packer = member._listener.group.packer
-        several = family in packer.terms.add_path
+        selection = packer.selections.get(family)
         table = self._tables[family]
         for prefix in table.entries:
-            for path in self._selected(table, prefix, several):
+            for path in table.selected(selection, table.paths(prefix)):
                 if path.slot.peer == member.name:
                     continue
                 attributes = self._outgoing(packer, family, path, prefix)
                 if isinstance(attributes, Attributes):
-                    yield Advertised(prefix, path.slot.number if several else None, attributes, path)
-
-    def _selected(self, table: Table, prefix: bytes, several: bool) -> Sequence[Path]:
-        paths = [path for path in table.paths(prefix) if path.refusal is None]
-        return paths if several else paths[:1]
+                    yield Advertised(prefix, path.slot.number if selection else None, attributes, path)
 
     def told(
         self, member: Member, family: Family, path: Path, prefix: bytes | None = None

@@ -18,6 +18,7 @@ from bgp.family import IPV4_UNICAST, IPV6_UNICAST
 from bgp.iana import RouteRefreshSubtype
 from bgp.policy import ACCEPT_ALL
 from bgp.rib.path import Kind
+from bgp.rib.selection import ALL
 from bgp.router import PeerSettings, Router
 from bgp.session.negotiation import Negotiated
 from bgp.wire.message import RouteRefresh
@@ -111,7 +112,7 @@ def test_every_field_of_the_terms_parts_groups() -> None:
         "families": (IPV4_UNICAST,),
         "local_as": 2,
         "four_octet_as": False,
-        "add_path": frozenset({IPV4_UNICAST}),
+        "add_path": frozenset({(IPV4_UNICAST, ALL)}),
         "extended_next_hop": frozenset({IPV4_UNICAST}),
         "maximum": 65535,
         "next_hops": frozenset({(IPV4_UNICAST, OUR_ADDRESS)}),

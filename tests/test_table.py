@@ -12,6 +12,7 @@ from routers import address, prefix
 from bgp.family import IPV4_UNICAST
 from bgp.rib.admission import POLICY
 from bgp.rib.path import Kind, Path, Slot, Slots, Source, best_of, paths_of
+from bgp.rib.selection import ALL
 from bgp.rib.table import Table
 from bgp.wire.attributes import Attributes, AttributeTable
 
@@ -170,16 +171,14 @@ def test_all_changes_go_by_slot(world: World) -> None:
     for path_id in (1, 2):
         world.table.announce(p, world.slot("p", path_id), world.make(), [A])
     world.table.announce(q, world.slot("q"), world.make(med=666), [A])
-    _, changes = world.table.settle(several=True)
-    assert changes is not None
+    changes = world.table.settle([ALL])[1][ALL]
     assert {path.path_id for path in changes.fresh} == {1, 2} and not changes.moved
     world.table.announce(p, world.slot("p", 1), world.make(med=5), [A])
     world.table.withdraw(world.slot("p", 2), [A])
     world.table.announce(q, world.slot("q"), world.make(), [A])
     world.table.announce(q, world.slot("q"), world.make(), [B])
     world.table.withdraw(world.slot("q"), [B])
-    _, changes = world.table.settle(several=True)
-    assert changes is not None
+    changes = world.table.settle([ALL])[1][ALL]
     assert [path.slot.peer for path in changes.fresh] == ["q"]
     moves = {(before and before.path_id, now and now.path_id) for before, now in changes.moved}
     assert moves == {(1, 1), (2, None)}

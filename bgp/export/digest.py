@@ -9,14 +9,11 @@ the others get an announcement, and when that ends it hears of what the others k
 
 from collections.abc import Container
 
-from bgp.export.pack import AMPLE, Packer, Told
+from bgp.export.pack import AMPLE, Packer, Routes, Told
 from bgp.export.rules import TOO_LONG, Withheld
 from bgp.family import Family
-from bgp.rib.path import Path
+from bgp.rib.path import Path, Slot
 from bgp.rib.table import Changes
-
-# Prefixes by slot number, which is 0 without ADD-PATH.
-Routes = dict[int, list[bytes]]
 
 
 class Alone:
@@ -50,8 +47,8 @@ class Digest:
         for (before, now), prefixes in changes.moved.items():
             self._moved(before, now, prefixes)
 
-    def routes(self) -> list[tuple[int, list[bytes]]]:
-        """Return the prefixes of all routes that are told to anybody, by slot number."""
+    def routes(self) -> list[tuple[Slot | None, list[bytes]]]:
+        """Return the prefixes of all routes that are told to anybody, by slot."""
         found = [item for routes in self.announced.values() for item in routes.items()]
         found += [item for routes in self.withdrawn.values() for item in routes.items()]
         for alone in self.alone.values():
@@ -81,7 +78,7 @@ class Digest:
             if not fitting:
                 return
             prefixes = fitting
-        self._announce(self._peer(path), told, packer.number(family, path), prefixes)
+        self._announce(self._peer(path), told, packer.slot(family, path), prefixes)
 
     def _moved(self, before: Path | None, now: Path | None, prefixes: list[bytes]) -> None:
         """Prefixes had `before` and have `now`."""
@@ -109,30 +106,30 @@ class Digest:
         family, packer = self._family, self._packer
         if new is TOO_LONG:
             packer.oversized += len(prefixes)
-        number = 0
+        slot: Slot | None = None
         # The peers that were not told `before`, and must not be told `now`: for it is theirs.
         former = owner = None
         was: Told | None = None
         will: Told | None = None
         if before is not None and isinstance(old, Told):
-            was, former, number = old, self._peer(before), packer.number(family, before)
+            was, former, slot = old, self._peer(before), packer.slot(family, before)
         if now is not None and isinstance(new, Told):
-            will, owner, number = new, self._peer(now), packer.number(family, now)
+            will, owner, slot = new, self._peer(now), packer.slot(family, now)
         for told, tell, some in self._split(was, will, prefixes):
             if tell is None:
                 if told is not None:
-                    _extend(self.withdrawn.setdefault(former, {}), number, some)
+                    _extend(self.withdrawn.setdefault(former, {}), slot, some)
             elif told is None:
-                self._announce(owner, tell, number, some)
+                self._announce(owner, tell, slot, some)
             elif told != tell:
-                self._announce(owner, tell, number, some)
+                self._announce(owner, tell, slot, some)
                 if owner is not None and owner != former:
-                    _extend(self._alone(owner).withdrawn, number, some)
+                    _extend(self._alone(owner).withdrawn, slot, some)
             elif owner != former:
                 if former is not None:
-                    _extend(self._alone(former).announced.setdefault(tell, {}), number, some)
+                    _extend(self._alone(former).announced.setdefault(tell, {}), slot, some)
                 if owner is not None:
-                    _extend(self._alone(owner).withdrawn, number, some)
+                    _extend(self._alone(owner).withdrawn, slot, some)
 
     def _split(
         self, was: Told | None, will: Told | None, prefixes: list[bytes]
@@ -165,19 +162,19 @@ class Digest:
     def _alone(self, name: str) -> Alone:
         return self.alone.setdefault(name, Alone())
 
-    def _announce(self, owner: str | None, told: Told, number: int, prefixes: list[bytes]) -> None:
+    def _announce(self, owner: str | None, told: Told, slot: Slot | None, prefixes: list[bytes]) -> None:
         bucket = (owner, told)
         routes = self.announced.get(bucket)
         if routes is None:
-            self.announced[bucket] = {number: prefixes.copy()}
+            self.announced[bucket] = {slot: prefixes.copy()}
         else:
-            _extend(routes, number, prefixes)
+            _extend(routes, slot, prefixes)
 
 
-def _extend(routes: Routes, number: int, prefixes: list[bytes]) -> None:
-    known = routes.get(number)
+def _extend(routes: Routes, slot: Slot | None, prefixes: list[bytes]) -> None:
+    known = routes.get(slot)
     if known is None:
         # A copy: the list belongs to the changes, which other groups read too.
-        routes[number] = prefixes.copy()
+        routes[slot] = prefixes.copy()
     else:
         known += prefixes

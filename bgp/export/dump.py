@@ -48,22 +48,24 @@ class Images:
         """Return the messages that tell `path` for all its prefixes, or for those `among` some."""
         table, packer = self._table, self._packer
         family = table.family
-        chosen = table.held_by if family in packer.terms.add_path else table.led_by
+        selection = packer.selections.get(family)
         if packer.by_prefix:
             messages: list[bytes] = []
-            for told, prefixes in packer.parts(family, path, chosen(path, among)):
+            for told, prefixes in packer.parts(family, path, table.prefixes(path, selection, among)):
                 messages += self._pack(path, told, prefixes)
             return messages
         told = packer.told(family, path)
         # Nothing is looked up for a path that is not told.
-        return [] if isinstance(told, Withheld) else self._pack(path, told, chosen(path, among))
+        if isinstance(told, Withheld):
+            return []
+        return self._pack(path, told, table.prefixes(path, selection, among))
 
     def _pack(self, path: Path, told: Told | Withheld, prefixes: list[bytes]) -> list[bytes]:
         family, packer = self._table.family, self._packer
         if isinstance(told, Withheld):
             return []
         prefixes = packer.fitting(family, told, prefixes)
-        return packer.announce(family, told, {packer.number(family, path): prefixes}) if prefixes else []
+        return packer.announce(family, told, {packer.slot(family, path): prefixes}) if prefixes else []
 
 
 class Dump:

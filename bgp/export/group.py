@@ -10,17 +10,17 @@ have no changes that are not flushed; then whatever comes behind it in the train
 from collections import deque
 from collections.abc import Iterator, Mapping
 
-from bgp.export.digest import Alone, Digest, Routes
+from bgp.export.digest import Alone, Digest
 from bgp.export.dump import Dump, Images
 from bgp.export.log import ChangeLog, Route
-from bgp.export.pack import Packer, Told
+from bgp.export.pack import Packer, Routes, Told
 from bgp.export.rerun import Rerun
 from bgp.export.rules import Withheld
 from bgp.export.terms import Terms
 from bgp.export.train import Place, Record, Train
 from bgp.family import Family
 from bgp.rib.asking import Failures
-from bgp.rib.path import best_of, paths_of
+from bgp.rib.path import Slot
 from bgp.rib.table import Changes, Table
 
 # The train is trimmed when it holds so much; less is not worth a look at all members.
@@ -137,9 +137,9 @@ class Group:
         elif listener.place is not None:
             for record in self.train.records:
                 if record.end > listener.place.passed:
-                    for number, prefixes in record.routes:
+                    for slot, prefixes in record.routes:
                         for prefix in prefixes:
-                            yield record.family, (prefix, number)
+                            yield record.family, (prefix, slot)
 
     def _rerun(self, former: Packer | None) -> Rerun:
         """Return the re-run for a member that comes from there now."""
@@ -180,13 +180,13 @@ class Group:
             if self.train.octets > self._trim_octets:
                 self._trim()
 
-    def _all_of(self, family: Family, changes: Changes) -> list[tuple[int, list[bytes]]]:
-        number = self.packer.number
-        found = [(number(family, path), prefixes) for path, prefixes in changes.fresh.items()]
+    def _all_of(self, family: Family, changes: Changes) -> list[tuple[Slot | None, list[bytes]]]:
+        slot = self.packer.slot
+        found = [(slot(family, path), prefixes) for path, prefixes in changes.fresh.items()]
         for (before, now), prefixes in changes.moved.items():
             path = before if now is None else now
             if path is not None:
-                found.append((number(family, path), prefixes))
+                found.append((slot(family, path), prefixes))
         return found
 
     def _pack(self, family: Family, digest: Digest) -> None:
@@ -242,11 +242,11 @@ class Group:
                     self._log(record.family, record.routes)
         train.trim(first)
 
-    def _log(self, family: Family, routes: list[tuple[int, list[bytes]]]) -> None:
+    def _log(self, family: Family, routes: list[tuple[Slot | None, list[bytes]]]) -> None:
         log = self._logs[family]
-        for number, prefixes in routes:
+        for slot, prefixes in routes:
             for prefix in prefixes:
-                log.add((prefix, number))
+                log.add((prefix, slot))
 
     # --- What members pull ---------------------------------------------------------------------------
 
@@ -341,20 +341,17 @@ class Group:
         What is not told any more is withdrawn, whether or not the member knew of it: that was not kept.
         """
         table, packer = self._tables[family], self.packer
+        selection = packer.selections.get(family)
         announced: dict[Told, Routes] = {}
         withdrawn: Routes = {}
-        for prefix, number in routes:
-            entry = table.entries.get(prefix)
-            if number:
-                usable = (path for path in paths_of(entry) if path.refusal is None)
-                path = next((path for path in usable if path.slot.number == number), None)
-            else:
-                path = best_of(entry)
+        for prefix, slot in routes:
+            found = table.selected(selection, table.entries.get(prefix))
+            path = next((path for path in found if slot is None or path.slot is slot), None)
             told = None if path is None or path.slot.peer == name else packer.told(family, path, prefix)
             if told is None or isinstance(told, Withheld) or not packer.fitting(family, told, [prefix]):
-                withdrawn.setdefault(number, []).append(prefix)
+                withdrawn.setdefault(slot, []).append(prefix)
             else:
-                announced.setdefault(told, {}).setdefault(number, []).append(prefix)
+                announced.setdefault(told, {}).setdefault(slot, []).append(prefix)
         messages = packer.withdraw(family, withdrawn)
         for told, some in announced.items():
             messages += packer.announce(family, told, some)

@@ -7,8 +7,10 @@ as it is by then.
 
 from collections.abc import Iterator
 
-# A prefix and the slot number under which it is told, 0 without ADD-PATH.
-Route = tuple[bytes, int]
+from bgp.rib.path import Slot
+
+# A prefix and the slot of its path, None without ADD-PATH.
+Route = tuple[bytes, Slot | None]
 
 # The log is compacted when superseded entries outnumber the others by so many.
 _SLACK = 1024

@@ -24,13 +24,17 @@ from bgp.export.rules import (
 from bgp.export.terms import Terms
 from bgp.family import Family
 from bgp.rib.asking import Failures, ask
-from bgp.rib.path import Accepted, Kind, Path, Policy, Refusal
+from bgp.rib.path import Accepted, Kind, Path, Policy, Refusal, Slot
+from bgp.rib.selection import Selection
 from bgp.wire.encoder import Encoder
 
 # The room of what fits beside any prefix.
 AMPLE = 1 << 16
 _PATH_ID_OCTETS = 4
 
+# Prefixes by the slot of their path, None without ADD-PATH.  Who keeps a route keeps the slot, not just its
+# number: so no other path gets that number before everybody was told that this one is gone.
+Routes = dict[Slot | None, list[bytes]]
 
 _NOTHING: frozenset[int] = frozenset()
 _ANSWERS = 1 << 16  # so many answers of an export policy are remembered
@@ -48,7 +52,10 @@ class Told(NamedTuple):
 
 
 class Packer:
-    """Says what to tell of a path, and packs it."""
+    """Says what to tell of a path, and packs it.
+
+    `selections`: which paths are told for each family with ADD-PATH.
+    """
 
     __slots__ = (
         "_answers",
@@ -62,13 +69,15 @@ class Packer:
         "encoder",
         "oversized",
         "policy_failures",
+        "selections",
         "silent",
         "terms",
     )
 
     def __init__(self, terms: Terms, failures: Failures | None = None) -> None:
         self.terms = terms
-        self.encoder = Encoder(terms.four_octet_as, terms.add_path, terms.maximum)
+        self.selections: Mapping[Family, Selection] = dict(terms.add_path)
+        self.encoder = Encoder(terms.four_octet_as, frozenset(self.selections), terms.maximum)
         self.oversized = 0  # how often a route was held back because it fits no message
         self.policy_failures = 0
         self._failures = failures or Failures()
@@ -86,7 +95,7 @@ class Packer:
         self._longest = {family: 1 + family.bits // 8 + self._identified(family) for family in terms.families}
 
     def _identified(self, family: Family) -> int:
-        return _PATH_ID_OCTETS if family in self.terms.add_path else 0
+        return _PATH_ID_OCTETS if family in self.selections else 0
 
     def told(self, family: Family, path: Path, prefix: bytes | None = None) -> Told | Withheld:
         """Return how `path` goes out, or why it does not; `by_prefix`, how it does for `prefix`."""
@@ -163,25 +172,28 @@ class Packer:
         room = told.room - self._identified(family)
         return [prefix for prefix in prefixes if len(prefix) <= room]
 
-    def announce(self, family: Family, told: Told, routes: Mapping[int, list[bytes]]) -> list[bytes]:
-        """Return the messages that announce prefixes by slot number, all of which fit."""
+    def announce(self, family: Family, told: Told, routes: Routes) -> list[bytes]:
+        """Return the messages that announce `routes`, all of which fit."""
         prefixes, path_ids = self._nlri(family, routes)
         return self.encoder.announce(family, told.octets, told.next_hop, prefixes, path_ids)[0]
 
-    def withdraw(self, family: Family, routes: Mapping[int, list[bytes]]) -> list[bytes]:
-        """Return the messages that withdraw prefixes by slot number."""
+    def withdraw(self, family: Family, routes: Routes) -> list[bytes]:
+        """Return the messages that withdraw `routes`."""
         prefixes, path_ids = self._nlri(family, routes)
         return self.encoder.withdraw(family, prefixes, path_ids) if prefixes else []
 
-    def _nlri(
-        self, family: Family, routes: Mapping[int, list[bytes]]
-    ) -> tuple[list[bytes], list[int] | None]:
-        if family not in self.terms.add_path:
-            # Without path identifiers all slot numbers are 0, and there is at most one list.
+    def _nlri(self, family: Family, routes: Routes) -> tuple[list[bytes], list[int] | None]:
+        if family not in self.selections:
+            # Without path identifiers there is no slot, and at most one list.
             return next(iter(routes.values()), []), None
-        prefixes = [prefix for some in routes.values() for prefix in some]
-        return prefixes, [number for number, some in routes.items() for _ in some]
+        prefixes: list[bytes] = []
+        numbers: list[int] = []
+        for slot, some in routes.items():
+            if slot is not None:
+                prefixes += some
+                numbers += [slot.number] * len(some)
+        return prefixes, numbers
 
-    def number(self, family: Family, path: Path) -> int:
-        """Return the slot number under which `path` is told, 0 without ADD-PATH."""
-        return path.slot.number if family in self.terms.add_path else 0
+    def slot(self, family: Family, path: Path) -> Slot | None:
+        """Return the slot under whose number `path` is told, None without ADD-PATH."""
+        return path.slot if family in self.selections else None

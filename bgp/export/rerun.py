@@ -71,14 +71,13 @@ class Rerun:
 
     def _note(self, family: Family, path: Path, prefixes: list[bytes]) -> None:
         table, former, packer = self._tables[family], self.former, self._packer
-        chosen = table.held_by if family in packer.terms.add_path else table.led_by
         each = former is not None and (former.by_prefix or packer.by_prefix)
-        number, log = packer.number(family, path), self._logs[family]
-        for prefix in chosen(path, prefixes):
+        slot, log = packer.slot(family, path), self._logs[family]
+        for prefix in table.prefixes(path, packer.selections.get(family), prefixes):
             if each and former is not None:
                 if _told(former, family, path, prefix) == _told(packer, family, path, prefix):
                     continue
-            log.add((prefix, number))
+            log.add((prefix, slot))
 
 
 def _told(packer: Packer, family: Family, path: Path, prefix: bytes | None) -> Told | None:

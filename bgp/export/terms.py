@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from bgp.family import Family
 from bgp.iana import MAXIMUM_MESSAGE_LENGTH
 from bgp.rib.path import Kind, Policy
+from bgp.rib.selection import Selection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,16 +13,17 @@ class Terms:
     """The key of an update group: peers with equal terms get the same octets.
 
     `next_hops`: our own address for each family that has one, as next hop where we put ourselves there (32
-    octets: global and link-local, RFC 2545 section 3).  `add_path` and `extended_next_hop`: families for
-    which the peer takes path identifiers (RFC 7911), or IPv6 next hops for IPv4 (RFC 8950).  `maximum`: the
-    longest message.  `reflect_clients`: reflect between clients (RFC 4456 section 5).
+    octets: global and link-local, RFC 2545 section 3).  `add_path`: which paths are told for each family of
+    which the peer takes path identifiers (RFC 7911); of others it is told the best.  `extended_next_hop`:
+    families for which it takes IPv6 next hops for IPv4 (RFC 8950).  `maximum`: the longest message.
+    `reflect_clients`: reflect between clients (RFC 4456 section 5).
     """
 
     kind: Kind
     families: tuple[Family, ...]
     local_as: int
     four_octet_as: bool = True
-    add_path: frozenset[Family] = frozenset()
+    add_path: frozenset[tuple[Family, Selection]] = frozenset()
     extended_next_hop: frozenset[Family] = frozenset()
     maximum: int = MAXIMUM_MESSAGE_LENGTH
     next_hops: frozenset[tuple[Family, bytes]] = frozenset()

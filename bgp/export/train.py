@@ -9,6 +9,7 @@ from bisect import bisect_right
 from collections import deque
 
 from bgp.family import Family
+from bgp.rib.path import Slot
 
 # Messages of one flush are joined to blobs of about this size: few objects for many members, yet small
 # against a transport's high-water mark.
@@ -33,12 +34,12 @@ def runs(messages: list[bytes]) -> list[list[bytes]]:
 class Record:
     """Which routes one flush put into the train, up to index `end`: for members that leave before that.
 
-    `routes` are prefixes by slot number, which is 0 without ADD-PATH.
+    `routes` are prefixes by the slot of their path, None without ADD-PATH.
     """
 
     __slots__ = ("end", "family", "routes")
 
-    def __init__(self, family: Family, routes: list[tuple[int, list[bytes]]], end: int) -> None:
+    def __init__(self, family: Family, routes: list[tuple[Slot | None, list[bytes]]], end: int) -> None:
         self.family = family
         self.routes = routes
         self.end = end

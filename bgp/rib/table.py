@@ -10,23 +10,27 @@ as it lives, so dumps and other sliced jobs can stop and go on at a position, wh
 Each path knows its prefixes, so that a departure or a dump visits what it must and nothing else.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from bgp.family import Family
 from bgp.rib.decision import Decision
 from bgp.rib.path import Entry, Path, Refusal, Slot, Source, best_of, paths_of
+from bgp.rib.selection import ALL, BEST, Selection, select
 from bgp.wire.attributes import Attributes
 
 _Plain = Attributes | tuple[Slot, Attributes]
 # Where the policy reads the prefix, equal attributes may have several verdicts, each with a path of its own.
 _Key = _Plain | tuple[_Plain, Refusal | None, Attributes, int]
+# What was found out about so many entries is remembered: during a flush, and between two of them.
+_REMEMBERED = 4096
+_SELECTED = 1 << 15
 
 
 class Changes:
     """What a flush changed: prefixes by the path that was told before and the one to tell now.
 
     `fresh`: prefixes that had none before, by their path.  `moved`: all others, by (before, now), where
-    None stands for no path.  With ADD-PATH a prefix may stand in several of them, once for each slot number.
+    None stands for no path.  With ADD-PATH a prefix may stand in several of them, once for each slot.
     """
 
     __slots__ = ("fresh", "moved")
@@ -68,6 +72,7 @@ class Table:
         "_holes",
         "_loaded",
         "_paths",
+        "_selected",
         "decision",
         "entries",
         "family",
@@ -88,6 +93,8 @@ class Table:
         self.order: list[Path | None] = []
         self._holes: list[int] = []
         self._paths: dict[Source, dict[_Key, Path]] = {}
+        # What is selected of entries: for dumps, which come to each once for each of its paths.
+        self._selected: dict[Selection, dict[tuple[Path, ...], tuple[Path, ...]]] = {}
         self.routes = 0
         self.octets = 0
 
@@ -298,10 +305,10 @@ class Table:
 
     # --- The flush -----------------------------------------------------------------------------------
 
-    def settle(self, several: bool = False) -> tuple[Changes, Changes | None]:
+    def settle(self, selections: Collection[Selection] = ()) -> tuple[Changes, dict[Selection, Changes]]:
         """Decide every prefix that changed.
 
-        Return how the best paths changed, and if asked for `several`, how all usable paths did.
+        Return how the best paths changed, and for each of `selections` how the selected ones did.
         """
         loaded, self._loaded = self._loaded, []
         before, self._before = self._before, {}
@@ -309,11 +316,14 @@ class Table:
         for path, prefixes in loaded:
             if path.refusal is None:
                 best.fresh.setdefault(path, []).extend(prefixes)
-        every: Changes | None = None
-        if several:
-            # What is new has one path, which is all and best.
-            every = Changes()
-            every.fresh = {path: prefixes.copy() for path, prefixes in best.fresh.items()}
+        several = {selection: Changes() for selection in selections}
+        for changes in several.values():
+            # What is new has one path, which every selection selects.
+            changes.fresh = {path: prefixes.copy() for path, prefixes in best.fresh.items()}
+        # Many prefixes change alike: the runs that such a change goes to.
+        pairs: dict[tuple[Entry | None, Entry | None], list[list[bytes]]] = {}
+        decisions: dict[tuple[Path, ...], tuple[Path, ...]] = {}
+        self._selected.clear()
         get, decided = self.entries.get, self.decision.decided
         last: tuple[Path | None, Path | None] = (None, None)
         run: list[bytes] = []
@@ -323,8 +333,14 @@ class Table:
                 continue
             now: Path | None
             if isinstance(new, tuple):
-                new = self.entries[prefix] = decided(new)
-                now = new[0]
+                # Prefixes with the same paths share a decision, and the tuple as well.
+                paths = decisions.get(new)
+                if paths is None:
+                    if len(decisions) >= _REMEMBERED:
+                        decisions.clear()
+                    paths = decisions[new] = decided(new)
+                new = self.entries[prefix] = paths
+                now = paths[0]
             else:
                 now = new
             if now is not None and now.refusal is not None:
@@ -336,15 +352,57 @@ class Table:
                     last = (earlier, now)
                     run = best.run(earlier, now)
                 run.append(prefix)
-            if every is not None:
-                _compare(every, prefix, old, new)
-        return best, every
+            if several:
+                runs = pairs.get((old, new))
+                if runs is None:
+                    if len(pairs) >= _REMEMBERED:
+                        pairs.clear()
+                    runs = pairs[old, new] = []
+                    for selection, changes in several.items():
+                        runs += _runs(changes, self.selected(selection, old), self.selected(selection, new))
+                for each in runs:
+                    each.append(prefix)
+        return best, several
 
     # --- Reading -------------------------------------------------------------------------------------
 
     def paths(self, prefix: bytes) -> tuple[Path, ...]:
         """Return the paths of `prefix`, the best usable one first."""
         return self.decision.decided(paths_of(self.entries.get(prefix)))
+
+    def selected(self, selection: Selection | None, entry: Entry | None) -> tuple[Path, ...]:
+        """Return the paths that are selected of an entry that has been decided; None selects the best one."""
+        if isinstance(entry, tuple) and selection is not None:
+            return select(self.decision, selection, entry)
+        best = best_of(entry)
+        return () if best is None else (best,)
+
+    def prefixes(
+        self, path: Path, selection: Selection | None, among: Sequence[bytes] | None = None
+    ) -> list[bytes]:
+        """Return the prefixes, of all or `among` some, for which `path`, a usable one, is selected.
+
+        None selects the best path.  As of the last flush, so not while dirty.
+        """
+        if selection is None or selection == BEST:
+            return self.led_by(path, among)
+        if selection == ALL:
+            return self.held_by(path, among)
+        get, found = self.entries.get, []
+        known = self._selected.setdefault(selection, {})
+        for prefix in _distinct(path, among):
+            entry = get(prefix)
+            if entry is path or (isinstance(entry, tuple) and entry[0] is path):
+                found.append(prefix)
+            elif isinstance(entry, tuple) and path in entry:
+                paths = known.get(entry)
+                if paths is None:
+                    if len(known) >= _SELECTED:
+                        known.clear()
+                    paths = known[entry] = select(self.decision, selection, entry)
+                if path in paths:
+                    found.append(prefix)
+        return found
 
     def led_by(self, path: Path, among: Sequence[bytes] | None = None) -> list[bytes]:
         """Return the prefixes, of all or `among` some, whose best path is `path`.
@@ -434,16 +492,16 @@ class Table:
                 del self._paths[path.source]
 
 
-def _compare(changes: Changes, prefix: bytes, old: Entry | None, new: Entry | None) -> None:
-    """Note how the usable paths of `prefix` changed, by slot number."""
-    before = {path.slot.number: path for path in paths_of(old) if path.refusal is None}
-    for path in paths_of(new):
-        if path.refusal is None:
-            earlier = before.pop(path.slot.number, None)
-            if earlier is not path:
-                changes.run(earlier, path).append(prefix)
-    for path in before.values():
-        changes.run(path, None).append(prefix)
+def _runs(changes: Changes, old: tuple[Path, ...], new: tuple[Path, ...]) -> list[list[bytes]]:
+    """Return the lists of those prefixes whose selected paths change, slot by slot, from `old` to `new`."""
+    before = {path.slot: path for path in old}
+    runs = []
+    for path in new:
+        earlier = before.pop(path.slot, None)
+        if earlier is not path:
+            runs.append(changes.run(earlier, path))
+    runs += [changes.run(path, None) for path in before.values()]
+    return runs
 
 
 def _key(path: Path) -> _Key:
