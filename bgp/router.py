@@ -38,7 +38,7 @@ from bgp.session.negotiation import Negotiated
 from bgp.wire.attributes import Attributes, AttributeTable
 from bgp.wire.message import RouteRefresh
 from bgp.wire.notification import encode_maximum_prefixes
-from bgp.wire.update import Reach, Update
+from bgp.wire.update import Reach, Unreach, Update
 
 _log = logging.getLogger(__name__)
 
@@ -384,10 +384,11 @@ class Router:
         Raises Notify (Cease) where a limit is passed: what was announced is not applied then.  Raises
         ValueError, with nothing applied, for an UPDATE that does not belong to the member's session.
         """
-        for unreach in update.withdrawn:
-            self._check(member, unreach.family, unreach.path_ids)
-        for reach in update.announced:
-            self._check(member, reach.family, reach.path_ids)
+        sources, identified = member._sources, member._identified
+        parts: tuple[Unreach | Reach, ...] = (*update.withdrawn, *update.announced)
+        for part in parts:
+            if part.family not in sources or (part.path_ids is None) is (part.family in identified):
+                raise _not_negotiated(member, part.family)
         # RFC 4271 section 4.3: a prefix in both counts as announced, so withdrawals go first.
         for family, prefixes, path_ids in update.withdrawn:
             table = self._tables[family]
@@ -399,7 +400,7 @@ class Router:
         for reach in update.announced:
             if self._limited or member.settings.maximum_prefixes:
                 self._limits(member, reach)
-            table, source = self._tables[reach.family], member._sources[reach.family]
+            table, source = self._tables[reach.family], sources[reach.family]
             if reach.path_ids is None:
                 table.announce(source, member._slot, reach.attributes, reach.prefixes)
             else:
@@ -408,12 +409,6 @@ class Router:
                     table.announce(source, slot, reach.attributes, [prefix])
         if update.end_of_rib is not None:
             member.end_of_rib.add(update.end_of_rib)
-
-    def _check(self, member: Member, family: Family, path_ids: list[int] | None) -> None:
-        if family not in member._sources:
-            raise ValueError(f"{family} was not negotiated with {member.name}")
-        if (path_ids is None) is (family in member._identified):
-            raise ValueError(f"path identifiers do not go with what was negotiated with {member.name}")
 
     def _limits(self, member: Member, reach: Reach) -> None:
         """Raise Notify where `reach` passes a limit; routes that only replace others do not count."""
@@ -598,6 +593,12 @@ class Router:
         if path.slot.peer == member.name:
             return SENDER
         return member._listener.group.packer.told(family, path, prefix)
+
+
+def _not_negotiated(member: Member, family: Family) -> ValueError:
+    if family not in member._sources:
+        return ValueError(f"{family} was not negotiated with {member.name}")
+    return ValueError(f"path identifiers do not go with what was negotiated with {member.name}")
 
 
 def _out_of_resources(reason: str) -> Notify:

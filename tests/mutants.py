@@ -248,14 +248,20 @@ MUTANTS = (
     # The shorter way for the usual.
     Mutant(
         "AS 0 where all else is usual",
-        '    if b"\\0\\0\\0\\0" in path:\n            return None\n',
-        "    pass\n",
+        "if body.find(_AS_ZERO, start + _AS_PATH_VALUE, path) >= 0:",
+        "if False:",
     ),
+    Mutant(
+        "AS 0 where all else is usual, behind MP_REACH_NLRI",
+        "0 if block.find(_AS_ZERO, _AS_PATH_VALUE, match.end(1)) >= 0 else match.end(2)",
+        "match.end(2)",
+    ),
+    Mutant("prefixes that do not match are skipped", "if sum(map(len, found)) == size - end:", "if True:"),
     Mutant("AGGREGATOR's AS 0 where all else is usual", r"(?!\x00{4})", ""),
     Mutant("ORIGIN 3 where all else is usual", r"[\x00-\x02]", r"[\x00-\x03]"),
     Mutant("loopback where all else is usual", r"[^\x00\x7f\xe0", r"[^\x00\xe0"),
     Mutant("an empty list where all else is usual", "range(4, 256, 4)", "range(0, 256, 4)"),
-    Mutant("NEXT_HOP stays among the attributes", "block[: end - 7] + block[end:]", "block"),
+    Mutant("NEXT_HOP stays among the attributes", "body[start:path] + body[after:end]", "body[start:end]"),
     Mutant(
         "two-octet AS numbers are usual",
         "if context.four_octet_as and not context.conf",

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 
 from bgp.family import IPV4_UNICAST, IPV6_UNICAST, Family
-from bgp.iana import AddPathMode, MessageType
+from bgp.iana import HEADER_LENGTH, AddPathMode, MessageType
 from bgp.policy import ACCEPT_ALL, Policy
 from bgp.rib.path import Kind, Path, Slot, Slots, Source
 from bgp.router import Member, PeerSettings, Router
@@ -13,6 +13,7 @@ from bgp.session.negotiation import Negotiated, negotiate, offer
 from bgp.wire import prefix as nlri
 from bgp.wire.attributes import Attributes, AttributeTable
 from bgp.wire.context import Context
+from bgp.wire.encoder import Encoder
 from bgp.wire.framing import Framer
 from bgp.wire.update import Reach, Unreach, Update, decode
 
@@ -42,6 +43,15 @@ def prefix(text: str) -> bytes:
 
 def address(text: str) -> bytes:
     return ip_address(text).packed
+
+
+def recognize(attributes_of: AttributeTable, attributes: Attributes, internal: bool) -> None:
+    """Let a decoder see `attributes`, so that those of the usual shape are known as such."""
+    if len(attributes.next_hop) == 4:
+        for message in Encoder().announce(
+            IPV4_UNICAST, attributes.octets, attributes.next_hop, [prefix("10.0.0.0/8")]
+        )[0]:
+            decode(message[HEADER_LENGTH:], Context(internal=internal, as_sets=True), attributes_of)
 
 
 class Peer:
@@ -112,6 +122,7 @@ class Peer:
             if self.kind.internal:
                 values.setdefault("local_pref", 100)
             attributes = self.router.table.make(**values)  # type: ignore[arg-type]
+        recognize(self.router.table, attributes, self.kind.internal)
         family = family or IPV4_UNICAST
         if path_id is None and family in self.negotiated.add_path_receive:
             path_id = 0

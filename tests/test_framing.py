@@ -39,6 +39,37 @@ def test_any_cut_gives_the_same_messages(messages: list[tuple[int, bytes]], cuts
     assert framer.buffered == 0
 
 
+@given(MESSAGES, st.lists(st.integers(1, 5000), max_size=30), st.integers(0, 9000), st.integers(0, 100))
+def test_runs_of_updates_are_what_one_by_one_gives(
+    messages: list[tuple[int, bytes]], cuts: list[int], limit: int, overhead: int
+) -> None:
+    stream = b"".join(frame(*message) for message in messages)
+    framer, found, position = Framer(), [], 0
+    for cut in [*cuts, len(stream)]:
+        framer.feed(stream[position : position + cut])
+        position += cut
+        while True:
+            run = framer.updates(limit, overhead)
+            # All but the last one stay below the limit.
+            assert sum(19 + len(body) + overhead for body in run[:-1]) < limit or not run
+            found += [(2, body) for body in run]
+            message = framer.next()
+            if message is None:
+                break
+            found.append(message)
+    assert found == messages
+    assert framer.buffered == 0
+
+
+@pytest.mark.parametrize("length", [22, 4097])
+def test_a_bad_update_ends_a_run(length: int) -> None:
+    framer = Framer()
+    framer.feed(frame(2, bytes(4)) + b"\xff" * 16 + length.to_bytes(2, "big") + b"\2" + bytes(4078))
+    assert framer.updates(1 << 16) == [bytes(4)]
+    with pytest.raises(Notify):
+        framer.next()
+
+
 def test_octet_by_octet_a_longest_message_is_found_with_its_last_octet() -> None:
     message = frame(2, bytes(65535 - 19))
     framer = Framer(65535)

@@ -32,7 +32,7 @@ class Digest:
     `following` holds the names of the peers that are in the train: no other needs a line of its own.
     """
 
-    __slots__ = ("_family", "_following", "_known", "_packer", "alone", "announced", "withdrawn")
+    __slots__ = ("_family", "_following", "_known", "_packer", "alone", "announced", "blocks", "withdrawn")
 
     def __init__(self, packer: Packer, family: Family, changes: Changes, following: Container[str]) -> None:
         self._packer = packer
@@ -42,8 +42,22 @@ class Digest:
         self.announced: dict[tuple[str | None, Told], Routes] = {}
         self.withdrawn: dict[str | None, Routes] = {}
         self.alone: dict[str, Alone] = {}
+        # Finished attribute blocks with their prefixes, by the peer that is not told.
+        self.blocks: dict[str | None, dict[bytes, list[bytes]]] = {}
+        quick = packer.quick.get(family)
         for path, prefixes in changes.fresh.items():
-            self._appeared(path, prefixes)
+            block = None if quick is None else quick(path)
+            if block is None:
+                self._appeared(path, prefixes)
+                continue
+            peer = path.slot.peer
+            owner = peer if peer in following else None
+            blocks = self.blocks.get(owner)
+            if blocks is None:
+                blocks = self.blocks[owner] = {}
+            known = blocks.get(block)
+            # Not to be added to: the list belongs to the changes, which other groups read too.
+            blocks[block] = prefixes if known is None else known + prefixes
         for (before, now), prefixes in changes.moved.items():
             self._moved(before, now, prefixes)
 
@@ -51,6 +65,7 @@ class Digest:
         """Return the prefixes of all routes that are told to anybody, by slot."""
         found = [item for routes in self.announced.values() for item in routes.items()]
         found += [item for routes in self.withdrawn.values() for item in routes.items()]
+        found += [(None, prefixes) for blocks in self.blocks.values() for prefixes in blocks.values()]
         for alone in self.alone.values():
             found += [item for routes in alone.announced.values() for item in routes.items()]
             found += alone.withdrawn.items()

@@ -54,6 +54,10 @@ class Images:
             for told, prefixes in packer.parts(family, path, table.prefixes(path, selection, among)):
                 messages += self._pack(path, told, prefixes)
             return messages
+        quick = packer.quick.get(family)
+        block = None if quick is None else quick(path)
+        if block is not None:
+            return packer.encoder.classic(block, table.led_by(path, among))[0]
         told = packer.told(family, path)
         # Nothing is looked up for a path that is not told.
         if isinstance(told, Withheld):

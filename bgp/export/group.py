@@ -193,6 +193,11 @@ class Group:
         """Make messages of a digest, and put them into the train."""
         packer, train = self.packer, self.train
         runs: dict[str | None, list[bytes]] = {}
+        classic = packer.encoder.classic
+        for owner, blocks in digest.blocks.items():
+            made = runs[owner] = []
+            for block, prefixes in blocks.items():
+                made += classic(block, prefixes)[0]
         for (owner, told), routes in digest.announced.items():
             messages = packer.announce(family, told, routes)
             if owner in runs:

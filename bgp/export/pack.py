@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
+from bgp.export.quick import Quick
 from bgp.export.rewrite import Rewriter
 from bgp.export.rules import (
     NO_POLICY,
@@ -22,7 +23,7 @@ from bgp.export.rules import (
     withheld_by_community,
 )
 from bgp.export.terms import Terms
-from bgp.family import Family
+from bgp.family import IPV4_UNICAST, Family
 from bgp.rib.asking import Failures, ask
 from bgp.rib.path import Accepted, Kind, Path, Policy, Refusal, Slot
 from bgp.rib.selection import Selection
@@ -69,6 +70,7 @@ class Packer:
         "encoder",
         "oversized",
         "policy_failures",
+        "quick",
         "selections",
         "silent",
         "terms",
@@ -92,6 +94,10 @@ class Packer:
         self._small = (terms.maximum - 100) // 2
         self._rewrite = Rewriter(terms)
         self._horizon = {source: horizon(source, terms.kind, terms.reflect_clients) for source in Kind}
+        # For the families whose usual routes have a shorter way.
+        self.quick: dict[Family, Quick] = {}
+        if Quick.serves(terms) and IPV4_UNICAST in terms.families and IPV4_UNICAST not in terms.add_path:
+            self.quick[IPV4_UNICAST] = Quick(terms, self._horizon)
         self._longest = {family: 1 + family.bits // 8 + self._identified(family) for family in terms.families}
 
     def _identified(self, family: Family) -> int:

@@ -59,12 +59,16 @@ class Admission:
         source = path.source
         if source.kind is _LOCAL:
             return
-        octets = path.received.octets
-        # Nearly no path holds these octets by chance, so nearly none is parsed.
+        received = path.received
+        octets = received.octets
+        # Nearly no path holds these octets by chance, so nearly none is parsed; and where there is nothing
+        # behind `head` there is no ORIGINATOR_ID and no CLUSTER_LIST.
         refusal: Refusal | None = None
-        if self._asn_octets in octets or self._identifier in octets or self._cluster_id in octets:
+        if self._asn_octets in octets or (
+            received.head != len(octets) and (self._identifier in octets or self._cluster_id in octets)
+        ):
             refusal = self._loop(path)
-        if refusal is None and (path.received.next_hop not in self._passed or source.connected):
+        if refusal is None and (received.next_hop not in self._passed or source.connected):
             refusal = self._next_hop(path)
         if refusal is None and (source.policy is not None or source.kind is _EXTERNAL):
             refusal = self._policy(path, prefix)

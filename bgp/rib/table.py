@@ -144,18 +144,19 @@ class Table:
         source, slot = path.source, path.slot
         entries, before = self.entries, self._before
         if entries.keys().isdisjoint(prefixes) and (not before or before.keys().isdisjoint(prefixes)):
-            # A table that loads: all prefixes are new.  Taken at once in C, that is four times as fast as the
+            # A table that loads: all prefixes are new.  Known at once in C, that is some times as fast as the
             # loop below and the look at each prefix in `settle`.
-            new = dict.fromkeys(prefixes, path)
-            entries.update(new)
-            if len(new) < len(prefixes):
-                prefixes = list(new)
+            known, number = len(entries), len(prefixes)
+            for prefix in prefixes:
+                entries[prefix] = path
+            if len(entries) - known < number:
+                prefixes = list(dict.fromkeys(prefixes))
+                number = len(prefixes)
             self._loaded.append((path, prefixes))
             if path.count:
                 path.prefixes += prefixes
             else:
                 path.prefixes = prefixes.copy()
-            number = len(prefixes)
             path.count += number
             source.routes += number
             self.routes += number
@@ -313,9 +314,14 @@ class Table:
         loaded, self._loaded = self._loaded, []
         before, self._before = self._before, {}
         best = Changes()
+        fresh = best.fresh
         for path, prefixes in loaded:
             if path.refusal is None:
-                best.fresh.setdefault(path, []).extend(prefixes)
+                some = fresh.get(path)
+                if some is None:
+                    fresh[path] = prefixes
+                else:
+                    some += prefixes
         several = {selection: Changes() for selection in selections}
         for changes in several.values():
             # What is new has one path, which every selection selects.

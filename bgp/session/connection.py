@@ -220,6 +220,15 @@ class Connection:
             try:
                 self._framer.feed(data)
                 while budget > 0:
+                    if decode is not None:
+                        for body in self._framer.updates(budget, _OVERHEAD):
+                            message = _UPDATE, body
+                            deliver(decode(body))
+                            updates += 1
+                            budget -= _OVERHEAD + len(body)
+                        if budget <= 0:
+                            self.more = True
+                            break
                     message = None
                     message = take()
                     if message is None:

@@ -131,7 +131,8 @@ class Attributes:
     without one (RFC 7311 section 3); `stale`: LLGR_STALE is among the communities (RFC 9494 section 3.2).
 
     `degree` has `stale`, LOCAL_PREF, `as_path_length` and ORIGIN in one number, the better the lower; None
-    with AIGP, which would come in between.
+    with AIGP, which would come in between.  `head`: where a decoder recognized the usual shape
+    (`bgp.wire.plain`), how many octets stand before ORIGINATOR_ID's place; else 0.
     """
 
     __slots__ = (
@@ -140,6 +141,7 @@ class Attributes:
         "as_path_length",
         "cluster_list",
         "degree",
+        "head",
         "local_pref",
         "med",
         "neighbor_as",
@@ -152,6 +154,7 @@ class Attributes:
 
     octets: bytes
     next_hop: bytes
+    head: int
     origin: int
     as_path_length: int
     neighbor_as: int
@@ -163,9 +166,10 @@ class Attributes:
     stale: bool
     degree: int | None
 
-    def __init__(self, octets: bytes, next_hop: bytes) -> None:
+    def __init__(self, octets: bytes, next_hop: bytes, head: int = 0) -> None:
         self.octets = octets
         self.next_hop = next_hop
+        self.head = head
 
     def __getattr__(self, name: str) -> object:
         # Reached only while a slot is empty: a lone path is never compared, so it is never scanned.
@@ -341,8 +345,8 @@ class AttributeTable:
     def __len__(self) -> int:
         return sum(len(bucket.known) for bucket in self._buckets.values())
 
-    def intern(self, octets: bytes, next_hop: bytes = b"") -> Attributes:
-        """Return the one Attributes of these canonical octets and next hop."""
+    def intern(self, octets: bytes, next_hop: bytes = b"", head: int = 0) -> Attributes:
+        """Return the one Attributes of these canonical octets and next hop; `head` as it has it."""
         bucket = self._buckets.get(next_hop)
         if bucket is None:
             bucket = self._buckets[next_hop] = _Bucket(next_hop, self._buckets)
@@ -351,8 +355,10 @@ class AttributeTable:
         if entry is not None:
             found = entry()
             if found is not None:
+                if head:
+                    found.head = head
                 return found
-        attributes = Attributes(octets, bucket.next_hop)
+        attributes = Attributes(octets, bucket.next_hop, head)
         entry = _Entry(attributes, _forget)
         entry.octets = octets
         entry.bucket = bucket

@@ -69,24 +69,30 @@ class Encoder:
         nlri = self._nlri(family, prefixes, path_ids)
         if not self.four_octet_as:
             octets = _two_octet(octets)
-        messages: list[bytes] = []
         if family is IPV4_UNICAST and len(next_hop) == 4:
-            block = _with_next_hop(octets, next_hop)
-            size = len(block)
-            parts, unfit = _packed(nlri, self.maximum - _FIXED - size)
-            # `frame` and the two length fields in one step: this is where most of what is sent is made.
-            messages = [
-                _START(MARKER_OCTETS, _FIXED + size + len(part), _UPDATE, 0, size) + block + part
-                for part in parts
-            ]
-        else:
-            reach = family.afi.to_bytes(2, "big") + bytes((family.safi, len(next_hop))) + next_hop + b"\0"
-            room = self.maximum - _FIXED - _MP_HEADER - len(reach) - len(octets)
-            parts, unfit = _packed(nlri, room)
-            for part in parts:
-                value = attribute(OPTIONAL_NON_TRANSITIVE, AttributeType.MP_REACH_NLRI, reach + part)
-                messages.append(_update(value + octets))
+            return self.classic(_with_next_hop(octets, next_hop), nlri)
+        reach = family.afi.to_bytes(2, "big") + bytes((family.safi, len(next_hop))) + next_hop + b"\0"
+        room = self.maximum - _FIXED - _MP_HEADER - len(reach) - len(octets)
+        parts, unfit = _packed(nlri, room)
+        messages = [
+            _update(attribute(OPTIONAL_NON_TRANSITIVE, AttributeType.MP_REACH_NLRI, reach + part) + octets)
+            for part in parts
+        ]
         return messages, unfit
+
+    def classic(self, block: bytes, nlri: Sequence[bytes]) -> tuple[list[bytes], list[int]]:
+        """Return the same for IPv4 unicast, of a finished attribute block and NLRI items."""
+        size = len(block)
+        whole = b"".join(nlri)
+        length = _FIXED + size + len(whole)
+        # `frame` and the two length fields in one step: this is where most of what is sent is made.
+        if length <= self.maximum and whole:
+            return [_START(MARKER_OCTETS, length, _UPDATE, 0, size) + block + whole], []
+        parts, unfit = _packed(nlri, self.maximum - _FIXED - size)
+        return [
+            _START(MARKER_OCTETS, _FIXED + size + len(part), _UPDATE, 0, size) + block + part
+            for part in parts
+        ], unfit
 
     def room(self, family: Family, octets: bytes, next_hop: bytes) -> int:
         """Return how many octets of NLRI fit beside these attributes in one message; negative for none."""

@@ -1,9 +1,13 @@
 """From a stream of octets to messages: the header, its marker and its lengths (RFC 4271 4.1 and 6.1)."""
 
+import struct
+
 from bgp.errors import MARKER, MESSAGE_LENGTH, MESSAGE_TYPE, Notify
 from bgp.iana import HEADER_LENGTH, MAXIMUM_MESSAGE_LENGTH, MessageType
 
 MARKER_OCTETS = b"\xff" * 16
+_header = struct.Struct(">16sHB").unpack_from
+_UPDATE = int(MessageType.UPDATE)
 
 # The shortest message of each type (RFC 4271 section 6.1).  A short ROUTE-REFRESH is left to its decoder,
 # for RFC 7313 section 5 has an error of its own for it.
@@ -84,6 +88,28 @@ class Framer:
             return None
         self._position = end = start + length
         return type_, buffer[start + HEADER_LENGTH : end]
+
+    def updates(self, limit: int, overhead: int = 0) -> list[bytes]:
+        """Return the bodies of the UPDATEs that come next, until they have used up `limit` octets.
+
+        Each counts as `overhead` octets more than it has.
+        The fast twin of `next` for runs of UPDATEs: it stops before whatever else there is.
+        """
+        buffer, start, maximum = self._buffer, self._position, self.maximum
+        last, stop = len(buffer) - HEADER_LENGTH, start + limit
+        found: list[bytes] = []
+        while start <= last and start < stop:
+            marker, length, type_ = _header(buffer, start)
+            end = start + length
+            if type_ != _UPDATE or marker != MARKER_OCTETS or not 23 <= length <= maximum:
+                break
+            if end > last + HEADER_LENGTH:
+                break
+            found.append(buffer[start + HEADER_LENGTH : end])
+            start = end
+            stop -= overhead
+        self._position = start
+        return found
 
     def _refuse(self, length: int, type_: int) -> None:
         if HEADER_LENGTH <= length <= self.maximum and type_ not in _MINIMUM:

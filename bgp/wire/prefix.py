@@ -54,7 +54,7 @@ def _pattern(family: Family) -> bytes:
 
 
 # DOTALL, for a dot must match 0x0a as well.  One findall costs a third of a loop over the octets.
-_PLAIN = {f: re.compile(_pattern(f), re.DOTALL).findall for f in (IPV4_UNICAST, IPV6_UNICAST)}
+PLAIN = {f: re.compile(_pattern(f), re.DOTALL).findall for f in (IPV4_UNICAST, IPV6_UNICAST)}
 _IDENTIFIED = {
     f: re.compile(b"(.{4})(" + _pattern(f) + b")", re.DOTALL).findall for f in (IPV4_UNICAST, IPV6_UNICAST)
 }
@@ -65,7 +65,7 @@ def split(block: bytes, family: Family) -> list[bytes]:
 
     Raises PrefixError with the offset within `block` (RFC 7606 section 5.3).
     """
-    found: list[bytes] = _PLAIN[family](block)
+    found: list[bytes] = PLAIN[family](block)
     # findall skips what does not match, so what it found must be the whole block.
     if b"".join(found) == block:
         return found

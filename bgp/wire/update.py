@@ -21,6 +21,7 @@ from bgp.wire.context import Context
 from bgp.wire.encoder import Encoder
 from bgp.wire.examination import MP_REACH, Examination
 from bgp.wire.plain import Plain
+from bgp.wire.prefix import PLAIN
 
 __all__ = ["Decoder", "Encoder", "Reach", "Unreach", "Update", "decode"]
 
@@ -96,6 +97,7 @@ class Decoder:
         "_multiprotocol",
         "_plain",
         "_speaks_ipv4",
+        "_split",
         "checks",
         "context",
         "table",
@@ -107,6 +109,7 @@ class Decoder:
         self.checks = Checks(context)
         self._plain = Plain(context)
         self._speaks_ipv4 = IPV4_UNICAST in context.families
+        self._split = None if IPV4_UNICAST in context.add_path else PLAIN[IPV4_UNICAST]
         self._classic: dict[bytes, Attributes] = {}
         self._multiprotocol: dict[tuple[bytes, bytes], Attributes] = {}
 
@@ -115,17 +118,22 @@ class Decoder:
 
         `body` holds at least the two length fields: framing refuses what is shorter.
         """
+        size = len(body)
         if body[0] or body[1]:
             return self._general(body)
         end = 4 + (body[2] << 8 | body[3])
-        if end > len(body):
+        if size < end:
             raise Notify.of(errors.ATTRIBUTE_LIST, offset=HEADER_LENGTH + 2)
-        if end < len(body):
-            block = body[4:end]
-            plain = self._plain.classic(block) if self._speaks_ipv4 else None
-            known = self._classic.get(block) if plain is None else self.table.intern(*plain)
+        if end < size:
+            plain = self._plain.classic(body, 4, end) if self._speaks_ipv4 else None
+            known = self._classic.get(body[4:end]) if plain is None else self.table.intern(*plain)
             if known is None:
                 return self._general(body)
+            if self._split is not None:
+                found = self._split(body, end)
+                # What does not match is skipped.
+                if sum(map(len, found)) == size - end:
+                    return Update((), (Reach(IPV4_UNICAST, found, None, known),))
             prefixes, path_ids = multiprotocol.classic(self.context, body[end:], HEADER_LENGTH + end)
             return Update((), (Reach(IPV4_UNICAST, prefixes, path_ids, known),) if prefixes else ())
         if end > 9 and body[5] == MP_REACH and body[4] & 0xC0 == OPTIONAL:
@@ -142,16 +150,16 @@ class Decoder:
             return self._general(body)
         next_hop = body[start + 4 : start + 4 + body[start + 3]] if after - start > 4 else b""
         rest = body[after:]
-        plain = self._plain.multiprotocol(rest)
-        known = None if plain else self._multiprotocol.get((rest, next_hop))
-        if known is None and not plain:
+        head = self._plain.multiprotocol(rest)
+        known = None if head else self._multiprotocol.get((rest, next_hop))
+        if known is None and not head:
             return self._general(body)
         found = multiprotocol.reach(self.context, body[start:after], HEADER_LENGTH + 4, body[4:after])
         if found is None:
             return self._general(body)
         family, _, prefixes, path_ids = found
         if known is None:
-            known = self.table.intern(rest, next_hop)
+            known = self.table.intern(rest, next_hop, head)
         return Update((), (Reach(family, prefixes, path_ids, known),) if prefixes else ())
 
     def _general(self, body: bytes) -> Update:

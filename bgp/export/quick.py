@@ -1,0 +1,70 @@
+"""The commonest route of a reflector straight to its attribute block: the fast twin of `Packer.told`.
+
+That is an IPv4 route of the usual shape (`bgp.wire.plain`) from an internal peer, which goes to clients as it
+came, with ORIGINATOR_ID and CLUSTER_LIST (RFC 4456 section 8) in the places where they belong.  Whatever is
+not as common goes the readable way; both give the same octets, under the same tests.
+"""
+
+from bgp.export.rules import Treatment, Withheld
+from bgp.export.terms import Terms
+from bgp.iana import MAXIMUM_MESSAGE_LENGTH, AttributeType
+from bgp.rib.path import Kind, Path
+from bgp.wire.attributes import OPTIONAL_NON_TRANSITIVE, WELL_KNOWN, attribute
+
+_CLUSTER_LIST = int(AttributeType.CLUSTER_LIST)
+_NEXT_HOP_HEADER = bytes((WELL_KNOWN, AttributeType.NEXT_HOP, 4))
+# ORIGIN, and AS_PATH's header with the length in its last octet.
+_AS_PATH_LENGTH, _AS_PATH_START = 6, 7
+_ORIGINATORS = 4096  # so many are remembered
+
+Horizon = dict[Kind, Treatment | Withheld]
+
+
+class Quick:
+    """Makes attribute blocks on the terms of one group, whose `horizon` says how a path goes to its peers."""
+
+    __slots__ = ("_added", "_cluster_id", "_reflected")
+
+    def __init__(self, terms: Terms, horizon: Horizon) -> None:
+        self._cluster_id = terms.cluster_id
+        self._reflected = frozenset(kind for kind in Kind if horizon[kind] is Treatment.REFLECT)
+        self._added: dict[bytes, bytes] = {}
+
+    @staticmethod
+    def serves(terms: Terms) -> bool:
+        """Whether a group on such terms tells usual routes as they came."""
+        return (
+            terms.kind.internal
+            and terms.policy is None
+            and terms.four_octet_as
+            and not terms.next_hop_self
+            and terms.maximum >= MAXIMUM_MESSAGE_LENGTH
+        )
+
+    def __call__(self, path: Path) -> bytes | None:
+        """Return the attribute block of an IPv4 route, NEXT_HOP included; None: ask `Packer.told`."""
+        attributes, source = path.attributes, path.source
+        head, octets = attributes.head, attributes.octets
+        if not head or source.kind not in self._reflected:
+            return None
+        # What well-known communities begin with (RFC 1997).
+        if b"\xff\xff\xff" in octets:
+            return None
+        rest = octets[head:]
+        if rest and rest[1] <= _CLUSTER_LIST:
+            return None
+        added = self._added.get(source.identifier)
+        if added is None:
+            added = self._add(source.identifier)
+        after = _AS_PATH_START + octets[_AS_PATH_LENGTH]
+        return b"".join(
+            (octets[:after], _NEXT_HOP_HEADER, attributes.next_hop, octets[after:head], added, rest)
+        )
+
+    def _add(self, identifier: bytes) -> bytes:
+        if len(self._added) >= _ORIGINATORS:
+            self._added.clear()
+        added = self._added[identifier] = attribute(
+            OPTIONAL_NON_TRANSITIVE, AttributeType.ORIGINATOR_ID, identifier
+        ) + attribute(OPTIONAL_NON_TRANSITIVE, _CLUSTER_LIST, self._cluster_id)
+        return added
