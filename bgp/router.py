@@ -18,7 +18,9 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network
 from typing import NamedTuple
 
+from bgp import explanation
 from bgp.errors import Notify
+from bgp.explanation import Account, Explanation
 from bgp.export.group import Group, Listener
 from bgp.export.pack import Packer, Told
 from bgp.export.rules import SENDER, TOO_LONG, Withheld
@@ -28,7 +30,7 @@ from bgp.iana import CeaseSubcode, ErrorCode, RouteRefreshSubtype
 from bgp.policy import Policy
 from bgp.rib.admission import Admission
 from bgp.rib.asking import Failures
-from bgp.rib.decision import Decision, DecisionOptions, Verdict
+from bgp.rib.decision import Decision, DecisionOptions
 from bgp.rib.jobs import Drain, Jobs, Rejudge, Transfer
 from bgp.rib.nexthop import NextHops, is_host
 from bgp.rib.path import Kind, Path, Refusal, Slot, Slots, Source, best_of
@@ -553,9 +555,22 @@ class Router:
         """Return the paths of `prefix`, the best one first if any is usable."""
         return self._tables[family].paths(prefix)
 
-    def explain(self, family: Family, prefix: bytes) -> tuple[Verdict, ...]:
-        """Return for each path of `prefix` the rung of the decision at which it lost, the best one first."""
-        return self.decision.explain(self._tables[family].paths(prefix))
+    def explain(self, family: Family, prefix: bytes) -> Explanation:
+        """Say of each path of `prefix` by which rule it was refused, or lost, or why it is the best one."""
+        verdicts = self.decision.explain(self._tables[family].paths(prefix))
+        return explanation.explanation(family, prefix, verdicts, self.admission)
+
+    def explain_to(self, member: Member, family: Family, prefix: bytes) -> Account:
+        """Say of each path of `prefix` how it goes to `member`, or by which rule it does not.
+
+        Raises ValueError for a family that was not negotiated with the member.
+        """
+        if family not in member._sources:
+            raise ValueError(f"{family} was not negotiated with {member.name}")
+        packer, table = member._listener.group.packer, self._tables[family]
+        verdicts = self.decision.explain(table.paths(prefix))
+        selected = self._selected(table, prefix, family in packer.terms.add_path)
+        return explanation.account(member.name, packer, family, prefix, verdicts, selected, member.pending)
 
     def best(self, family: Family) -> Iterator[tuple[bytes, Path]]:
         """Yield each prefix that has a usable path, with the best one: the Loc-RIB."""

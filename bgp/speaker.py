@@ -17,6 +17,7 @@ from bgp.aio.listener import Listener, Listeners, Refusals
 from bgp.aio.options import PeerOptions
 from bgp.aio.peer import Peer, PeerKey
 from bgp.aio.turn import Turns
+from bgp.explanation import Account, Explanation
 from bgp.family import Family
 from bgp.iana import Origin
 from bgp.rib.path import Path
@@ -194,6 +195,14 @@ class Speaker:
             return []
         told = self.router.advertised(peer.member, family)
         return [(nlri.text(family, route.prefix), route.attributes) for route in told]
+
+    def explain(self, prefix: str | Network) -> Explanation:
+        """Say of each path of `prefix` why it is best, lost or was refused; `str` gives it in words."""
+        return self.router.explain(*nlri.parse(prefix))
+
+    def explain_to(self, peer: Peer, prefix: str | Network) -> Account:
+        """Say of each path of `prefix` how `peer` is told of it, or why it is not; see `Peer.explain`."""
+        return peer.explain(prefix)
 
     def measure_lag(self, interval: float | None = 0.05) -> LoopLag | None:
         """Measure from now on how late the loop is, or no more with None; the figures are in `lag`."""

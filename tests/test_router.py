@@ -192,7 +192,7 @@ def test_reachability_is_fed_from_outside(router: Router) -> None:
     router.next_hop(address("10.9.0.1"), 10)
     settle(router, c)
     assert c.heard(NET).next_hop == address("10.9.0.2")
-    verdicts = router.explain(IPV4_UNICAST, prefix(NET))
+    verdicts = router.explain(IPV4_UNICAST, prefix(NET)).paths
     assert verdicts[1].rung is not None and verdicts[1].rung.name == "interior-cost"
     router.next_hop(address("10.9.0.2"), None)
     settle(router, c)
@@ -489,7 +489,7 @@ def test_views(router: Router) -> None:
     assert {route.path_id for route in routes} == {key[2] for key in c.held}
     assert {route.attributes.local_pref for route in routes} == {100, 200}
     assert router.lookup(IPV4_UNICAST, prefix("12.0.0.0/8")) == ()
-    assert router.explain(IPV4_UNICAST, prefix("12.0.0.0/8")) == ()
+    assert router.explain(IPV4_UNICAST, prefix("12.0.0.0/8")).paths == ()
     assert "refused" not in repr(best) and "b" in repr(best.source)
     refused = router.lookup(IPV4_UNICAST, prefix("11.0.0.0/8"))[0]
     assert "as-loop" in repr(refused)

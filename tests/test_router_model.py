@@ -293,6 +293,13 @@ class Machine(RuleBasedStateMachine):
                 for route in self.router.advertised(peer.member, family)
             }
             assert viewed == {key: (some.octets, some.next_hop) for key, some in peer.held.items()}, name
+            assert viewed == {
+                (family, one, telling.path_id or 0): (telling.attributes.octets, telling.attributes.next_hop)
+                for family in peer.negotiated.families
+                for one in PREFIXES[family]
+                for telling in self.router.explain_to(peer.member, family, one).told
+                if telling.attributes is not None
+            }, name
             assert sorted(peer.end_of_rib, key=str) == sorted(peer.negotiated.families, key=str)
             begun = [body for body in peer.refreshes if body[2] == 1]
             assert len(begun) * 2 == len(peer.refreshes)

@@ -100,6 +100,13 @@ async def test_routes_through_a_reflector(listen: str, range_: str, sources: tup
             assert attributes.originator_id == bytes((10, 0, 0, 2))
             assert attributes.cluster_list == bytes((10, 0, 0, 1))
             assert len(middle.advertised(middle.peers[1], IPV4_UNICAST)) == 1
+            assert str(middle.explain("198.51.100.0/24")).startswith(
+                "198.51.100.0/24: 1 path\n  from 127.0.0.2"
+            )
+            (told,) = middle.explain_to(middle.peers[1], "198.51.100.0/24").told
+            assert told.attributes is not None and told.attributes.octets == attributes.octets
+            (kept,) = middle.peers[0].explain("198.51.100.0/24")
+            assert kept.reason is not None and kept.reason.name == "sender"
         assert [prefix for prefix, _ in middle.received(middle.peers[0], IPV4_UNICAST)] == ["198.51.100.0/24"]
         assert str(route) == "198.51.100.0/24"
         route.withdraw()
@@ -107,6 +114,9 @@ async def test_routes_through_a_reflector(listen: str, range_: str, sources: tup
         await has_routes(last, IPV4_UNICAST)
         first.withdraw("2001:db8:1::/48")
         await has_routes(last, IPV6_UNICAST)
+        stranger = first.add_peer(PeerOptions(asn=ASN, address="127.0.0.9", passive=True))
+        with pytest.raises(ValueError, match="nothing is told to .*: its session is not Established"):
+            stranger.explain("198.51.100.0/24")
         with pytest.raises(KeyError):
             first.withdraw("2001:db8:1::/48")
 

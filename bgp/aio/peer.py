@@ -10,7 +10,7 @@ import logging
 import socket
 import time
 from dataclasses import replace
-from ipaddress import IPv4Address, IPv6Address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Protocol
 
 from bgp.aio import interfaces, sockopt
@@ -21,6 +21,7 @@ from bgp.aio.link import Link
 from bgp.aio.malformed import Malformed
 from bgp.aio.options import PeerOptions
 from bgp.aio.traffic import Traffic
+from bgp.explanation import Account
 from bgp.iana import CeaseSubcode, ErrorCode
 from bgp.policy import Policy
 from bgp.router import Member, PeerSettings
@@ -28,6 +29,7 @@ from bgp.session.action import Down
 from bgp.session.collision import decide
 from bgp.session.event import Event, State
 from bgp.session.negotiation import Negotiated
+from bgp.wire import prefix as nlri
 from bgp.wire.message import Keepalive, Notification, encode, encode_shutdown_communication
 from bgp.wire.update import Update
 
@@ -132,6 +134,16 @@ class Peer:
     def connections(self) -> tuple[Link, ...]:
         """Its connections, in whatever state."""
         return tuple(self._links)
+
+    def explain(self, prefix: str | IPv4Network | IPv6Network) -> Account:
+        """Say of each path of `prefix` how the peer is told of it, or by which rule it is not.
+
+        Raises ValueError while there is no session, or none for the family.
+        """
+        member = self.member
+        if member is None:
+            raise ValueError(f"nothing is told to {self.name}: its session is not Established")
+        return self._host.router.explain_to(member, *nlri.parse(prefix))
 
     async def established(self) -> None:
         """Wait until the session is Established; raise ConnectionError if the peer is removed."""

@@ -114,7 +114,7 @@ def explain(scenario: Scenario, prefix: str = SERVICE) -> Explanation:
     """Explain the reflector's decision for `prefix`."""
     router = scenario.reflector.speaker.router
     family, octets = nlri.parse(prefix)
-    verdicts = router.explain(family, octets)
+    verdicts = [considered.verdict for considered in router.explain(family, octets)]
     paths = tuple(_path(scenario, verdict) for verdict in verdicts)
     told: list[str] = []
     withheld: dict[str, list[str]] = {}
