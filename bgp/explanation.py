@@ -318,7 +318,7 @@ def _telling(
         return Telling(path, told, how, said)
     if not packer.fitting(family, told, [prefix]):
         return Telling(path, TOO_LONG, how, said)
-    path_id = path.slot.number if family in terms.add_path else None
+    path_id = path.slot.number if family in packer.selections else None
     identifiers = None if path_id is None else [path_id]
     (message,), _ = packer.encoder.announce(family, told.octets, told.next_hop, [prefix], identifiers)
     return Telling(path, None, how, said, Attributes(told.octets, told.next_hop), path_id, message)

@@ -569,7 +569,7 @@ class Router:
             raise ValueError(f"{family} was not negotiated with {member.name}")
         packer, table = member._listener.group.packer, self._tables[family]
         verdicts = self.decision.explain(table.paths(prefix))
-        selected = self._selected(table, prefix, family in packer.terms.add_path)
+        selected = table.selected(packer.selections.get(family), table.paths(prefix) or None)
         return explanation.account(member.name, packer, family, prefix, verdicts, selected, member.pending)
 
     def best(self, family: Family) -> Iterator[tuple[bytes, Path]]:

@@ -115,7 +115,7 @@ async def test_routes_through_a_reflector(listen: str, range_: str, sources: tup
         first.withdraw("2001:db8:1::/48")
         await has_routes(last, IPV6_UNICAST)
         stranger = first.add_peer(PeerOptions(asn=ASN, address="127.0.0.9", passive=True))
-        with pytest.raises(ValueError, match="nothing is told to .*: its session is not Established"):
+        with pytest.raises(ValueError, match="its session is not Established"):
             stranger.explain("198.51.100.0/24")
         with pytest.raises(KeyError):
             first.withdraw("2001:db8:1::/48")
