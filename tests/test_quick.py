@@ -11,6 +11,7 @@ from bgp.family import IPV4_UNICAST
 from bgp.iana import AttributeType, WellKnownCommunity
 from bgp.policy import ACCEPT_ALL
 from bgp.rib.path import Kind, Path, Slots, Source
+from bgp.rib.selection import ALL
 from bgp.wire.attributes import Attributes
 from bgp.wire.prefix import parse
 
@@ -125,7 +126,7 @@ def test_the_usual_takes_the_short_way() -> None:
         {"policy": ACCEPT_ALL},
         {"four_octet_as": False},
         {"next_hop_self": True},
-        {"add_path": frozenset({IPV4_UNICAST})},
+        {"add_path": frozenset({(IPV4_UNICAST, ALL)})},
         {"kind": Kind.EXTERNAL},
     ],
 )

@@ -96,7 +96,7 @@ class Packer:
         self._horizon = {source: horizon(source, terms.kind, terms.reflect_clients) for source in Kind}
         # For the families whose usual routes have a shorter way.
         self.quick: dict[Family, Quick] = {}
-        if Quick.serves(terms) and IPV4_UNICAST in terms.families and IPV4_UNICAST not in terms.add_path:
+        if Quick.serves(terms) and IPV4_UNICAST in terms.families and IPV4_UNICAST not in self.selections:
             self.quick[IPV4_UNICAST] = Quick(terms, self._horizon)
         self._longest = {family: 1 + family.bits // 8 + self._identified(family) for family in terms.families}
 
