@@ -16,7 +16,6 @@ and a RST makes the peer's kernel forget a NOTIFICATION that the peer has not re
 import asyncio
 import contextlib
 import socket
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Protocol
@@ -58,8 +57,9 @@ class Stream:
         self._socket = sock
         self._reader: Reader | None = reader
         self._partial: memoryview | None = None  # what is left of a message sent in part
-        self._urgent: deque[bytes] = deque()
-        self._waiting: deque[bytes] = deque()
+        # Lists, since an empty deque has the room for 64 entries, and most streams are idle.
+        self._urgent: list[bytes] = []
+        self._waiting: list[bytes] = []
         self._queued = 0
         self._reading = False
         self._writing = False
@@ -228,10 +228,15 @@ class Stream:
             octets -= len(self._partial)
             self._partial = None
         for queue in (self._urgent, self._waiting):
-            while queue and octets >= len(queue[0]):
-                octets -= len(queue.popleft())
+            count = 0
+            for message in queue:
+                if octets < len(message):
+                    break
+                octets -= len(message)
+                count += 1
+            del queue[:count]
             if octets and queue:
-                self._partial = memoryview(queue.popleft())[octets:]
+                self._partial = memoryview(queue.pop(0))[octets:]
                 return
 
     # --- the end ---------------------------------------------------------------------------------------

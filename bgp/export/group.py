@@ -7,7 +7,6 @@ the last flush.  So it is made only for a member that has taken all of the train
 have no changes that are not flushed; then whatever comes behind it in the train is news.
 """
 
-from collections import deque
 from collections.abc import Iterator, Mapping
 
 from bgp.export.digest import Alone, Digest
@@ -50,7 +49,7 @@ class Listener:
         self.behind = False
         self.sent = 0
         self.waiting = False
-        self.dumps: deque[Dump] = deque(Dump(family, initial=True) for family in group.terms.families)
+        self.dumps = [Dump(family, initial=True) for family in group.terms.families]
 
     @property
     def pending(self) -> bool:
@@ -294,7 +293,7 @@ class Group:
                 positions=positions,
             )
             if dump.finished:
-                listener.dumps.popleft()
+                listener.dumps.pop(0)
                 listener.sent += dump.updates
             if messages:
                 octets = b"".join(messages)

@@ -45,6 +45,10 @@ class Record:
         self.end = end
 
 
+# Most members have no detour most of the time, and an empty deque has the room for 64: they share one.
+_NONE: deque[tuple[int, int, list[bytes]]] = deque(maxlen=0)
+
+
 class Place:
     """A member's place in the train: `index` of the next blob, and detours (start, end, messages) ahead.
 
@@ -56,7 +60,7 @@ class Place:
     def __init__(self, index: int) -> None:
         self.index = index
         self.messages = 0
-        self.detours: deque[tuple[int, int, list[bytes]]] = deque()
+        self.detours = _NONE
 
     @property
     def passed(self) -> int:
@@ -101,6 +105,8 @@ class Train:
         if not messages and detours and detours[-1][1] == start and not detours[-1][2]:
             # A peer that talks much and takes nothing must not gather one detour for each flush.
             start = detours.pop()[0]
+        if detours is _NONE:
+            detours = place.detours = deque()
         detours.append((start, self.end, messages))
 
     def lag(self, place: Place) -> int:
@@ -112,6 +118,8 @@ class Train:
         detours = place.detours
         while detours and detours[0][0] == place.index and not detours[0][2]:
             place.index = detours.popleft()[1]
+            if not detours:
+                detours = place.detours = _NONE
 
     def take(self, place: Place, limit: int, out: list[bytes]) -> int:
         """Move `place` on, put what it passes into `out`; return what is left of `limit`.
@@ -130,6 +138,8 @@ class Train:
                     out.append(message)
                     limit -= len(message)
                     place.messages += 1
+                if not detours:
+                    detours = place.detours = _NONE
                 continue
             stop = detours[0][0] if detours else self.base + len(self.blobs)
             if place.index == stop:

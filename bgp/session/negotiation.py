@@ -101,6 +101,9 @@ class Negotiated:
         )
 
 
+_NOTHING: frozenset[Family] = frozenset()  # what most sessions have in common
+
+
 def offer(config: SessionConfig, plain: bool = False) -> Open:
     """Return our OPEN; `plain` leaves out the capabilities, for a peer that refuses them (RFC 5492 3)."""
     return Open(
@@ -262,10 +265,10 @@ def _add_path(
             receive.add(family)
         if our_mode & AddPathMode.SEND and their_mode & AddPathMode.RECEIVE:
             send.add(family)
-    return frozenset(receive), frozenset(send)
+    return frozenset(receive) or _NOTHING, frozenset(send) or _NOTHING
 
 
 def _extended_next_hop(families: Iterable[Family], we: Capabilities, they: Capabilities) -> frozenset[Family]:
     # RFC 8950 section 4: only where both sides advertised the same triple.
     both = set(we.extended_next_hop) & set(they.extended_next_hop)
-    return frozenset(family for family in families if (family.afi, family.safi, Afi.IPV6) in both)
+    return frozenset(family for family in families if (family.afi, family.safi, Afi.IPV6) in both) or _NOTHING

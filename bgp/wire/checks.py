@@ -1,10 +1,12 @@
 """What a session demands of each attribute: the rows of `bgp.wire.attributes` with their checks.
 
-Some rules depend on the kind of peer and on what was negotiated, so the rows are made once a session;
-an attribute is then judged by its row alone (RFC 4271 6.3, RFC 7606 section 7 and what came after it).
+Some rules depend on the kind of peer and on what was negotiated, so the rows are made once for each kind
+of session; an attribute is then judged by its row alone (RFC 4271 6.3, RFC 7606 section 7 and what came
+after it).
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 from bgp import errors
@@ -142,7 +144,7 @@ SIZE_RULE = {type_: errors.RULES[f"{row.name.lower()}-length"] for type_, row in
 
 
 class Checks:
-    """The rows of one session by type (None: unknown), and what it has discarded whatever its syntax."""
+    """The rows of a kind of session by type (None: unknown), and what it has discarded in any case."""
 
     __slots__ = ("context", "discarded", "plain_paths", "rows")
 
@@ -184,3 +186,9 @@ class Checks:
         if not context.first_as or context.internal or context.confederation:
             return True
         return bool(path) and path[0].type == 2 and path[0].asns[0] == context.peer_as
+
+
+@lru_cache(maxsize=256)
+def checks_of(context: Context) -> Checks:
+    """Return the rows of sessions with these properties: a thousand alike share them."""
+    return Checks(context)

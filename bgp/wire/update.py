@@ -16,7 +16,7 @@ from bgp.family import IPV4_UNICAST, Family
 from bgp.iana import HEADER_LENGTH
 from bgp.wire import multiprotocol
 from bgp.wire.attributes import EXTENDED_LENGTH, OPTIONAL, Attributes, AttributeTable
-from bgp.wire.checks import Checks
+from bgp.wire.checks import checks_of
 from bgp.wire.context import Context
 from bgp.wire.encoder import Encoder
 from bgp.wire.examination import MP_REACH, Examination
@@ -104,9 +104,9 @@ class Decoder:
     )
 
     def __init__(self, context: Context, table: AttributeTable) -> None:
-        self.context = context
         self.table = table
-        self.checks = Checks(context)
+        self.checks = checks_of(context)
+        self.context = self.checks.context
         self._plain = Plain(context)
         self._speaks_ipv4 = IPV4_UNICAST in context.families
         self._split = None if IPV4_UNICAST in context.add_path else PLAIN[IPV4_UNICAST]
