@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from bgp.iana import AddPathMode, Origin, Role
     from bgp.policy import ACCEPT, ACCEPT_ALL, NEXT, REFUSE, Policy, Rules, Term, function
     from bgp.policy.prefixes import PrefixList
+    from bgp.rib.decision import DecisionOptions
+    from bgp.rib.multipath import Hop
     from bgp.rib.path import Path
     from bgp.router import Router
     from bgp.session.config import AsExpected, SessionConfig
@@ -45,8 +47,10 @@ __all__ = [
     "AttributeTable",
     "Attributes",
     "Connection",
+    "DecisionOptions",
     "EventKind",
     "Family",
+    "Hop",
     "ListenRange",
     "Negotiated",
     "Notify",
@@ -81,8 +85,10 @@ _MODULES = {
     "AttributeTable": "bgp.wire.attributes",
     "Attributes": "bgp.wire.attributes",
     "Connection": "bgp.session.connection",
+    "DecisionOptions": "bgp.rib.decision",
     "EventKind": "bgp.aio.events",
     "Family": "bgp.family",
+    "Hop": "bgp.rib.multipath",
     "ListenRange": "bgp.speaker",
     "Negotiated": "bgp.session.negotiation",
     "Notify": "bgp.errors",

@@ -32,6 +32,7 @@ from bgp.rib.admission import Admission
 from bgp.rib.asking import Failures
 from bgp.rib.decision import Decision, DecisionOptions
 from bgp.rib.jobs import Drain, Jobs, Rejudge, Transfer
+from bgp.rib.multipath import Hop, HopChanges, Multipath
 from bgp.rib.nexthop import NextHops, is_host
 from bgp.rib.path import Kind, Path, Refusal, Slot, Slots, Source, best_of
 from bgp.rib.selection import ALL, Selection
@@ -47,6 +48,7 @@ _log = logging.getLogger(__name__)
 LAG_LIMIT = 4 << 20
 
 Watcher = Callable[[Family, Changes], None]
+HopWatcher = Callable[[Family, Mapping[bytes, tuple[Hop, ...]]], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +201,7 @@ class Router:
             asn, identifier, self.cluster_id.to_bytes(4, "big"), self._next_hops, self._failures
         )
         self.decision = Decision(decision)
+        self._multipath = Multipath(self.decision)
         self._tables = {family: Table(family, self.admission, self.decision) for family in FAMILIES}
         self._slots = Slots()
         self._local_slot = self._slots.get("", None)
@@ -207,6 +210,7 @@ class Router:
         self._groups: dict[Terms, Group] = {}
         self._jobs = Jobs()
         self._watchers: list[Watcher] = []
+        self._hop_watchers: list[HopWatcher] = []
         self._waiting: set[Member] = set()
 
     # --- Members -------------------------------------------------------------------------------------
@@ -348,7 +352,7 @@ class Router:
                 for prefix, path in self._tables[family].from_source(source):
                     again = judged.get(path)
                     if again is None or trial.by_prefix:
-                        again = judged[path] = Path(trial, path.slot, path.received)
+                        again = judged[path] = Path(trial, path.slot, path.received, path.age)
                         self.admission(again, prefix if trial.by_prefix else None)
                     before, after = path.refusal or path.attributes, again.refusal or again.attributes
                     if before != after:
@@ -511,7 +515,9 @@ class Router:
 
     def _flush(self, family: Family, table: Table) -> None:
         groups = [(group, group.packer.selections.get(family)) for group in self._groups.values()]
-        best, several = table.settle({selection for _, selection in groups if selection is not None})
+        selections = {selection for _, selection in groups if selection is not None}
+        hops = HopChanges(self._multipath) if self._hop_watchers else None
+        best, several = table.settle(selections, None if hops is None else hops.note)
         for group, selection in groups:
             if selection is not None:
                 group.tell(family, several[selection])
@@ -520,6 +526,11 @@ class Router:
         if best:
             for watcher in self._watchers:
                 watcher(family, best)
+        if hops is not None:
+            hops.fresh(best)
+            if hops.found:
+                for hop_watcher in self._hop_watchers:
+                    hop_watcher(family, hops.found)
 
     def work(self, quota: int = 4096) -> bool:
         """Do sliced jobs, about `quota` prefixes of them; return whether there is more to do."""
@@ -538,6 +549,15 @@ class Router:
         """Call `watcher` at each flush with how the best paths changed; return what ends that."""
         self._watchers.append(watcher)
         return lambda: self._watchers.remove(watcher)
+
+    def watch_multipath(self, watcher: HopWatcher) -> Callable[[], None]:
+        """Call `watcher` at each flush with the multipath sets that changed; return what ends that.
+
+        It is told the new set of each prefix, the best path first, empty where no path is left.  Without
+        multipath that is the best path alone.
+        """
+        self._hop_watchers.append(watcher)
+        return lambda: self._hop_watchers.remove(watcher)
 
     # --- Views: what they yield is read from the tables, which must not change meanwhile -----------------
 
@@ -571,6 +591,10 @@ class Router:
         verdicts = self.decision.explain(table.paths(prefix))
         selected = table.selected(packer.selections.get(family), table.paths(prefix) or None)
         return explanation.account(member.name, packer, family, prefix, verdicts, selected, member.pending)
+
+    def multipath(self, family: Family, prefix: bytes) -> tuple[Hop, ...]:
+        """Return the paths that traffic to `prefix` may share, with weights, the best one first."""
+        return self._multipath.hops(self._tables[family].paths(prefix))
 
     def best(self, family: Family) -> Iterator[tuple[bytes, Path]]:
         """Yield each prefix that has a usable path, with the best one: the Loc-RIB."""

@@ -20,6 +20,8 @@ from bgp.aio.turn import Turns
 from bgp.explanation import Account, Explanation
 from bgp.family import Family
 from bgp.iana import Origin
+from bgp.rib.decision import DecisionOptions
+from bgp.rib.multipath import Hop
 from bgp.rib.path import Path
 from bgp.router import Router
 from bgp.wire import prefix as nlri
@@ -71,8 +73,9 @@ class Speaker:
 
     `router_id` and `cluster_id` are 32-bit numbers or their dotted form; `cluster_id` is by default the
     router id (RFC 4456 section 7).  `listen` takes addresses, `address:port` and `[address]:port`; port 0
-    lets the system choose, see `listening`.  `on_event` is called with what happens to peers.  Peers may be
-    added before the start and at any time later.  All methods belong to the loop's thread.
+    lets the system choose, see `listening`.  `on_event` is called with what happens to peers.  `decision`
+    is what may be chosen about the best path.  Peers may be added before the start and at any time later.
+    All methods belong to the loop's thread.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class Speaker:
         client_to_client: bool = True,
         max_paths: int | None = None,
         max_attribute_octets: int | None = None,
+        decision: DecisionOptions | None = None,
     ) -> None:
         identifier = int(IPv4Address(router_id))
         self.router = Router(
@@ -95,6 +99,7 @@ class Speaker:
             client_to_client=client_to_client,
             max_paths=max_paths,
             max_attribute_octets=max_attribute_octets,
+            decision=decision,
         )
         self.refusals = Refusals()
         self.lag: LoopLag | None = None
@@ -181,6 +186,10 @@ class Speaker:
     def best(self, family: Family) -> dict[str, Path]:
         """Return the best path for each prefix of `family`, as of now."""
         return {nlri.text(family, prefix): path for prefix, path in self.router.best(family)}
+
+    def multipath(self, prefix: str | Network) -> tuple[Hop, ...]:
+        """Return the paths that traffic to `prefix` may share, with weights, the best one first."""
+        return self.router.multipath(*nlri.parse(prefix))
 
     def received(self, peer: Peer, family: Family) -> list[tuple[str, Path]]:
         """Return what `peer` told us, refused paths included."""

@@ -250,25 +250,32 @@ def test_the_peer_name_is_the_last_resort() -> None:
     assert best((path(peer="b"), first := path(peer="a"))) is first
 
 
-NEIGHBORS = ("", "64500", "64501", "64500 64501", "64501 64502", "64500 {64501}")
+NEIGHBORS = ("", "64500", "64501", "64500 64501", "64501 64502", "64500 {64501}", "(65001) 64500", "(65001)")
 
 
 @st.composite
 def contenders(draw: st.DrawFn) -> list[Path]:
     paths = []
     for number in range(draw(st.integers(1, 6))):
-        kind = draw(st.sampled_from((Kind.CLIENT, Kind.NON_CLIENT, Kind.EXTERNAL, Kind.LOCAL)))
+        kind = draw(st.sampled_from((Kind.CLIENT, Kind.NON_CLIENT, Kind.EXTERNAL, Kind.EXTERNAL, Kind.LOCAL)))
+        extra = {CLUSTER_LIST: bytes(4)} if draw(st.booleans()) else {}
+        aigp = draw(st.sampled_from((None, None, None, 0, 1)))
+        if aigp is not None:
+            extra[AIGP] = b"\x01\x00\x0b" + aigp.to_bytes(8, "big")
+        stale = draw(st.integers(0, 5)) == 0
         one = path(
             peer=f"p{number}",
             kind=kind,
             identifier=draw(st.integers(1, 3)),
             remote=f"10.0.0.{draw(st.integers(1, 3))}",
             cost=draw(st.integers(0, 1)),
+            age=draw(st.integers(1, 3)),
             as_path=draw(st.sampled_from(NEIGHBORS)),
             origin=draw(st.integers(0, 1)),
-            med=draw(st.sampled_from((None, 0, 1, 2))),
-            local_pref=draw(st.sampled_from((None, 100, 101))),
-            extra={CLUSTER_LIST: bytes(4)} if draw(st.booleans()) else {},
+            med=draw(st.sampled_from((None, 0, 1, 2, 0xFFFFFFFF))),
+            local_pref=draw(st.sampled_from((None, None, 100, 101))),
+            communities=(WellKnownCommunity.LLGR_STALE,) if stale else (),
+            extra=extra,
         )
         if draw(st.integers(0, 5)) == 0:
             one.refusal = POLICY
@@ -276,38 +283,129 @@ def contenders(draw: st.DrawFn) -> list[Path]:
     return paths
 
 
-@settings(max_examples=300)
-@given(contenders(), st.randoms(use_true_random=False))
-def test_the_order_of_arrival_is_nothing_to_the_result(paths: list[Path], random: object) -> None:
-    winner = best(paths)
+options = st.sampled_from(OPTIONS)
+
+
+@settings(max_examples=200)
+@given(contenders(), options, st.randoms(use_true_random=False))
+def test_the_order_of_arrival_is_nothing_to_the_result(
+    paths: list[Path], options: DecisionOptions, random: object
+) -> None:
+    """With prefer-oldest, too: there age is of the paths, not of their order."""
+    decision = Decision(options)
+    winner, ranked, equal = decision.best(paths), decision.ranked(paths), decision.equal(paths)
+    lost = {verdict.path: verdict.rung for verdict in decision.explain(paths)}
     orders = list(permutations(paths)) if len(paths) < 5 else [tuple(paths)]
     for _ in range(10):
         random.shuffle(paths)  # type: ignore[attr-defined]
         orders.append(tuple(paths))
     for order in orders:
-        assert best(order) is winner
-        result = decided(order)
+        assert decision.best(order) is winner
+        result = decision.decided(order)
         assert set(result) == set(order) and len(result) == len(order)
         if winner is not None:
             assert result[0] is winner
-        verdicts = explain(order)
+        verdicts = decision.explain(order)
         assert [verdict.path for verdict in verdicts if verdict.best] == ([winner] if winner else [])
-        assert {verdict.path for verdict in verdicts} == set(order)
+        assert {verdict.path: verdict.rung for verdict in verdicts} == lost
+        assert decision.ranked(order) == ranked and decision.equal(order) == equal
 
 
 @settings(max_examples=200)
-@given(contenders())
-def test_a_loser_of_an_early_rung_changes_nothing(paths: list[Path]) -> None:
+@given(contenders(), options)
+def test_ranked_is_elimination_again_and_again(paths: list[Path], options: DecisionOptions) -> None:
+    decision = Decision(options)
+    left, expected = [one for one in paths if one.usable], []
+    while left:
+        expected.append(decision.best(left))
+        left = [one for one in left if one is not expected[-1]]
+    assert list(decision.ranked(paths)) == expected
+    for number in range(len(paths) + 1):
+        assert list(decision.ranked(paths, number)) == expected[:number]
+
+
+@settings(max_examples=200)
+@given(contenders(), options)
+def test_equal_paths_are_those_that_fall_behind_the_interior_cost(
+    paths: list[Path], options: DecisionOptions
+) -> None:
+    decision = Decision(options)
+    cost = next(rung.number for rung in decision.ladder if rung.name == "interior-cost")
+    verdicts = decision.explain(paths)
+    equal = decision.equal(paths)
+    assert set(equal) == {each.path for each in verdicts if each.rung is None or each.rung.number > cost}
+    best = decision.best(paths)
+    assert equal[:1] == (() if best is None else (best,))
+    # In the order in which each would be the best without those before it.
+    assert decision.ranked(equal) == equal
+
+
+@settings(max_examples=200)
+@given(contenders(), options)
+def test_a_loser_of_an_early_rung_changes_nothing(paths: list[Path], options: DecisionOptions) -> None:
     """Who loses before MED could be left out; the paths that are compared by MED could not."""
-    winner = best(paths)
-    for verdict in explain(paths):
-        if verdict.rung is not None and verdict.rung.name in (
-            "usable",
-            "local-pref",
-            "as-path-length",
-            "origin",
-        ):
-            assert best([one for one in paths if one is not verdict.path]) is winner
+    decision = Decision(options)
+    winner = decision.best(paths)
+    med = next(rung.number for rung in decision.ladder if rung.name == "med")
+    for verdict in decision.explain(paths):
+        if verdict.rung is not None and verdict.rung.number < med:
+            assert decision.best([one for one in paths if one is not verdict.path]) is winner
+
+
+def test_med_triangle_in_all_orders_under_all_options() -> None:
+    for options in OPTIONS:
+        decision = Decision(options)
+        for meds in product((None, 5, 10), repeat=3):
+            three = [
+                path(
+                    peer=f"m{n}", kind=Kind.EXTERNAL, as_path=f"{asn} 64999", med=med, identifier=n, age=4 - n
+                )
+                for n, asn, med in zip((1, 2, 3), (64500, 64501, 64500), meds, strict=True)
+            ]
+            winners = {decision.best(order) for order in permutations(three)}
+            winners |= {decision.decided(order)[0] for order in permutations(three)}
+            assert len(winners) == 1
+
+
+def test_stale_paths_are_the_last_resort() -> None:
+    stale = path(local_pref=500, communities=(WellKnownCommunity.LLGR_STALE,))
+    assert best((stale, fresh := path(local_pref=1, as_path="1 2 3"))) is fresh
+    other = path(local_pref=400, communities=(1, WellKnownCommunity.LLGR_STALE))
+    assert best((other, stale)) is stale, "among stale ones the rest of the ladder decides"
+
+
+def test_octets_that_look_like_a_community_are_none() -> None:
+    one = path(extended_communities=(b"\x00\x02\xff\xff\x00\x06\x00\x1a",))
+    assert one.attributes.stale is False and one.attributes.aigp is None
+    assert one.attributes.degree is not None
+
+
+def test_aigp_adds_up_with_the_interior_cost() -> None:
+    def with_aigp(metric: int, cost: int, **values: object) -> Path:
+        tlvs = b"\x09\x00\x04\x07" + b"\x01\x00\x0b" + metric.to_bytes(8, "big") + b"\x01\x00\x0b" + bytes(8)
+        return path(cost=cost, extra={AIGP: tlvs}, **values)  # type: ignore[arg-type]
+
+    near, far = with_aigp(20, 1, as_path="1 2 3"), with_aigp(10, 20)
+    assert near.attributes.aigp == 20, "the first AIGP TLV counts (RFC 7311 section 3)"
+    assert best((far, near)) is near is decided((far, near))[0]
+    # "no matter what the value": RFC 7311 section 5; and not before LOCAL_PREF.
+    largest = with_aigp(2**64 - 2, 2**32)
+    assert best((path(), largest)) is largest
+    assert best((path(local_pref=101), largest)) is not largest
+    assert Decision(DecisionOptions(aigp=False)).decided((far, near))[0] is far
+    empty = path(extra={AIGP: b"\x09\x00\x03"})
+    assert empty.attributes.aigp is None
+
+
+def test_a_path_of_confederation_segments_alone_is_of_the_local_as() -> None:
+    # RFC 5065 sections 5.2 and 5.3.
+    low = path(as_path="(65002)", med=1, identifier=2)
+    assert best((path(as_path="(65001)", med=2, identifier=1), low)) is low
+    assert best((path(as_path="", med=2, identifier=1), low)) is low
+    behind = path(as_path="(65002) 64500", med=1, identifier=2)
+    assert best((path(as_path="64500", med=2, identifier=1), behind)) is behind
+    other = path(as_path="(65002) 64501", med=2, identifier=1)
+    assert best((other, behind)) is other
 
 
 def test_ladder_of_one_path_is_trivial() -> None:

@@ -17,7 +17,7 @@ from bgp.wire.attributes import DEFAULT_LOCAL_PREF
 __all__ = ["DEFAULT_LOCAL_PREF", "Decision", "DecisionOptions", "Rung", "Verdict", "local_pref"]
 
 # Members of an Enum are slow to look up.
-_LOCAL, _EXTERNAL, _CLIENT = Kind.LOCAL, Kind.EXTERNAL, Kind.CLIENT
+_LOCAL, _CLIENT = Kind.LOCAL, Kind.CLIENT
 # What a missing MED counts with `med_missing_as_worst`: the largest that there is.
 _WORST_MED = 0xFFFFFFFF
 
@@ -130,17 +130,20 @@ def _internal(path: Path) -> bool:
     return path.source.kind >= _CLIENT
 
 
+def is_external(kind: Kind) -> bool:
+    """Whether paths of that kind come from outside the AS, or the confederation, and not from ourselves."""
+    return _LOCAL < kind < _CLIENT
+
+
 def _oldest(paths: Sequence[Path]) -> list[Path]:
     """RFC 5004 3: keep external paths of the router that the oldest one of them came from.
 
     Not between parallel sessions with one router, whose addresses may have been chosen to decide this.
     """
-    external = [path for path in paths if path.source.kind is _EXTERNAL]
-    if len(external) < 2:
-        return list(paths)
-    oldest = min(path.age for path in external)
+    external = [path for path in paths if is_external(path.source.kind)]
+    oldest = min((path.age for path in external), default=0)
     routers = {path.source.identifier for path in external if path.age == oldest}
-    return [path for path in paths if path.source.kind is not _EXTERNAL or path.source.identifier in routers]
+    return [path for path in paths if path.source.identifier in routers or not is_external(path.source.kind)]
 
 
 def _identifier(path: Path) -> bytes:

@@ -131,8 +131,8 @@ class Source:
     Each session has sources of its own, and so has each refresh that the peer announces: that tells what
     is stale without a flag per route.  `identifier` is the BGP Identifier, 4 octets, and `address` the
     peer's, 4 or 16.  `policy`, `allow_own_as` and `connected` are the terms of import.  `by_prefix`: the
-    policy reads the prefix, so prefixes with equal attributes may have different paths.  `routes` counts the
-    prefixes that have a path from here.
+    policy reads the prefix, so prefixes with equal attributes may have different paths.  `session` is the
+    same object for all sources of one session.  `routes` counts the prefixes that have a path from here.
     """
 
     __slots__ = (
@@ -147,6 +147,7 @@ class Source:
         "peer",
         "policy",
         "routes",
+        "session",
     )
 
     def __init__(
@@ -161,6 +162,7 @@ class Source:
         policy: Policy | None = None,
         allow_own_as: int = 0,
         connected: tuple[IPv4Network | IPv6Network, ...] = (),
+        session: object = None,
     ) -> None:
         self.peer = peer
         self.kind = kind
@@ -172,6 +174,7 @@ class Source:
         self.by_prefix = bool(getattr(policy, "reads_prefix", False))
         self.allow_own_as = allow_own_as
         self.connected = connected
+        self.session = session or object()
         self.routes = 0
 
     def renewed(self) -> Source:
@@ -190,6 +193,7 @@ class Source:
             policy=policy,
             allow_own_as=self.allow_own_as,
             connected=self.connected,
+            session=self.session,
         )
 
     def __repr__(self) -> str:

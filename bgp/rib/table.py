@@ -13,14 +13,15 @@ Each path knows its prefixes, so that a departure or a dump visits what it must 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from bgp.family import Family
-from bgp.rib.decision import Decision
+from bgp.rib.decision import Decision, is_external
 from bgp.rib.path import Entry, Path, Refusal, Slot, Source, best_of, paths_of
 from bgp.rib.selection import ALL, BEST, Selection, select
 from bgp.wire.attributes import Attributes
 
 _Plain = Attributes | tuple[Slot, Attributes]
 # Where the policy reads the prefix, equal attributes may have several verdicts, each with a path of its own.
-_Key = _Plain | tuple[_Plain, Refusal | None, Attributes, int]
+# And so has each age.
+_Key = _Plain | tuple[int, _Plain] | tuple[int, _Plain, Refusal | None, Attributes, int]
 # What was found out about so many entries is remembered: during a flush, and between two of them.
 _REMEMBERED = 4096
 _SELECTED = 1 << 15
@@ -64,15 +65,20 @@ class Table:
     `admit` gives each new path its verdict; where the policy reads the prefix it is told that, too.
     `decision` finds the best one.  `routes` counts prefixes and paths together, `octets` the attributes of
     all paths.
+
+    If the decision prefers the oldest, each announcement by an external peer has an age, and a path of its
+    own.  A route keeps its age for as long as its peer says the same of it, within one session.
     """
 
     __slots__ = (
         "_admit",
+        "_aged",
         "_before",
         "_holes",
         "_loaded",
         "_paths",
         "_selected",
+        "_time",
         "decision",
         "entries",
         "family",
@@ -84,6 +90,8 @@ class Table:
     def __init__(self, family: Family, admit: Callable[..., None], decision: Decision | None = None) -> None:
         self.family = family
         self.decision = decision or Decision()
+        self._aged = self.decision.options.prefer_oldest
+        self._time = 0  # what counts up from announcement to announcement, if ages matter
         self._admit = admit
         self.entries: dict[bytes, Entry] = {}
         # The entry of the last flush for each prefix that changed since, None where there was none.  Runs of
@@ -105,33 +113,56 @@ class Table:
 
     # --- Changes -------------------------------------------------------------------------------------
 
-    def announce(self, source: Source, slot: Slot, received: Attributes, prefixes: list[bytes]) -> None:
+    def announce(
+        self, source: Source, slot: Slot, received: Attributes, prefixes: list[bytes], age: int = 0
+    ) -> None:
         """Put a path with attributes `received` into `slot` of each prefix; the list becomes the table's."""
         if not prefixes:
             return
+        if self._aged and not age and is_external(source.kind):
+            for each, some in self._by_age(source, slot, received, prefixes).items():
+                self.announce(source, slot, received, some, each)
+            return
         if source.by_prefix:
-            self._announce_each(source, slot, received, prefixes)
+            self._announce_each(source, slot, received, prefixes, age)
             return
         registry = self._paths.get(source)
         if registry is None:
             registry = self._paths[source] = {}
-        key = received if slot.path_id is None else (slot, received)
+        plain: _Plain = received if slot.path_id is None else (slot, received)
+        key: _Key = (age, plain) if age else plain
         path = registry.get(key)
         if path is None:
-            path = registry[key] = Path(source, slot, received)
+            path = registry[key] = Path(source, slot, received, age)
             self._admit(path)
             self._enter(path)
         self._put(path, prefixes)
 
-    def _announce_each(self, source: Source, slot: Slot, received: Attributes, prefixes: list[bytes]) -> None:
+    def _announce_each(
+        self, source: Source, slot: Slot, received: Attributes, prefixes: list[bytes], age: int
+    ) -> None:
         """Announce where the verdict depends on the prefix: all are judged, then put in their places."""
         found: dict[_Key, tuple[Path, list[bytes]]] = {}
         for prefix in dict.fromkeys(prefixes):
-            path = Path(source, slot, received)
+            path = Path(source, slot, received, age)
             self._admit(path, prefix)
             found.setdefault(_key(path), (path, []))[1].append(prefix)
         for path, some in found.values():
             self._put(self._known(path), some)
+
+    def _by_age(
+        self, source: Source, slot: Slot, received: Attributes, prefixes: list[bytes]
+    ) -> dict[int, list[bytes]]:
+        """Return the prefixes by the age that they have with `received`: a new one if that is news."""
+        now = self._time = self._time + 1
+        found: dict[int, list[bytes]] = {}
+        for prefix in dict.fromkeys(prefixes):
+            known = _in_slot(paths_of(self.entries.get(prefix)), slot)
+            if known is None or known.received is not received or known.source.session is not source.session:
+                found.setdefault(now, []).append(prefix)
+            else:
+                found.setdefault(known.age, []).append(prefix)
+        return found
 
     def _known(self, path: Path) -> Path:
         """Return the path that stands for `path`, which is new: an equal one, or itself."""
@@ -243,7 +274,7 @@ class Table:
         key = _key(path)
         to = registry.get(key)
         if to is None or to is path:
-            again = Path(path.source, path.slot, path.received)
+            again = Path(path.source, path.slot, path.received, path.age)
             self._admit(again)
             verdict = (path.refusal, path.attributes, path.cost)
             if (again.refusal, again.attributes, again.cost) == verdict:
@@ -267,7 +298,7 @@ class Table:
         """
         self._unload()
         for prefix in self.held_by(path, prefixes):
-            again = Path(path.source, path.slot, path.received)
+            again = Path(path.source, path.slot, path.received, path.age)
             self._admit(again, prefix)
             if _key(again) != _key(path):
                 self._replace(prefix, path, self._known(again))
@@ -306,10 +337,15 @@ class Table:
 
     # --- The flush -----------------------------------------------------------------------------------
 
-    def settle(self, selections: Collection[Selection] = ()) -> tuple[Changes, dict[Selection, Changes]]:
+    def settle(
+        self,
+        selections: Collection[Selection] = (),
+        note: Callable[[bytes, Entry | None, Entry | None], None] | None = None,
+    ) -> tuple[Changes, dict[Selection, Changes]]:
         """Decide every prefix that changed.
 
-        Return how the best paths changed, and for each of `selections` how the selected ones did.
+        Return how the best paths changed, and for each of `selections` how the selected ones did.  Tell
+        `note` of each prefix, unless it is new with one path, what it had and what it has.
         """
         loaded, self._loaded = self._loaded, []
         before, self._before = self._before, {}
@@ -358,6 +394,8 @@ class Table:
                     last = (earlier, now)
                     run = best.run(earlier, now)
                 run.append(prefix)
+            if note is not None:
+                note(prefix, old, new)
             if several:
                 runs = pairs.get((old, new))
                 if runs is None:
@@ -512,7 +550,9 @@ def _runs(changes: Changes, old: tuple[Path, ...], new: tuple[Path, ...]) -> lis
 
 def _key(path: Path) -> _Key:
     plain = path.received if path.slot.path_id is None else (path.slot, path.received)
-    return (plain, path.refusal, path.attributes, path.cost) if path.source.by_prefix else plain
+    if path.source.by_prefix:
+        return path.age, plain, path.refusal, path.attributes, path.cost
+    return (path.age, plain) if path.age else plain
 
 
 def _in_slot(paths: tuple[Path, ...], slot: Slot) -> Path | None:
