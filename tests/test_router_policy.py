@@ -10,7 +10,7 @@ from reference_router import Party
 from routers import LOCAL_AS, OUR_ADDRESS, ROUTER_ID, Peer, add_path, address, prefix, settle
 from test_router_model import CHEAPER, PEERS, UNWANTED, Machine, names
 
-from bgp.export.pack import Told
+from bgp.export.pack import Packer, Told
 from bgp.export.rules import NO_POLICY, Withheld
 from bgp.family import IPV4_UNICAST, IPV6_UNICAST
 from bgp.iana import AttributeType, WellKnownCommunity
@@ -392,6 +392,40 @@ def test_members_that_are_swapped_together_share_a_run(router: Router) -> None:
     for peer in others:
         assert len(peer.held) == 100 and {held.med for held in peer.held.values()} == {4}
         assert peer.heard("10.1.0.0/16").local_pref == 7
+
+
+def test_members_that_are_swapped_together_share_what_is_encoded(
+    router: Router, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred swaps cost what one does, but for the routes of those who are swapped."""
+    made: list[str] = []
+    announce = Packer.announce
+
+    def counted(packer: Packer, *arguments: object) -> list[bytes]:
+        made.append(packer.terms.policy.name if isinstance(packer.terms.policy, Rules) else "")
+        return announce(packer, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Packer, "announce", counted)
+    source = Peer(router, "source", CLIENT, 1)
+    for med in range(40):
+        source.announce([f"10.{med}.{n}.0/24" for n in range(100)], med=med)
+    peers = [Peer(router, f"p{n}", CLIENT, n) for n in range(2, 102)]
+    peers[0].announce(["192.0.2.0/24"])
+    settle(router, source, *peers)
+    for number, some in enumerate((peers[:1], peers[1:])):
+        rules = Rules(
+            f"swap {number}", [Term("all", match.ANY, (change.add_local_pref(number + 1),), ACCEPT)]
+        )
+        for peer in some:
+            router.set_export_policy(peer.member, rules)
+        settle(router, source, *peers)
+    assert len(peers[0].held) == 4000 and {len(peer.held) for peer in peers[1:]} == {4001}
+    assert {held.local_pref for held in peers[0].held.values()} == {101}
+    assert {held.local_pref for peer in peers[1:] for held in peer.held.values()} == {102}
+    one, many = made.count("swap 0"), made.count("swap 1")
+    assert 40 <= one <= many <= one + 2
+    # Nor are there more messages for one of them than there were for the only one.
+    assert {peer.messages for peer in peers[2:]} == {peers[1].messages}
 
 
 def test_a_swap_before_the_first_pull_tells_all_by_the_new_policy(router: Router) -> None:

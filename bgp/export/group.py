@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from bgp.export.digest import Alone, Digest
 from bgp.export.dump import Dump, Images
 from bgp.export.log import ChangeLog, Route
-from bgp.export.pack import Packer, Routes, Told
+from bgp.export.pack import Packer
+from bgp.export.portion import Portions
 from bgp.export.rerun import Rerun
-from bgp.export.rules import Withheld
 from bgp.export.terms import Terms
 from bgp.export.train import Place, Record, Train
 from bgp.family import Family
@@ -24,9 +24,8 @@ from bgp.rib.table import Changes, Table
 
 # The train is trimmed when it holds so much; less is not worth a look at all members.
 _TRIM_OCTETS = 1 << 17
-# How many places of a table's order one pull goes through, and how many routes of a log one step.
+# How many places of a table's order one pull goes through, and how many steps of a re-run.
 _DUMP_POSITIONS = 4096
-_LOG_ROUTES = 256
 _RERUN_STEPS = 4
 
 
@@ -87,6 +86,7 @@ class Group:
         # The members that are in the train, by name.
         self._following: dict[str, Place] = {}
         self._logs = {family: ChangeLog() for family in terms.families}
+        self._portions = {family: Portions(tables[family], self.packer) for family in terms.families}
         self._images = {family: Images(tables[family], self.packer) for family in terms.families}
         # Those that are not finished.
         self._reruns: list[Rerun] = []
@@ -100,13 +100,18 @@ class Group:
         """Take a member out."""
         del self.listeners[listener.name]
         self._following.pop(listener.name, None)
-        for log in self._logs.values():
-            log.leave(listener.name)
+        self._leave_logs(listener.name)
         rerun = listener.rerun
         if rerun is not None:
             rerun.members.discard(listener.name)
             if not rerun.members and rerun in self._reruns:
                 self._reruns.remove(rerun)
+
+    def _leave_logs(self, name: str) -> None:
+        for family, log in self._logs.items():
+            log.leave(name)
+            if not log.places:
+                self._portions[family].forget()
 
     def take(self, former: Listener) -> Listener:
         """Take over a member of a group that differs in its policy; it is told what differs."""
@@ -161,6 +166,7 @@ class Group:
     def tell(self, family: Family, changes: Changes) -> None:
         """Tell the members what a flush of the family's table changed."""
         self._images[family].forget(changes)
+        self._portions[family].forget()
         log = self._logs[family]
         if not self._following and not log.places:
             return
@@ -320,43 +326,18 @@ class Group:
         """Tell a member that is behind what it lacks; return what is left of `limit`."""
         name = listener.name
         for family, log in self._logs.items():
-            while limit > 0 and not self._tables[family].dirty:
-                routes = log.take(name, _LOG_ROUTES)
-                if not routes:
-                    break
-                messages = self._current(name, family, routes)
-                out += messages
-                listener.sent += len(messages)
-                limit -= sum(map(len, messages))
+            while limit > 0 and log.places[name] < log.end and not self._tables[family].dirty:
+                messages, count = self._portions[family].take(name, log)
+                if count:
+                    out.append(messages)
+                    listener.sent += count
+                    limit -= len(messages)
             log.trim()
         if self._dirty() or any(log.places[name] < log.end for log in self._logs.values()):
             return 0
         if listener.rerun is not None and not listener.rerun.finished:
             return 0
         listener.rerun = None
-        for log in self._logs.values():
-            log.leave(name)
+        self._leave_logs(name)
         self._follow(listener)
         return max(limit, 0)
-
-    def _current(self, name: str, family: Family, routes: list[Route]) -> list[bytes]:
-        """Return the messages that tell `routes` to the member `name` as they are now.
-
-        What is not told any more is withdrawn, whether or not the member knew of it: that was not kept.
-        """
-        table, packer = self._tables[family], self.packer
-        selection = packer.selections.get(family)
-        announced: dict[Told, Routes] = {}
-        withdrawn: Routes = {}
-        for prefix, slot in routes:
-            found = table.selected(selection, table.entries.get(prefix))
-            path = next((path for path in found if slot is None or path.slot is slot), None)
-            told = None if path is None or path.slot.peer == name else packer.told(family, path, prefix)
-            if told is None or isinstance(told, Withheld) or not packer.fitting(family, told, [prefix]):
-                withdrawn.setdefault(slot, []).append(prefix)
-            else:
-                announced.setdefault(told, {}).setdefault(slot, []).append(prefix)
-        messages = packer.withdraw(family, withdrawn)
-        for told, some in announced.items():
-            messages += packer.announce(family, told, some)
-        return messages

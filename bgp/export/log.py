@@ -17,12 +17,15 @@ _SLACK = 1024
 
 
 class ChangeLog:
-    """Routes in the order of their latest change, from position `base` on."""
+    """Routes in the order of their latest change, from position `base` on.
 
-    __slots__ = ("_latest", "_routes", "base", "places")
+    `compactions` counts how often the positions were given anew.
+    """
+
+    __slots__ = ("_latest", "_routes", "base", "compactions", "places")
 
     def __init__(self) -> None:
-        self.base = 0
+        self.base = self.compactions = 0
         self._routes: list[Route] = []
         self._latest: dict[Route, int] = {}
         # The position of each member that is behind, by its name.
@@ -43,16 +46,12 @@ class ChangeLog:
             self._compact()
 
     def take(self, name: str, count: int) -> list[Route]:
-        """Move the member `name` on by at most `count` routes and return those."""
-        found: list[Route] = []
-        stop = self.end
-        for position, route in self._from(self.places[name]):
-            if len(found) == count:
-                stop = position
-                break
-            found.append(route)
-        self.places[name] = stop
-        return found
+        """Move the member `name` on to the next position that `count` divides; return the routes passed."""
+        place = self.places[name]
+        stop = self.places[name] = min(self.end, place - place % count + count)
+        base, latest = self.base, self._latest
+        some = enumerate(self._routes[place - base : stop - base], place)
+        return [route for at, route in some if latest[route] == at]
 
     def ahead(self, name: str) -> list[Route]:
         """Return the routes that the member `name` has not taken."""
@@ -86,6 +85,7 @@ class ChangeLog:
 
     def _compact(self) -> None:
         """Take out what was superseded; the members' positions follow."""
+        self.compactions += 1
         kept: list[Route] = []
         moved: dict[int, int] = {}
         wanted = sorted(set(self.places.values()))
