@@ -35,6 +35,7 @@ class Service:
             client_to_client=router.client_to_client,
             max_paths=router.maximum_paths,
             max_attribute_octets=router.maximum_attribute_octets,
+            decision=configuration.decision,
         )
 
     async def start(self) -> None:

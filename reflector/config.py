@@ -12,13 +12,22 @@ from bgp.aio.options import PeerOptions
 from bgp.family import FAMILIES
 from bgp.iana import Origin
 from bgp.policy import Policy
+from bgp.rib.decision import DecisionOptions
 from bgp.session.config import AsExpected
 from reflector import schema
 from reflector.addresses import Address, Network
 from reflector.check import BY_FAMILY, DIRECTIONS, check_listening, check_peer, refuse_repeated, warnings
 from reflector.document import ConfigurationError, Document, Problem, parse, read
 from reflector.policies import find_policy, read_policies
-from reflector.tables import Table, over_group, read_groups, read_list, read_router, refuse_unknown_tables
+from reflector.tables import (
+    Table,
+    over_group,
+    read_decision,
+    read_groups,
+    read_list,
+    read_router,
+    refuse_unknown_tables,
+)
 
 LISTEN = ("0.0.0.0:179", "[::]:179")
 RANGE_LIMIT = 1000
@@ -68,6 +77,7 @@ class Configuration:
     neighbors: tuple[PeerOptions, ...] = ()
     listen_ranges: tuple[ListenRange, ...] = ()
     networks: tuple[Originated, ...] = ()
+    decision: DecisionOptions = field(default_factory=DecisionOptions)
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
 
     @property
@@ -103,6 +113,7 @@ def _configuration(document: Document) -> Configuration:
         [table for table in ranges if table is not None],
         read_list(document, "network"),
         read_policies(document),
+        read_decision(document),
     )
 
 
@@ -113,6 +124,7 @@ def _checked(
     ranges: list[Table],
     networks: list[Table],
     policies: dict[str, Policy],
+    decision: Table,
 ) -> Configuration:
     refuse_repeated(neighbors, "address", "source_address")
     refuse_repeated(ranges, "prefix")
@@ -131,6 +143,7 @@ def _checked(
         tuple(_options(peer.values) for peer in neighbors),
         tuple(_listen_range(peer.values) for peer in ranges),
         tuple(Originated(**table.values) for table in networks),
+        DecisionOptions(**decision.values),
         warnings(router, neighbors, ranges),
     )
 

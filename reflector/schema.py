@@ -6,6 +6,7 @@ in `reflector.config` for the rest.
 
 from dataclasses import dataclass
 
+from bgp.rib.decision import MAXIMUM_PATHS
 from reflector import addresses, terms, values
 from reflector.values import Reader, duration, list_of, number, one_of
 
@@ -36,6 +37,18 @@ ROUTER = (
     Key("client_to_client", values.flag, "reflect the routes of clients to clients (RFC 4456 5)"),
     Key("maximum_paths", number(1, 1 << 40), "the most routes that all peers together may send"),
     Key("maximum_attribute_octets", number(1, 1 << 40), "the most octets of attributes of these routes"),
+)
+
+# The fields of `bgp.rib.decision.DecisionOptions`.
+DECISION = (
+    Key("always_compare_med", values.flag, "compare MEDs of different neighboring ASes, too"),
+    Key("med_missing_as_worst", values.flag, "a route without MED counts as one with the highest"),
+    Key("ignore_as_path_length", values.flag, "do not prefer shorter AS_PATHs"),
+    Key("prefer_oldest", values.flag, "of equal external routes keep the oldest (RFC 5004)"),
+    Key("aigp", values.flag, "heed the accumulated IGP metric (RFC 7311 4)"),
+    Key("maximum_paths_external", number(1, MAXIMUM_PATHS), "so many external paths may share the traffic"),
+    Key("maximum_paths_internal", number(1, MAXIMUM_PATHS), "so many internal paths may share the traffic"),
+    Key("multipath_relax", values.flag, "let them share, though they came through different ASes"),
 )
 
 # What may be said of a group, and said otherwise of a neighbor or listen range in it.
@@ -143,6 +156,7 @@ POLICY = (
 
 TABLES: dict[str, tuple[Key, ...]] = {
     "router": ROUTER,
+    "decision": DECISION,
     "group": GROUP,
     "neighbor": NEIGHBOR,
     "listen_range": LISTEN_RANGE,
@@ -153,6 +167,7 @@ TABLES: dict[str, tuple[Key, ...]] = {
 # How each table is headed.
 HEADINGS = {
     "router": "[router]",
+    "decision": "[decision]",
     "group": "[group.NAME]",
     "neighbor": "[[neighbor]]",
     "listen_range": "[[listen_range]]",
@@ -216,4 +231,16 @@ SYNONYMS = {
     "groups": "group",
     "peer_groups": "group",
     "networks": "network",
+    "bestpath": "decision",
+    "best_path": "decision",
+    "multipath": "decision",
+    "compare_med_always": "always_compare_med",
+    "missing_as_worst": "med_missing_as_worst",
+    "med_missing_worst": "med_missing_as_worst",
+    "as_path_ignore": "ignore_as_path_length",
+    "ignore_as_path": "ignore_as_path_length",
+    "prefer_older": "prefer_oldest",
+    "maximum_paths_ebgp": "maximum_paths_external",
+    "maximum_paths_ibgp": "maximum_paths_internal",
+    "as_path_multipath_relax": "multipath_relax",
 }

@@ -34,6 +34,11 @@ def read_router(document: Document) -> Table:
     return _table(document.data["router"], place, "router")
 
 
+def read_decision(document: Document) -> Table:
+    """Read the `[decision]` table; there need not be one."""
+    return _table(document.data.get("decision", {}), document.root / "decision", "decision")
+
+
 def read_groups(document: Document) -> dict[str, Table]:
     """Read the `[group.NAME]` tables by their names."""
     return read_named(document, "group")

@@ -11,6 +11,7 @@ from bgp.aio.options import PeerOptions
 from bgp.family import IPV4_UNICAST, IPV6_UNICAST
 from bgp.iana import AddPathMode, CapabilityCode, Origin, Role
 from bgp.policy import ACCEPT_ALL
+from bgp.rib.decision import DecisionOptions
 from bgp.session.config import AsExpected
 from bgp.wire.capability import Fqdn
 from reflector import schema
@@ -26,6 +27,35 @@ def problems(text: str) -> list[tuple[int, str, str, str]]:
         loads(text, "test.toml")
     assert all(problem.file == "test.toml" for problem in caught.value.problems)
     return [(problem.line, problem.key, problem.what, problem.remedy) for problem in caught.value.problems]
+
+
+# --- The decision -------------------------------------------------------------------------------------
+
+
+def test_the_decision_may_be_chosen() -> None:
+    assert loads(ROUTER).decision == loads(ROUTER + "[decision]\n").decision == DecisionOptions()
+    text = "[decision]\n" + "".join(
+        f"{name} = {str(not getattr(DecisionOptions(), name)).lower()}\n"
+        for name in DecisionOptions.__slots__
+        if not name.startswith("maximum")
+    )
+    text += "maximum_paths_external = 4\nmaximum_paths_internal = 256\n"
+    decision = loads(ROUTER + text).decision
+    assert (decision.maximum_paths_external, decision.maximum_paths_internal) == (4, 256)
+    for name in DecisionOptions.__slots__:
+        assert getattr(decision, name) != getattr(DecisionOptions(), name), name
+    assert {key.name for key in schema.DECISION} == set(DecisionOptions.__slots__)
+
+
+def test_faults_of_the_decision_are_at_their_lines() -> None:
+    text = ROUTER + "[decision]\nmaximum_paths_external = 0\nprefer_older = true\naigp = 1\n[multipath]\n"
+    assert problems(text) == [
+        (5, "[decision] maximum_paths_external", "0 is out of range", "write a whole number from 1 to 256"),
+        (6, "[decision] prefer_older", "there is no such key", "did you mean prefer_oldest?"),
+        (7, "[decision] aigp", "must be true or false, not a number", "write true or false, without quotes"),
+        (8, "multipath", "is not known here", "did you mean [decision]?"),
+    ]
+    assert problems("decision = 3\n" + ROUTER)[0][:2] == (1, "decision")
 
 
 # --- What is good ------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Multipath sets against a slow oracle, their weights, and who learns of their changes."""
 
+import asyncio
 import math
 import struct
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from routers import ROUTER_ID, Peer, path, prefix, settle
 
+from bgp import PeerOptions, Speaker
 from bgp.family import IPV4_UNICAST
 from bgp.iana import AttributeType
 from bgp.rib.admission import POLICY
@@ -311,3 +313,30 @@ def test_the_community_goes_through_as_it_is() -> None:
     world.settle()
     heard = world.clients[1].heard("10.0.0.0/8")
     assert heard.get(AttributeType.EXTENDED_COMMUNITIES) == one
+
+
+async def test_a_speaker_shows_multipath_sets() -> None:
+    options = DecisionOptions(maximum_paths_internal=2)
+    asn, bandwidths = 65000, {"10.0.0.2": 2e9, "10.0.0.3": 1e9}
+    async with (
+        Speaker(asn=asn, router_id="10.0.0.1", listen=["127.0.0.1:0"], decision=options) as reflector,
+        Speaker(asn=asn, router_id="10.0.0.2") as one,
+        Speaker(asn=asn, router_id="10.0.0.3") as other,
+    ):
+        reflector.add_listen_range("127.0.0.0/8", PeerOptions(asn=asn, client=True))
+        host, port = reflector.listening[0]
+        for number, (client, (router_id, bandwidth)) in enumerate(
+            zip((one, other), bandwidths.items(), strict=True), start=2
+        ):
+            peer = client.add_peer(
+                PeerOptions(address=host, port=port, asn=asn, source_address=f"127.0.0.{number}")
+            )
+            await asyncio.wait_for(peer.established(), 10)
+            client.announce(
+                "10.0.0.0/8", next_hop=router_id, extended_communities=[link_bandwidth(bandwidth)]
+            )
+        async with asyncio.timeout(10):
+            while len(reflector.multipath("10.0.0.0/8")) < 2:
+                await asyncio.sleep(0.01)
+        hops = reflector.multipath("10.0.0.0/8")
+        assert [(hop.path.attributes.next_hop[3], hop.weight) for hop in hops] == [(2, 2), (3, 1)]
