@@ -123,7 +123,7 @@ def bandwidth(attributes: Attributes) -> float | None:
     for community in attributes.extended_communities:
         if community[:2] in _LINK_BANDWIDTH:
             (value,) = struct.unpack(">f", community[4:])
-            if math.isfinite(value) and math.copysign(1, value) > 0:
+            if 0 <= value < math.inf:  # which is false of what is no number
                 found.append(value)
     return min(found, default=None)
 
