@@ -29,11 +29,13 @@ from bgp.family import BY_CODE, FAMILIES, Family
 from bgp.iana import CeaseSubcode, ErrorCode, RouteRefreshSubtype
 from bgp.policy import Policy
 from bgp.rib.admission import Admission
+from bgp.rib.aggregate import Aggregate
 from bgp.rib.asking import Failures
 from bgp.rib.decision import Decision, DecisionOptions
 from bgp.rib.jobs import Drain, Jobs, Rejudge, Transfer
 from bgp.rib.multipath import Hop, HopChanges, Multipath
 from bgp.rib.nexthop import NextHops, is_host
+from bgp.rib.origination import Origination
 from bgp.rib.path import Kind, Path, Refusal, Slot, Slots, Source, best_of
 from bgp.rib.selection import ALL, Selection
 from bgp.rib.table import Changes, Table
@@ -46,6 +48,8 @@ from bgp.wire.update import Reach, Unreach, Update
 _log = logging.getLogger(__name__)
 
 LAG_LIMIT = 4 << 20
+# So many members change their groups in one flush for what is originated.
+_REGROUPED = 256
 
 Watcher = Callable[[Family, Changes], None]
 HopWatcher = Callable[[Family, Mapping[bytes, tuple[Hop, ...]]], None]
@@ -206,8 +210,12 @@ class Router:
         self._slots = Slots()
         self._local_slot = self._slots.get("", None)
         self._local = {family: Source("", Kind.LOCAL, asn, identifier, family=family) for family in FAMILIES}
+        self._origination = Origination(self._tables, self._local, self._slots, self.table, self._failures)
         self._members: dict[str, Member] = {}
         self._groups: dict[Terms, Group] = {}
+        # Members whose terms may have changed by what is originated.
+        self._unsettled: dict[Member, None] = {}
+        self._hiding = self._origination.hiding
         self._jobs = Jobs()
         self._watchers: list[Watcher] = []
         self._hop_watchers: list[HopWatcher] = []
@@ -261,6 +269,7 @@ class Router:
             return
         del self._members[member.name]
         self._waiting.discard(member)
+        self._unsettled.pop(member, None)
         listener = member._listener
         listener.group.leave(listener)
         if not listener.group.listeners:
@@ -312,6 +321,7 @@ class Router:
             reflect_clients=self._client_to_client,
             aigp=negotiated.aigp,
             policy=settings.export_policy,
+            hidden=frozenset(each for each in self._origination.hiding if each[0] in negotiated.families),
         )
 
     # --- Policy --------------------------------------------------------------------------------------
@@ -333,6 +343,10 @@ class Router:
     def set_export_policy(self, member: Member, policy: Policy | None) -> None:
         """Tell `member` routes by another policy from now on; it pulls what differs for those told before."""
         member.settings = replace(member.settings, export_policy=policy)
+        self._regroup(member)
+
+    def _regroup(self, member: Member) -> None:
+        """Put `member` into the group that its terms ask for; it pulls what differs."""
         before = member._listener.group
         group = self._group(self._terms(member.settings, member.negotiated))
         if group is not before:
@@ -486,6 +500,18 @@ class Router:
         """Take back a route of our own."""
         self._tables[family].withdraw(self._local_slot, [prefix])
 
+    def aggregate(self, family: Family, prefix: bytes, aggregate: Aggregate | None) -> None:
+        """Originate `prefix` while there are more specific routes, or with None no more.
+
+        Raises KeyError for None where `prefix` is not aggregated.
+        """
+        self._origination.aggregate(family, prefix, aggregate)
+        self._hide()
+
+    def aggregates(self, family: Family) -> Iterator[tuple[bytes, Aggregate]]:
+        """Yield the prefixes that are aggregated, and how."""
+        return self._origination.aggregates(family)
+
     def next_hop(self, address: bytes, cost: int | None) -> None:
         """Learn the interior cost to a next hop, None where it is not reachable; `work` applies it."""
         if self._next_hops.learn(address, cost):
@@ -505,13 +531,47 @@ class Router:
         Return whether some member's last pull stopped for the sake of the others: then it should pull again
         in this turn or the next, though nothing else may happen.
         """
-        for family, table in self._tables.items():
-            if table.dirty:
-                self._flush(family, table)
+        self._settle()
+        more = bool(self._origination or self._unsettled) and self._originate()
         waiting = self._waiting
         if waiting:
             self._waiting = set()
-        return bool(waiting)
+        return more or bool(waiting)
+
+    def _settle(self) -> None:
+        for family, table in self._tables.items():
+            if table.dirty:
+                self._flush(family, table)
+
+    def _originate(self) -> bool:
+        """Do what follows from a flush for routes of our own; return whether there is more to do."""
+        origination = self._origination
+        while origination.run():
+            self._settle()
+        more = origination.gather()
+        while origination.run():
+            self._settle()
+        self._hide()
+        regrouped = 0
+        for member in list(self._unsettled):
+            if regrouped == _REGROUPED:
+                return True
+            regrouped += self._settled(member)
+        return more
+
+    def _hide(self) -> None:
+        if self._origination.hiding != self._hiding:
+            self._hiding = self._origination.hiding
+            self._unsettled.update(dict.fromkeys(self._members.values()))
+
+    def _settled(self, member: Member) -> bool:
+        """Let an unsettled member change its group, unless it is on its way into another one."""
+        if member._listener.arriving:
+            # However often things change, a member does one re-run at a time; `pull` sees to the next.
+            return False
+        del self._unsettled[member]
+        self._regroup(member)
+        return True
 
     def _flush(self, family: Family, table: Table) -> None:
         groups = [(group, group.packer.selections.get(family)) for group in self._groups.values()]
@@ -524,6 +584,8 @@ class Router:
             elif family in group.terms.families:
                 group.tell(family, best)
         if best:
+            if self._origination:
+                self._origination.note(family, best)
             for watcher in self._watchers:
                 watcher(family, best)
         if hops is not None:
@@ -543,6 +605,8 @@ class Router:
         octets = listener.group.pull(listener, limit)
         if listener.waiting:
             self._waiting.add(member)
+        elif member in self._unsettled:
+            self._settled(member)
         return octets
 
     def watch(self, watcher: Watcher) -> Callable[[], None]:

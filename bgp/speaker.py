@@ -20,6 +20,8 @@ from bgp.aio.turn import Turns
 from bgp.explanation import Account, Explanation
 from bgp.family import Family
 from bgp.iana import Origin
+from bgp.policy import Policy
+from bgp.rib.aggregate import Aggregate
 from bgp.rib.decision import DecisionOptions
 from bgp.rib.multipath import Hop
 from bgp.rib.path import Path
@@ -316,6 +318,33 @@ class Speaker:
             del self._announcements[key]
             self.router.withdraw(*key)
             self._host.turns.schedule()
+
+    def aggregate(
+        self,
+        prefix: str | Network,
+        *,
+        summary_only: bool = False,
+        origin_as: int | None = None,
+        matching_med: bool = False,
+        communities: bool = False,
+        policy: Policy | None = None,
+    ) -> None:
+        """Originate `prefix` for as long as there are more specific routes, as `Aggregate` says."""
+        family, octets = nlri.parse(prefix)
+        aggregate = Aggregate(
+            summary_only=summary_only,
+            origin_as=origin_as,
+            matching_med=matching_med,
+            communities=communities,
+            policy=policy,
+        )
+        self.router.aggregate(family, octets, aggregate)
+        self._host.turns.schedule()
+
+    def remove_aggregate(self, prefix: str | Network) -> None:
+        """Aggregate `prefix` no more; raise KeyError if it was not aggregated."""
+        self.router.aggregate(*nlri.parse(prefix), None)
+        self._host.turns.schedule()
 
     # --- what peers tell (Overseer) ----------------------------------------------------------------------
     def peer_established(self, peer: Peer) -> None:

@@ -51,6 +51,16 @@ class Service:
                 communities=network.communities,
                 large_communities=network.large_communities,
             )
+        for each in configuration.aggregates:
+            how = each.aggregate
+            speaker.aggregate(
+                each.prefix,
+                summary_only=how.summary_only,
+                origin_as=how.origin_as,
+                matching_med=how.matching_med,
+                communities=how.communities,
+                policy=how.policy,
+            )
         # Whoever may connect is known before anybody can.
         for listen_range in configuration.listen_ranges:
             speaker.add_listen_range(listen_range.prefix, listen_range.options, limit=listen_range.limit)

@@ -12,6 +12,7 @@ from bgp.aio.options import PeerOptions
 from bgp.family import FAMILIES
 from bgp.iana import Origin
 from bgp.policy import Policy
+from bgp.rib.aggregate import Aggregate
 from bgp.rib.decision import DecisionOptions
 from bgp.session.config import AsExpected
 from reflector import schema
@@ -70,6 +71,14 @@ class Originated:
 
 
 @dataclass(frozen=True, slots=True)
+class Aggregated:
+    """An `[[aggregate]]`: a route of our own for as long as there are more specific ones."""
+
+    prefix: Network
+    aggregate: Aggregate
+
+
+@dataclass(frozen=True, slots=True)
 class Configuration:
     """All that a configuration file says, groups already laid under their members."""
 
@@ -78,6 +87,7 @@ class Configuration:
     listen_ranges: tuple[ListenRange, ...] = ()
     networks: tuple[Originated, ...] = ()
     decision: DecisionOptions = field(default_factory=DecisionOptions)
+    aggregates: tuple[Aggregated, ...] = ()
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
 
     @property
@@ -88,6 +98,8 @@ class Configuration:
             "listen range": len(self.listen_ranges),
             "network": len(self.networks),
         }
+        if self.aggregates:
+            counts["aggregate"] = len(self.aggregates)
         return ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for name, count in counts.items())
 
 
@@ -112,6 +124,7 @@ def _configuration(document: Document) -> Configuration:
         [table for table in neighbors if table is not None],
         [table for table in ranges if table is not None],
         read_list(document, "network"),
+        read_list(document, "aggregate"),
         read_policies(document),
         read_decision(document),
     )
@@ -123,12 +136,16 @@ def _checked(
     neighbors: list[Table],
     ranges: list[Table],
     networks: list[Table],
+    aggregates: list[Table],
     policies: dict[str, Policy],
     decision: Table,
 ) -> Configuration:
     refuse_repeated(neighbors, "address", "source_address")
     refuse_repeated(ranges, "prefix")
     refuse_repeated(networks, "prefix")
+    refuse_repeated(aggregates, "prefix")
+    for each in aggregates:
+        each.values["policy"] = find_policy(each, "policy", policies)
     for peer in (*neighbors, *ranges):
         check_peer(peer, router.values.get("asn"))
         for direction in DIRECTIONS:
@@ -144,8 +161,14 @@ def _checked(
         tuple(_listen_range(peer.values) for peer in ranges),
         tuple(Originated(**table.values) for table in networks),
         DecisionOptions(**decision.values),
+        tuple(_aggregated(table.values) for table in aggregates),
         warnings(router, neighbors, ranges),
     )
+
+
+def _aggregated(values: dict[str, Any]) -> Aggregated:
+    how = {name: value for name, value in values.items() if name != "prefix"}
+    return Aggregated(values["prefix"], Aggregate(**how))
 
 
 def _options(values: dict[str, Any]) -> PeerOptions:

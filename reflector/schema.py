@@ -146,6 +146,15 @@ NETWORK = (
     Key("large_communities", list_of(terms.large_community), "its large communities (RFC 8092)"),
 )
 
+AGGREGATE = (
+    Key("prefix", addresses.prefix, "what we originate while there is anything more specific", required=True),
+    Key("summary_only", values.flag, "tell peers of it in place of what is more specific"),
+    Key("origin_as", terms.as_number, "keep what the AS_PATHs have in common, up to this AS (RFC 9774 5.2)"),
+    Key("matching_med", values.flag, "only while all MEDs are equal (RFC 4271 9.2.2.2)"),
+    Key("communities", values.flag, "take over all communities"),
+    Key("policy", values.text, "the [policy.NAME] that may change its attributes"),
+)
+
 PREFIX_LIST = (
     Key("entries", addresses.prefix_list, 'prefixes, each with "ge" and "le" if need be', required=True),
 )
@@ -161,6 +170,7 @@ TABLES: dict[str, tuple[Key, ...]] = {
     "neighbor": NEIGHBOR,
     "listen_range": LISTEN_RANGE,
     "network": NETWORK,
+    "aggregate": AGGREGATE,
     "prefix_list": PREFIX_LIST,
     "policy": POLICY,
 }
@@ -172,6 +182,7 @@ HEADINGS = {
     "neighbor": "[[neighbor]]",
     "listen_range": "[[listen_range]]",
     "network": "[[network]]",
+    "aggregate": "[[aggregate]]",
     "prefix_list": "[prefix_list.NAME]",
     "policy": "[policy.NAME]",
 }
@@ -243,4 +254,7 @@ SYNONYMS = {
     "maximum_paths_ebgp": "maximum_paths_external",
     "maximum_paths_ibgp": "maximum_paths_internal",
     "as_path_multipath_relax": "multipath_relax",
+    "aggregates": "aggregate",
+    "aggregate_address": "aggregate",
+    "summary": "summary_only",
 }

@@ -12,12 +12,23 @@ from types import SimpleNamespace
 from bgp.family import IPV4_UNICAST, Family
 from bgp.iana import AttributeType, WellKnownCommunity
 from bgp.policy import Accepted, Policy, Refusal
+from bgp.rib.aggregate import Aggregate
 from bgp.rib.path import Kind
 from bgp.wire import aspath
 from bgp.wire.attributes import Attributes, AttributeTable
 from bgp.wire.encoder import Encoder
+from bgp.wire.prefix import network
 
 T = AttributeType
+# The path identifier of our aggregates.
+AGGREGATE = -7
+
+
+def covers(family: Family, outer: bytes, inner: bytes) -> bool:
+    """Whether `inner` is more specific than `outer`."""
+    if inner == outer:
+        return False
+    return network(family, inner).subnet_of(network(family, outer))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -59,6 +70,7 @@ class Reference:
         self.said: dict[tuple[Family, bytes], dict[tuple[str, int | None], Route]] = {}
         self.stale: set[tuple[Family, bytes, str, int | None]] = set()
         self.costs: dict[bytes, int | None] = {}
+        self.aggregates: dict[tuple[Family, bytes], Aggregate] = {}
 
     # --- what happens ------------------------------------------------------------------------------
 
@@ -135,7 +147,57 @@ class Reference:
     def usable(self, family: Family, prefix: bytes) -> list[tuple[Route, Attributes]]:
         routes = self.said.get((family, prefix), {}).values()
         judged = [(route, self.accepted(route, family, prefix)) for route in routes]
-        return [(route, accepted) for route, accepted in judged if accepted is not None]
+        found = [(route, accepted) for route, accepted in judged if accepted is not None]
+        if (family, prefix) in self.aggregates:
+            made = self.aggregated(family, prefix)
+            if made is not None:
+                found.append((Route(self.local, AGGREGATE, made), made))
+        return found
+
+    def prefixes(self) -> list[tuple[Family, bytes]]:
+        """Return all prefixes of which there may be a route."""
+        return [*self.said, *(key for key in self.aggregates if key not in self.said)]
+
+    def contributors(self, family: Family, prefix: bytes) -> list[Attributes]:
+        """Return the attributes of what an aggregate is made of."""
+        found = []
+        for other, inner in self.prefixes():
+            if other is family and covers(family, prefix, inner):
+                best = self.best(family, inner)
+                if best is not None and best[0].path_id != AGGREGATE:
+                    found.append(best[1])
+        return found
+
+    def aggregated(self, family: Family, prefix: bytes) -> Attributes | None:
+        """Combine what is more specific than `prefix` by RFC 4271 9.2.2.2 and RFC 9774 5.2."""
+        how, parts = self.aggregates[family, prefix], self.contributors(family, prefix)
+        if not parts or (how.matching_med and len({part.med for part in parts}) > 1):
+            return None
+        flat = [[asn for segment in part.as_path for asn in segment.asns] for part in parts]
+        common = flat[0]
+        while any(path[: len(common)] != common for path in flat):
+            common.pop()
+        while common and common[-1] != how.origin_as:
+            common.pop()
+        return self.table.make(
+            origin=max(part.origin for part in parts),
+            as_path=common,
+            atomic_aggregate=True,
+            aggregator=(self.asn, ip_address(self.identifier)),  # type: ignore[arg-type]
+            communities=sorted({one for part in parts for one in part.communities})
+            if how.communities
+            else (),
+        )
+
+    def hidden(self, family: Family, prefix: bytes) -> bool:
+        """Whether a summary is told in place of what is not an aggregate itself."""
+        return any(
+            other is family
+            and how.summary_only
+            and covers(family, outer, prefix)
+            and (self.aggregated(family, outer) is not None or not self.contributors(family, outer))
+            for (other, outer), how in self.aggregates.items()
+        )
 
     def best(self, family: Family, prefix: bytes) -> tuple[Route, Attributes] | None:
         """Compare all with all, as RFC 4271 section 9.1.2.2 tells it."""
@@ -154,7 +216,8 @@ class Reference:
                 attributes.get(T.ORIGINATOR_ID) or party.identifier.to_bytes(4, "big"),
                 len(attributes.get(T.CLUSTER_LIST) or b""),
                 (len(party.address), party.address),
-                -1 if route.path_id is None else route.path_id,
+                # Of two routes of our own an aggregate is the last resort.
+                1 if route.path_id == AGGREGATE else -1 if route.path_id is None else route.path_id,
                 party.name,
             )
 
@@ -185,6 +248,8 @@ class Reference:
             return None
         communities = set(attributes.communities)
         if WellKnownCommunity.NO_ADVERTISE in communities:
+            return None
+        if route.path_id != AGGREGATE and self.hidden(family, prefix):
             return None
         if to.kind is Kind.EXTERNAL and communities & {
             WellKnownCommunity.NO_EXPORT,
@@ -243,7 +308,7 @@ class Reference:
     def expected(self, to: Party) -> dict[tuple[Family, bytes], list[tuple[bytes, bytes]]]:
         """Return (octets, next hop) of each path that `to` should hold, sorted, by family and prefix."""
         found: dict[tuple[Family, bytes], list[tuple[bytes, bytes]]] = {}
-        for family, prefix in self.said:
+        for family, prefix in self.prefixes():
             if family not in to.families:
                 continue
             if family in to.add_path:

@@ -200,7 +200,8 @@ def settle(router: Router, *peers: Peer) -> None:
     """Let the router do all its work, and `peers` take all of it."""
     while router.work():
         pass
-    router.flush()
+    while router.flush():
+        pass
     for peer in peers:
         peer.drain()
 

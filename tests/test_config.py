@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 from bgp.aio.options import PeerOptions
 from bgp.family import IPV4_UNICAST, IPV6_UNICAST
 from bgp.iana import AddPathMode, CapabilityCode, Origin, Role
-from bgp.policy import ACCEPT_ALL
+from bgp.policy import ACCEPT, ACCEPT_ALL, Rules
+from bgp.rib.aggregate import Aggregate
 from bgp.rib.decision import DecisionOptions
 from bgp.session.config import AsExpected
 from bgp.wire.capability import Fqdn
 from reflector import schema
-from reflector.config import LISTEN, Configuration, ListenRange, Originated, load, loads
+from reflector.config import LISTEN, Aggregated, Configuration, ListenRange, Originated, load, loads
 from reflector.document import ConfigurationError
 
 ROUTER = '[router]\nasn = 65000\nrouter_id = "192.0.2.1"\n'  # three lines
@@ -316,6 +317,46 @@ VALUES = [
     ('extended_next_hop = "yes"', "must be true or false, not text", "without quotes"),
     ("name = {}", "must be text, not a table", "quotes"),
 ]
+
+
+def test_aggregates() -> None:
+    text = (
+        ROUTER
+        + """
+        [policy.mine]
+        default = "accept"
+        [[aggregate]]
+        prefix = "10.0.0.0/8"
+        [[aggregate]]
+        prefix = "2001:db8::/32"
+        summary_only = true
+        origin_as = 64500
+        matching_med = true
+        communities = true
+        policy = "mine"
+        """
+    )
+    configuration = loads(text)
+    how = Aggregate(
+        summary_only=True,
+        origin_as=64500,
+        matching_med=True,
+        communities=True,
+        policy=Rules("mine", (), ACCEPT),
+    )
+    assert configuration.aggregates == (
+        Aggregated(ip_network("10.0.0.0/8"), Aggregate()),
+        Aggregated(ip_network("2001:db8::/32"), how),
+    )
+    assert configuration.summary.endswith("2 aggregates")
+    ((number, key, found, cure),) = problems(text.replace('policy = "mine"', 'policy = "mina"'))
+    assert (
+        number == text.splitlines().index('        policy = "mine"') + 1 and key == "[[aggregate]] 2, policy"
+    )
+    assert found == 'there is no policy "mina"' and cure == 'did you mean "mine"?'
+    again = '[[aggregate]]\nprefix = "10.0.0.0/8"\n'
+    ((*_, found, _),) = problems(ROUTER + again + again)
+    assert found.startswith("10.0.0.0/8 is already in line")
 
 
 @pytest.mark.parametrize(("line", "what", "remedy"), VALUES, ids=[line[:40] for line, _, _ in VALUES])

@@ -121,6 +121,7 @@ def test_every_field_of_the_terms_parts_groups() -> None:
         "reflect_clients": False,
         "aigp": True,
         "policy": ACCEPT_ALL,
+        "hidden": frozenset({(IPV4_UNICAST, b"\x08\x0a")}),
     }
     assert set(flips) == set(Terms.__dataclass_fields__)
     for name, value in flips.items():

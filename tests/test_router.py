@@ -556,7 +556,7 @@ def test_sessions_that_come_and_go_leave_nothing() -> None:
                 counts.append(sum(isinstance(one, Path | Attributes) for one in gc.get_objects()))
         assert counts[0] == counts[1]
         assert router.routes == 0 and len(router.table) == 0 and router.attribute_octets == 0
-        assert len(router._slots) == 2, "our own and the steady peer's"
+        assert len(router._slots) == 3, "our own, that of aggregates, and the steady peer's"
     finally:
         gc.enable()
     assert not steady.held

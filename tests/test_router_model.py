@@ -15,6 +15,7 @@ from routers import LOCAL_AS, OUR_ADDRESS, ROUTER_ID, Peer, add_path, address, p
 from bgp.family import IPV4_UNICAST, IPV6_UNICAST, Family
 from bgp.iana import AttributeType, RouteRefreshSubtype, WellKnownCommunity
 from bgp.policy import ACCEPT_ALL, Policy
+from bgp.rib.aggregate import Aggregate, is_aggregate
 from bgp.rib.path import Kind, Path
 from bgp.router import Router
 from bgp.wire.attributes import Attributes, AttributeTable
@@ -69,6 +70,10 @@ PREFIXES = {
     IPV4_UNICAST: [prefix(f"10.{n}.0.0/16") for n in range(6)]
     + [prefix("0.0.0.0/0"), prefix("10.1.2.128/25")],
     IPV6_UNICAST: [prefix(f"2001:db8:{n}::/48") for n in range(4)],
+}
+AGGREGATES = {
+    IPV4_UNICAST: [prefix(text) for text in ("10.0.0.0/8", "10.0.0.0/14", "10.1.0.0/16", "0.0.0.0/0")],
+    IPV6_UNICAST: [prefix(text) for text in ("2001:db8::/32", "2001:db8:2::/47")],
 }
 names = st.sampled_from(sorted(PEERS))
 families = st.sampled_from((IPV4_UNICAST, IPV4_UNICAST, IPV6_UNICAST))
@@ -226,6 +231,24 @@ class Machine(RuleBasedStateMachine):
         self.router.withdraw(family, one)
         self.reference.withdraw(self.reference.local, family, one, None)
 
+    @rule(family=families, data=st.data())
+    def aggregate(self, family: Family, data: st.DataObject) -> None:
+        one = data.draw(st.sampled_from(AGGREGATES[family]))
+        how = Aggregate(
+            summary_only=data.draw(st.booleans()),
+            origin_as=data.draw(st.sampled_from((None, 64500, 64501))),
+            matching_med=data.draw(st.sampled_from((False, False, True))),
+            communities=data.draw(st.sampled_from((False, False, True))),
+        )
+        self.router.aggregate(family, one, how)
+        self.reference.aggregates[family, one] = how
+
+    @rule(family=families, data=st.data())
+    def aggregate_no_more(self, family: Family, data: st.DataObject) -> None:
+        one = data.draw(st.sampled_from(AGGREGATES[family]))
+        if self.reference.aggregates.pop((family, one), None) is not None:
+            self.router.aggregate(family, one, None)
+
     @rule(name=names, family=families)
     def ask(self, name: str, family: Family) -> None:
         peer = self._pick(name)
@@ -306,7 +329,9 @@ class Machine(RuleBasedStateMachine):
         for family in (IPV4_UNICAST, IPV6_UNICAST):
             best = {one: path.slot.peer for one, path in self.router.best(family)}
             chosen = {
-                one: self.reference.best(family, one) for known, one in self.reference.said if known is family
+                one: self.reference.best(family, one)
+                for known, one in self.reference.prefixes()
+                if known is family
             }
             assert best == {one: item[0].party.name for one, item in chosen.items() if item is not None}
 
@@ -315,7 +340,12 @@ class Machine(RuleBasedStateMachine):
     def counts(self) -> None:
         """With no departure under way the router holds exactly what was said."""
         said = list(self.reference.all())
-        assert self.router.routes == len(said)
+        aggregates = sum(
+            is_aggregate(path)
+            for family, one in self.reference.aggregates
+            for path in self.router.lookup(family, one)
+        )
+        assert self.router.routes == len(said) + aggregates
         for name, peer in self.peers.items():
             for family in peer.negotiated.families:
                 mine = [key for key in said if key[0] is family and key[2] == name]
@@ -327,6 +357,8 @@ class Machine(RuleBasedStateMachine):
             self.leave(name)
         for family, one, _, _ in list(self.reference.all()):
             self.router.withdraw(family, one)
+        for family, one in self.reference.aggregates:
+            self.router.aggregate(family, one, None)
         settle(self.router)
         assert self.router.routes == 0 and self.router.attribute_octets == 0
         assert not self.router.groups

@@ -57,6 +57,11 @@ class Listener:
         return place is None or bool(self.dumps or place.detours) or place.index < self.group.train.end
 
     @property
+    def arriving(self) -> bool:
+        """Whether the member has not seen the end of a re-run yet."""
+        return self.rerun is not None and not self.rerun.finished
+
+    @property
     def updates(self) -> int:
         """How many UPDATEs the member pulled."""
         taken = 0 if self.place is None else self.place.messages
@@ -126,8 +131,7 @@ class Group:
                 log.places[name] = log.end
             for family, route in group.missed(former):
                 self._logs[family].add(route)
-            under_way = former.rerun is not None and not former.rerun.finished
-            listener.rerun = self._rerun(None if under_way else group.packer)
+            listener.rerun = self._rerun(None if former.arriving else group.packer)
             listener.rerun.members.add(name)
         group.leave(former)
         return listener
@@ -269,7 +273,7 @@ class Group:
             limit = self._catch_up(listener, limit, out)
         place = listener.place
         if place is None:
-            listener.waiting = listener.rerun is not None and not listener.rerun.finished
+            listener.waiting = listener.arriving
             if listener.behind or self._dirty():
                 return out
             place = self._follow(listener)
@@ -335,7 +339,7 @@ class Group:
             log.trim()
         if self._dirty() or any(log.places[name] < log.end for log in self._logs.values()):
             return 0
-        if listener.rerun is not None and not listener.rerun.finished:
+        if listener.arriving:
             return 0
         listener.rerun = None
         self._leave_logs(name)

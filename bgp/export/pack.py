@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
+from bgp.export.hiding import hiding
 from bgp.export.quick import Quick
 from bgp.export.rewrite import Rewriter
 from bgp.export.rules import (
@@ -60,7 +61,9 @@ class Packer:
 
     __slots__ = (
         "_answers",
+        "_asks_prefix",
         "_failures",
+        "_hiding",
         "_horizon",
         "_longest",
         "_memoized",
@@ -83,9 +86,11 @@ class Packer:
         self.oversized = 0  # how often a route was held back because it fits no message
         self.policy_failures = 0
         self._failures = failures or Failures()
-        self.by_prefix = bool(getattr(terms.policy, "reads_prefix", False))
+        self._hiding = hiding(terms.hidden)
+        self._asks_prefix = bool(getattr(terms.policy, "reads_prefix", False))
+        self.by_prefix = self._asks_prefix or self._hiding is not None
         # To ask a policy of terms again costs more than to remember what it said.
-        self._memoized = bool(getattr(terms.policy, "memoized", False)) and not self.by_prefix
+        self._memoized = bool(getattr(terms.policy, "memoized", False)) and not self._asks_prefix
         self._answers: WeakKeyDictionary[Path, Accepted | Withheld] = WeakKeyDictionary()
         # RFC 8212 section 3: nothing to an external peer without an export policy.
         self.silent = terms.kind is Kind.EXTERNAL and terms.policy is None
@@ -117,6 +122,10 @@ class Packer:
                 return reason
         if self.silent:
             return NO_POLICY
+        if self._hiding is not None and prefix is not None:
+            hidden = self._hiding(family, path, prefix)
+            if hidden is not None:
+                return hidden
         if terms.policy is not None:
             answer = self._asked(terms.policy, path, prefix)
             if isinstance(answer, Withheld):
@@ -142,7 +151,7 @@ class Packer:
             return known
         found: Accepted | Withheld
         try:
-            answer = ask(policy, path, prefix if self.by_prefix else None)
+            answer = ask(policy, path, prefix if self._asks_prefix else None)
         except Exception:
             self.policy_failures += 1
             self._failures.report(policy, "an export policy failed; what it fails on is not sent")
@@ -167,8 +176,15 @@ class Packer:
         if not self.by_prefix:
             return ((self.told(family, path), prefixes),)
         found: dict[Told | Withheld, list[bytes]] = {}
+        if self._asks_prefix or self._hiding is None:
+            for prefix in prefixes:
+                found.setdefault(self.told(family, path, prefix), []).append(prefix)
+            return found.items()
+        told = self.told(family, path)
+        if isinstance(told, Withheld):
+            return ((told, prefixes),)
         for prefix in prefixes:
-            found.setdefault(self.told(family, path, prefix), []).append(prefix)
+            found.setdefault(self._hiding(family, path, prefix) or told, []).append(prefix)
         return found.items()
 
     def fitting(self, family: Family, told: Told, prefixes: list[bytes]) -> list[bytes]:

@@ -16,7 +16,8 @@ class Terms:
     octets: global and link-local, RFC 2545 section 3).  `add_path`: which paths are told for each family of
     which the peer takes path identifiers (RFC 7911); of others it is told the best.  `extended_next_hop`:
     families for which it takes IPv6 next hops for IPv4 (RFC 8950).  `maximum`: the longest message.
-    `reflect_clients`: reflect between clients (RFC 4456 section 5).
+    `reflect_clients`: reflect between clients (RFC 4456 section 5).  `hidden`: prefixes that are told in
+    place of what is more specific.
     """
 
     kind: Kind
@@ -32,3 +33,4 @@ class Terms:
     reflect_clients: bool = True
     aigp: bool = False
     policy: Policy | None = None
+    hidden: frozenset[tuple[Family, bytes]] = frozenset()

@@ -1,0 +1,44 @@
+"""Which of some prefixes cover another one: a look-up for each length that there is among them.
+
+Few prefixes are asked about very many, so what can be prepared is: the octets that a prefix of each length
+has in common with all that it covers.
+"""
+
+from collections.abc import Mapping
+from typing import Generic, TypeVar
+
+Value = TypeVar("Value")
+
+
+class Covering(Generic[Value]):
+    """Prefixes of one family, with a value each; calling it returns those of the ones that cover a prefix."""
+
+    __slots__ = ("_cuts",)
+
+    def __init__(self, values: Mapping[bytes, Value]) -> None:
+        known: dict[int, dict[bytes, Value]] = {}
+        for prefix, value in values.items():
+            known.setdefault(prefix[0], {})[prefix[1:]] = value
+        # Length, whole octets behind the length octet, mask of the octet behind those, values by address.
+        self._cuts = [
+            (length, 1 + (length >> 3), 0xFF00 >> (length & 7) & 0xFF, found)
+            for length, found in sorted(known.items())
+        ]
+
+    def __bool__(self) -> bool:
+        return bool(self._cuts)
+
+    def __call__(self, prefix: bytes) -> list[Value]:
+        """Return the values of all prefixes that are less specific than `prefix`, the shortest one first."""
+        asked = prefix[0]
+        found: list[Value] = []
+        for length, whole, mask, values in self._cuts:
+            if length >= asked:
+                break
+            address = prefix[1:whole]
+            if mask:
+                address += bytes((prefix[whole] & mask,))
+            value = values.get(address)
+            if value is not None:
+                found.append(value)
+        return found
