@@ -319,7 +319,7 @@ class Machine(RuleBasedStateMachine):
             assert viewed == {
                 (family, one, telling.path_id or 0): (telling.attributes.octets, telling.attributes.next_hop)
                 for family in peer.negotiated.families
-                for one in PREFIXES[family]
+                for one in {*PREFIXES[family], *AGGREGATES[family]}
                 for telling in self.router.explain_to(peer.member, family, one).told
                 if telling.attributes is not None
             }, name
