@@ -14,6 +14,7 @@ from bgp.iana import AttributeType, WellKnownCommunity
 from bgp.policy import Accepted, Policy, Refusal
 from bgp.rib.aggregate import Aggregate
 from bgp.rib.path import Kind
+from bgp.rib.selection import ALL, EQUAL, Selection
 from bgp.wire import aspath
 from bgp.wire.attributes import Attributes, AttributeTable
 from bgp.wire.encoder import Encoder
@@ -43,7 +44,7 @@ class Party:
     import_policy: Policy | None = None
     export_policy: Policy | None = None
     four_octet_as: bool = True
-    add_path: frozenset[Family] = frozenset()
+    add_path: frozenset[tuple[Family, Selection]] = frozenset()
     extended_next_hop: frozenset[Family] = frozenset()
     maximum: int = 4096
     next_hop_self: bool = False
@@ -200,19 +201,26 @@ class Reference:
         )
 
     def best(self, family: Family, prefix: bytes) -> tuple[Route, Attributes] | None:
-        """Compare all with all, as RFC 4271 section 9.1.2.2 tells it."""
         left = self.usable(family, prefix)
+        return self.elected(left)[0] if left else None
+
+    def elected(
+        self, left: list[tuple[Route, Attributes]]
+    ) -> tuple[tuple[Route, Attributes], list[tuple[Route, Attributes]]]:
+        """Compare all with all, as RFC 4271 section 9.1.2.2 tells it; return the best, and its equals."""
 
         def preference(item: tuple[Route, Attributes]) -> tuple[int, int, int]:
             value = item[1].local_pref
             return -(100 if value is None else value), aspath.length(item[1].as_path), item[1].origin
 
+        def cost(item: tuple[Route, Attributes]) -> tuple[bool, int | None]:
+            return item[0].party.kind.internal, self.costs.get(item[1].next_hop[:16], 0)
+
         def rest(item: tuple[Route, Attributes]) -> tuple[object, ...]:
             route, attributes = item
             party = route.party
             return (
-                party.kind.internal,
-                self.costs.get(attributes.next_hop[:16], 0),
+                *cost(item),
                 attributes.get(T.ORIGINATOR_ID) or party.identifier.to_bytes(4, "big"),
                 len(attributes.get(T.CLUSTER_LIST) or b""),
                 (len(party.address), party.address),
@@ -221,8 +229,6 @@ class Reference:
                 party.name,
             )
 
-        if not left:
-            return None
         lowest = min(map(preference, left))
         left = [item for item in left if preference(item) == lowest]
         left = [
@@ -233,7 +239,22 @@ class Reference:
                 for other in left
             )
         ]
-        return min(left, key=rest)
+        best = min(left, key=rest)
+        return best, [item for item in left if cost(item) == cost(best)]
+
+    def selected(self, to: Party, family: Family, prefix: bytes) -> list[tuple[Route, Attributes]]:
+        """Return the paths that are for `to`, before any rule of export."""
+        left = self.usable(family, prefix)
+        selection = dict(to.add_path).get(family)
+        if not left or selection == ALL:
+            return left
+        if selection == EQUAL:
+            return self.elected(left)[1]
+        found: list[tuple[Route, Attributes]] = []
+        while left and len(found) < (selection.count if selection else 1):
+            found.append(self.elected(left)[0])
+            left.remove(found[-1])
+        return found
 
     def told(
         self, to: Party, family: Family, prefix: bytes, item: tuple[Route, Attributes]
@@ -300,8 +321,9 @@ class Reference:
         if family is not IPV4_UNICAST and len(next_hop) == 4:
             return None
         attributes = self.table.derive(self.table.intern(attributes.octets, next_hop), changes)
-        encoder = Encoder(to.four_octet_as, to.add_path, to.maximum)
-        ids = [1] if family in to.add_path else None
+        identified = frozenset(family for family, _ in to.add_path)
+        encoder = Encoder(to.four_octet_as, identified, to.maximum)
+        ids = [1] if family in identified else None
         _, unfit = encoder.announce(family, attributes.octets, next_hop, [prefix], ids)
         return None if unfit else attributes
 
@@ -311,12 +333,7 @@ class Reference:
         for family, prefix in self.prefixes():
             if family not in to.families:
                 continue
-            if family in to.add_path:
-                items = self.usable(family, prefix)
-            else:
-                best = self.best(family, prefix)
-                items = [] if best is None else [best]
-            told = [self.told(to, family, prefix, item) for item in items]
+            told = [self.told(to, family, prefix, item) for item in self.selected(to, family, prefix)]
             heard = sorted((one.octets, one.next_hop) for one in told if one is not None)
             if heard:
                 found[family, prefix] = heard

@@ -17,6 +17,7 @@ from bgp.iana import AttributeType, RouteRefreshSubtype, WellKnownCommunity
 from bgp.policy import ACCEPT_ALL, Policy
 from bgp.rib.aggregate import Aggregate, is_aggregate
 from bgp.rib.path import Kind, Path
+from bgp.rib.selection import ALL, BEST, EQUAL, Selection, best_n
 from bgp.router import Router
 from bgp.wire.attributes import Attributes, AttributeTable
 from bgp.wire.message import RouteRefresh
@@ -55,6 +56,11 @@ PEERS: dict[str, tuple[Kind, dict[str, object]]] = {
     "client-2": (Kind.CLIENT, {}),
     "client-add-path": (Kind.CLIENT, {"add_path": add_path()}),
     "client-add-path-4": (Kind.CLIENT, {"add_path": add_path(IPV4_UNICAST)}),
+    "client-best": (Kind.CLIENT, {"add_path": add_path(), "select": BEST}),
+    "client-best-2": (Kind.CLIENT, {"add_path": add_path(), "select": best_n(2)}),
+    "client-best-3": (Kind.CLIENT, {"add_path": add_path(IPV4_UNICAST), "select": best_n(3), "policy": True}),
+    "client-equal": (Kind.CLIENT, {"add_path": add_path(), "select": EQUAL}),
+    "external-best-2": (Kind.EXTERNAL, {"add_path": add_path(), "select": best_n(2)}),
     "client-6": (Kind.CLIENT, {"extended_next_hop": (IPV4_UNICAST,)}),
     "client-large": (Kind.CLIENT, {"extended_messages": True}),
     "client-policy": (Kind.CLIENT, {"policy": True}),
@@ -136,6 +142,7 @@ class Machine(RuleBasedStateMachine):
                 import_policy = export_policy = None
         options.setdefault("extended_messages", False)
         next_hop_self = bool(options.pop("next_hop_self", False))
+        select: Selection = options.pop("select", ALL)  # type: ignore[assignment]
         peer = Peer(
             self.router,
             name,
@@ -144,7 +151,10 @@ class Machine(RuleBasedStateMachine):
             asn=None if kind.internal else 64510 + number,
             import_policy=import_policy,
             export_policy=export_policy,
-            settings={"next_hop_self": next_hop_self},
+            settings={
+                "next_hop_self": next_hop_self,
+                "add_path_select": dict.fromkeys((IPV4_UNICAST, IPV6_UNICAST), select),
+            },
             **options,
         )
         agreed = peer.negotiated
@@ -157,7 +167,7 @@ class Machine(RuleBasedStateMachine):
             import_policy,
             export_policy,
             agreed.four_octet_as,
-            agreed.add_path_send,
+            frozenset((family, select) for family in agreed.add_path_send),
             agreed.extended_next_hop,
             agreed.maximum_send,
             next_hop_self,
