@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bgp.rib.decision import DecisionOptions
     from bgp.rib.multipath import Hop
     from bgp.rib.path import Path
+    from bgp.rib.selection import ALL, BEST, EQUAL, Selection, best_n
     from bgp.router import Router
     from bgp.session.config import AsExpected, SessionConfig
     from bgp.session.connection import Connection
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 __all__ = [
     "ACCEPT",
     "ACCEPT_ALL",
+    "ALL",
+    "BEST",
+    "EQUAL",
     "IPV4_UNICAST",
     "IPV6_UNICAST",
     "NEXT",
@@ -64,17 +68,22 @@ __all__ = [
     "Role",
     "Router",
     "Rules",
+    "Selection",
     "SessionConfig",
     "Speaker",
     "State",
     "Term",
     "Watcher",
+    "best_n",
     "function",
 ]
 
 _MODULES = {
     "ACCEPT": "bgp.policy",
     "ACCEPT_ALL": "bgp.policy",
+    "ALL": "bgp.rib.selection",
+    "BEST": "bgp.rib.selection",
+    "EQUAL": "bgp.rib.selection",
     "IPV4_UNICAST": "bgp.family",
     "IPV6_UNICAST": "bgp.family",
     "NEXT": "bgp.policy",
@@ -102,11 +111,13 @@ _MODULES = {
     "Role": "bgp.iana",
     "Router": "bgp.router",
     "Rules": "bgp.policy",
+    "Selection": "bgp.rib.selection",
     "SessionConfig": "bgp.session.config",
     "Speaker": "bgp.speaker",
     "State": "bgp.session.event",
     "Term": "bgp.policy",
     "Watcher": "bgp.aio.events",
+    "best_n": "bgp.rib.selection",
     "function": "bgp.policy",
 }
 

@@ -7,6 +7,7 @@ from ipaddress import ip_network
 from typing import Any
 
 from bgp.family import FAMILIES, IPV4_UNICAST
+from bgp.iana import AddPathMode
 from bgp.session.config import AsExpected
 from reflector import schema
 from reflector.document import Problem
@@ -16,7 +17,7 @@ from reflector.tables import Table
 HOLD_TIME, IDLE_HOLD_TIME, IDLE_HOLD_MAXIMUM = 90, 1.0, 120.0
 _KNOWN = {row.name for rows in (schema.NEIGHBOR, schema.LISTEN_RANGE) for row in rows}
 # Keys with a value for each family.
-BY_FAMILY = ("add_path", "maximum_prefixes", "next_hops")
+BY_FAMILY = ("add_path", "add_path_select", "maximum_prefixes", "next_hops")
 # Keys that name a policy.
 DIRECTIONS = ("import", "export")
 
@@ -109,6 +110,11 @@ def _check_families(peer: Table) -> None:
             named = (place / family.name).path in place.document.lines
             if named and family not in families:
                 (place / family.name).refuse(f"{family} is not offered", f'add "{family}" to families')
+    modes = peer.values.get("add_path", None if "add_path" in peer.places else {})
+    select = peer.values.get("add_path_select")
+    if select and modes is not None and not any(modes.get(each, 0) & AddPathMode.SEND for each in select):
+        what = "selects what add_path sends, which is nothing"
+        peer.where("add_path_select").refuse(what, 'write add_path = "send" or add_path = "both"')
     if peer.values.get("extended_next_hop") and IPV4_UNICAST not in families:
         what = "is about IPv4 prefixes, which are not offered"
         peer.where("extended_next_hop").refuse(what, 'add "ipv4-unicast" to families')

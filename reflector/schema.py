@@ -106,6 +106,11 @@ SESSION = (
         terms.add_path,
         'several paths for a prefix (RFC 7911): "receive", "send", "both" or "off"',
     ),
+    Key(
+        "add_path_select",
+        terms.add_path_select,
+        'the paths that add_path sends: "all", "equal" (all as good as the best), or how many of the best',
+    ),
     Key("role", terms.role, "our role towards external peers (RFC 9234)"),
     Key("strict_role", values.flag, "refuse peers that tell no role"),
     Key("fqdn", terms.fqdn, "a host name to tell the peers"),

@@ -4,6 +4,7 @@ import re
 
 from bgp.family import BY_NAME, IPV4_UNICAST, Family
 from bgp.iana import AS_TRANS, AddPathMode, CapabilityCode, Origin, Role, WellKnownCommunity
+from bgp.rib.selection import ALL, BEST, EQUAL, Selection, best_n
 from bgp.session.config import AsExpected
 from bgp.wire.capability import Fqdn
 from reflector.document import Place, nearest
@@ -77,6 +78,38 @@ def add_path(value: object, place: Place) -> dict[Family, AddPathMode] | None:
     if word is None:
         return None
     return dict.fromkeys(BY_NAME.values(), ADD_PATH_MODES[word]) if word in ADD_PATH_MODES else {}
+
+
+SELECTIONS = {"best": BEST, "equal": EQUAL, "all": ALL}
+MOST_PATHS = 255
+
+
+def add_path_select(value: object, place: Place) -> dict[Family, Selection] | None:
+    """Read which paths to tell of all families, or a table with that of each family."""
+    if isinstance(value, dict):
+        found = {family(name, place / name): _selection(each, place / name) for name, each in value.items()}
+        return {row: each for row, each in found.items() if row is not None and each is not None}
+    each = _selection(value, place)
+    return None if each is None else dict.fromkeys(BY_NAME.values(), each)
+
+
+def _selection(value: object, place: Place) -> Selection | None:
+    if isinstance(value, str) and value in SELECTIONS:
+        return SELECTIONS[value]
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_PATHS:
+        return best_n(value)
+    listed = ", ".join(f'"{word}"' for word in SELECTIONS)
+    remedy = f"write how many of the best, from 1 to {MOST_PATHS}, or one of {listed}"
+    match value:
+        case str():
+            guess = nearest(value, list(SELECTIONS))
+            remedy = f"write {value}, without quotes" if value.isdecimal() else remedy
+            place.refuse(f'"{value}" selects no paths', f'did you mean "{guess}"?' if guess else remedy)
+        case int() if not isinstance(value, bool):
+            place.refuse(f"{value} is out of range", remedy)
+        case _:
+            place.refuse(f"must be a number or text, not {kind(value)}", remedy)
+    return None
 
 
 def password(value: object, place: Place) -> str | None:

@@ -13,6 +13,7 @@ from bgp.iana import AddPathMode, CapabilityCode, Origin, Role
 from bgp.policy import ACCEPT, ACCEPT_ALL, Rules
 from bgp.rib.aggregate import Aggregate
 from bgp.rib.decision import DecisionOptions
+from bgp.rib.selection import ALL, BEST, EQUAL, best_n
 from bgp.session.config import AsExpected
 from bgp.wire.capability import Fqdn
 from reflector import schema
@@ -146,6 +147,41 @@ def test_add_path_by_word_and_by_family() -> None:
         {IPV4_UNICAST: AddPathMode.BOTH, IPV6_UNICAST: AddPathMode.BOTH},
         {IPV6_UNICAST: AddPathMode.BOTH},
         {IPV4_UNICAST: AddPathMode.SEND},
+        {},
+    ]
+
+
+def test_add_path_select_by_number_by_word_and_by_family() -> None:
+    text = (
+        ROUTER
+        + """
+        [group.a]
+        client = true
+        add_path = "both"
+        add_path_select = 2
+        [[neighbor]]
+        address = "192.0.2.2"
+        group = "a"
+        [[neighbor]]
+        address = "192.0.2.3"
+        group = "a"
+        families = ["ipv6-unicast"]
+        add_path_select = "best"
+        [[neighbor]]
+        address = "192.0.2.4"
+        group = "a"
+        add_path_select = {ipv4-unicast = "equal", ipv6-unicast = "all"}
+        [[neighbor]]
+        address = "192.0.2.5"
+        client = true
+        add_path = "both"
+        """
+    )
+    selections = [dict(neighbor.add_path_select) for neighbor in loads(text).neighbors]
+    assert selections == [
+        {IPV4_UNICAST: best_n(2), IPV6_UNICAST: best_n(2)},
+        {IPV6_UNICAST: BEST},
+        {IPV4_UNICAST: EQUAL, IPV6_UNICAST: ALL},
         {},
     ]
 
@@ -313,6 +349,13 @@ VALUES = [
     ("add_path = true", "must be text, not true or false", '"off"'),
     ('add_path = {ipv5-unicast = "send"}', '"ipv5-unicast" is not known', "did you mean"),
     ('add_path = {ipv4-unicast = "snd"}', '"snd" is not known', 'did you mean "send"?'),
+    ("add_path_select = 0", "0 is out of range", 'from 1 to 255, or one of "best", "equal", "all"'),
+    ('add_path_select = "3"', '"3" selects no paths', "write 3, without quotes"),
+    ('add_path_select = "al"', '"al" selects no paths', 'did you mean "all"?'),
+    ('add_path_select = "some"', '"some" selects no paths', "how many of the best"),
+    ("add_path_select = true", "must be a number or text, not true or false", "how many of the best"),
+    ("add_path_select = {ipv5-unicast = 2}", '"ipv5-unicast" is not known', "did you mean"),
+    ("add_path_select = {ipv4-unicast = 256}", "256 is out of range", "from 1 to 255"),
     ('role = "custmer"', '"custmer" is not known', 'did you mean "customer"?'),
     ('extended_next_hop = "yes"', "must be true or false, not text", "without quotes"),
     ("name = {}", "must be text, not a table", "quotes"),
@@ -575,6 +618,18 @@ TOGETHER = [
         "add_path.ipv6-unicast",
         "ipv6-unicast is not offered",
         'add "ipv6-unicast" to families',
+    ),
+    (
+        'client = true\nfamilies = ["ipv4-unicast"]\nadd_path = "send"\nadd_path_select = {ipv6-unicast = 2}',
+        "add_path_select.ipv6-unicast",
+        "ipv6-unicast is not offered",
+        'add "ipv6-unicast" to families',
+    ),
+    (
+        'client = true\nadd_path = "receive"\nadd_path_select = 2',
+        "add_path_select",
+        "selects what add_path sends, which is nothing",
+        'add_path = "send"',
     ),
     (
         'client = true\nfamilies = ["ipv6-unicast"]\nextended_next_hop = true',

@@ -93,7 +93,7 @@ class PolicyMachine(Machine):
             return
         self.quiet()
         said = {
-            (one.family, one.prefix, one.path.slot.number): one.after
+            (one.family, one.prefix, one.path.slot.number): _shown(one.after)
             for one in self.router.preview_import(peer.member, policy)
         }
         before = self._verdicts(peer)

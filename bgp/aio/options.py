@@ -7,6 +7,7 @@ from bgp.aio.address import Endpoint, parse_address
 from bgp.family import DEFAULT_FAMILIES, Family
 from bgp.iana import BGP_PORT, AddPathMode, CapabilityCode, Role
 from bgp.policy import Policy
+from bgp.rib.selection import Selection
 from bgp.session.config import AsExpected, SessionConfig
 from bgp.wire.capability import Fqdn
 
@@ -27,6 +28,7 @@ class PeerOptions:
 
     `client` makes an internal peer a client of our reflector (RFC 4456).  An external peer without a
     policy passes nothing that way (RFC 8212).  `maximum_prefixes` counts by family, before policy.
+    `add_path_select`: which paths it is told of a family that `add_path` sends, all by default.
     `replace_established`: a new connection ends the Established one, for peers that die without a FIN and
     dial again (otherwise only graceful restart allows that).  By default it is on for passive peers, of
     whom only they themselves dial, and for those with a password.  Raises ValueError where a value cannot be.
@@ -68,6 +70,7 @@ class PeerOptions:
     enhanced_route_refresh: bool = True
     extended_messages: bool = True
     add_path: Mapping[Family, AddPathMode] = field(default_factory=dict)
+    add_path_select: Mapping[Family, Selection] = field(default_factory=dict)
     extended_next_hop: tuple[Family, ...] = ()
     role: Role | None = None
     strict_role: bool = False

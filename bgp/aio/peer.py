@@ -238,6 +238,7 @@ class Peer:
             allow_own_as=options.allow_own_as,
             connected=interfaces.connected(local.address) if on_link else (),
             maximum_prefixes=options.maximum_prefixes,
+            add_path_select=options.add_path_select,
         )
 
     def set_policies(self, import_policy: Policy | None, export_policy: Policy | None) -> None:
