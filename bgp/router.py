@@ -48,6 +48,7 @@ from bgp.wire.update import Reach, Unreach, Update
 _log = logging.getLogger(__name__)
 
 LAG_LIMIT = 4 << 20
+LAG_AGE = 300.0
 # So many members change their groups in one flush for what is originated.
 _REGROUPED = 256
 
@@ -187,6 +188,7 @@ class Router:
         max_paths: int | None = None,
         max_attribute_octets: int | None = None,
         lag_limit: int = LAG_LIMIT,
+        lag_age: float = LAG_AGE,
         decision: DecisionOptions | None = None,
     ) -> None:
         self.asn = asn
@@ -198,6 +200,7 @@ class Router:
         self._limited = max_paths is not None or max_attribute_octets is not None
         self._client_to_client = client_to_client
         self._lag_limit = lag_limit
+        self.lag_age = lag_age
         identifier = router_id.to_bytes(4, "big")
         self._next_hops = NextHops()
         self._failures = Failures()
@@ -608,6 +611,23 @@ class Router:
         elif member in self._unsettled:
             self._settled(member)
         return octets
+
+    def overdue(self, now: float) -> list[tuple[Member, Notify]]:
+        """Return who is behind for longer than `lag_age`, and the error that ends its session.
+
+        Ask every now and then: how long somebody is behind is known as exactly as this is asked often.
+        """
+        if not self.lag_age:
+            return []
+        found = []
+        for member in self._members.values():
+            listener = member._listener
+            lag = listener.group.lag(listener, now)
+            if lag > self.lag_age:
+                found.append(
+                    (member, _out_of_resources(f"behind for {lag:.0f} s with what it is to be told"))
+                )
+        return found
 
     def watch(self, watcher: Watcher) -> Callable[[], None]:
         """Call `watcher` at each flush with how the best paths changed; return what ends that."""

@@ -25,7 +25,7 @@ from bgp.rib.aggregate import Aggregate
 from bgp.rib.decision import DecisionOptions
 from bgp.rib.multipath import Hop
 from bgp.rib.path import Path
-from bgp.router import Router
+from bgp.router import LAG_AGE, Router
 from bgp.wire import prefix as nlri
 from bgp.wire.aspath import AsPath
 from bgp.wire.attributes import Attributes
@@ -34,6 +34,9 @@ from bgp.wire.community import LargeCommunity
 logger = logging.getLogger(__name__)
 
 Network = IPv4Network | IPv6Network
+
+# So often within `lag_age`, or in such intervals at the longest, it is looked for who is behind.
+_LAG_CHECKS, _LAG_INTERVAL = 10, 15.0
 
 # How long `stop` lets last messages get out, in seconds.
 STOP_TIMEOUT = 3.0
@@ -75,7 +78,8 @@ class Speaker:
 
     `router_id` and `cluster_id` are 32-bit numbers or their dotted form; `cluster_id` is by default the
     router id (RFC 4456 section 7).  `listen` takes addresses, `address:port` and `[address]:port`; port 0
-    lets the system choose, see `listening`.  `on_event` is called with what happens to peers.  `decision`
+    lets the system choose, see `listening`.  A peer that has not taken for `lag_age` seconds what it is to be
+    told loses its session (0: never).  `on_event` is called with what happens to peers.  `decision`
     is what may be chosen about the best path.  Peers may be added before the start and at any time later.
     All methods belong to the loop's thread.
     """
@@ -91,6 +95,7 @@ class Speaker:
         client_to_client: bool = True,
         max_paths: int | None = None,
         max_attribute_octets: int | None = None,
+        lag_age: float = LAG_AGE,
         decision: DecisionOptions | None = None,
     ) -> None:
         identifier = int(IPv4Address(router_id))
@@ -101,6 +106,7 @@ class Speaker:
             client_to_client=client_to_client,
             max_paths=max_paths,
             max_attribute_octets=max_attribute_octets,
+            lag_age=lag_age,
             decision=decision,
         )
         self.refusals = Refusals()
@@ -119,6 +125,7 @@ class Speaker:
         self._ranges: list[ListenRange] = []
         self._announcements: dict[tuple[Family, bytes], Announcement] = {}
         self._started = False
+        self._lag_check: asyncio.TimerHandle | None = None
 
     # --- start and stop --------------------------------------------------------------------------------
     async def start(self) -> None:
@@ -128,6 +135,7 @@ class Speaker:
         self._listeners.open(self._endpoints, self._admit)
         self._started = True
         self._host.turns.start()
+        self._drop_overdue()
         for peer in list(self._peers.values()):
             peer.start()
 
@@ -137,6 +145,8 @@ class Speaker:
         Return when all last messages are out and acknowledged, or after `timeout` seconds.
         """
         self._started = False
+        if self._lag_check is not None:
+            self._lag_check.cancel()
         self._listeners.close()
         for peer in list(self._peers.values()):
             peer.stop(communication)
@@ -372,6 +382,18 @@ class Speaker:
         """Forget a dynamic peer whose last connection is gone."""
         if peer.dynamic:
             self._remove(peer)
+
+    def _drop_overdue(self) -> None:
+        """End sessions whose peers are too far behind for too long, now and from time to time."""
+        age = self.router.lag_age
+        if not age:
+            return
+        loop = asyncio.get_running_loop()
+        self._lag_check = loop.call_later(min(age / _LAG_CHECKS, _LAG_INTERVAL), self._drop_overdue)
+        for member, fault in self.router.overdue(loop.time()):
+            peer = self._names.get(member.name)
+            if peer is not None:
+                peer.refuse(member, fault)
 
     def _forget_identity(self, peer: Peer) -> None:
         router = self._identities.pop(peer, None)

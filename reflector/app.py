@@ -36,6 +36,7 @@ class Service:
             max_paths=router.maximum_paths,
             max_attribute_octets=router.maximum_attribute_octets,
             decision=configuration.decision,
+            lag_age=router.lag_age,
         )
 
     async def start(self) -> None:

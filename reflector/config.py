@@ -14,6 +14,7 @@ from bgp.iana import Origin
 from bgp.policy import Policy
 from bgp.rib.aggregate import Aggregate
 from bgp.rib.decision import DecisionOptions
+from bgp.router import LAG_AGE
 from bgp.session.config import AsExpected
 from reflector import schema
 from reflector.addresses import Address, Network
@@ -46,6 +47,7 @@ class Router:
     client_to_client: bool = True
     maximum_paths: int | None = None
     maximum_attribute_octets: int | None = None
+    lag_age: float = LAG_AGE
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,11 @@ ROUTER = (
     Key("client_to_client", values.flag, "reflect the routes of clients to clients (RFC 4456 5)"),
     Key("maximum_paths", number(1, 1 << 40), "the most routes that all peers together may send"),
     Key("maximum_attribute_octets", number(1, 1 << 40), "the most octets of attributes of these routes"),
+    Key(
+        "lag_age",
+        duration(0, 86400),
+        "seconds that a peer may be behind with what it is told until its session ends; 0: for ever",
+    ),
 )
 
 # The fields of `bgp.rib.decision.DecisionOptions`.

@@ -547,6 +547,43 @@ def test_catching_up_stops_at_the_limit_and_goes_on() -> None:
     assert slow.held == quick.held
 
 
+def test_who_is_behind_for_too_long_is_overdue() -> None:
+    router, a, slow, quick = lagging()
+    router.lag_age = 60.0
+
+    def overdue(now: float) -> list[str]:
+        return [member.name for member, fault in router.overdue(now) if fault.subcode == 8]
+
+    assert overdue(0) == overdue(1000) == []
+    dropped = []
+    for second in range(1000, 1400, 5):
+        # News all the time, of which it takes some now and then; and from 1200 on nothing.
+        a.announce(many(40), med=second)
+        router.flush()
+        quick.drain()
+        a.drain()
+        if second < 1200:
+            slow.pull(100)
+            while slow.member.behind and not second % 50:
+                slow.pull(200)
+        dropped += [(second, name) for name in overdue(second)]
+    assert {name for _, name in dropped} == {"slow"}
+    assert 1200 < dropped[0][0] <= 1265 and dropped[-1][0] == 1395
+    # Even then it is forgiven if it takes all.
+    slow.drain()
+    quick.drain()
+    assert overdue(1301) == overdue(1500) == []
+    # It need not have left the train for that.
+    a.announce(["192.0.2.0/24"])
+    router.flush()
+    quick.drain()
+    a.drain()
+    assert not slow.member.behind
+    assert overdue(1550) == overdue(1610) == [] and overdue(1611) == ["slow"]
+    router.lag_age = 0
+    assert overdue(9999) == []
+
+
 def test_a_member_that_is_behind_does_not_hear_its_own() -> None:
     router, a, slow, quick = lagging()
     for round in range(20):

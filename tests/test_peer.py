@@ -20,7 +20,7 @@ import rawpeer
 from jumpingloop import run
 from rawpeer import BOTH, RawPeer, an_open, has_routes, messages_of
 
-from bgp import IPV4_UNICAST, IPV6_UNICAST, AsExpected, Peer, PeerOptions, Speaker, State
+from bgp import IPV4_UNICAST, IPV6_UNICAST, AsExpected, EventKind, Peer, PeerOptions, Speaker, State
 from bgp.aio import interfaces
 from bgp.aio.options import PeerOptions as Options
 from bgp.aio.traffic import Traffic
@@ -519,3 +519,62 @@ async def test_routes_of_a_peer_that_is_gone_are_gone() -> None:
             await has_routes(middle, IPV4_UNICAST, "10.0.0.0/8")
             assert peer.member is not None
         await has_routes(middle, IPV4_UNICAST)
+
+
+@jumping
+async def test_a_peer_that_stays_behind_loses_its_session() -> None:
+    """Not one that is behind for a while; and who takes what it is told hears nothing of it."""
+    async with speaker(lag_age=60) as middle:
+        given = {"client": True, "hold_time": 0, "send_hold_time": 0}
+        slow, good = add(middle, **given), add(middle, address="127.0.0.3", **given)
+        loop = asyncio.get_running_loop()
+
+        def announce(first: int) -> None:
+            for number in range(20_000):
+                at = f"10.{number >> 8}.{number & 255}.0/24"
+                middle.announce(at, next_hop="192.0.2.1", med=first + number // 4, communities=range(60))
+
+        async with (
+            await RawPeer.dial(middle, "127.0.0.2", buffer=4096) as raw,
+            await RawPeer.dial(middle, "127.0.0.3") as other,
+        ):
+            await raw.establish(an_open(hold_time=0))
+            await other.establish(an_open(hold_time=0, identifier=0x0A000003))
+            reading = asyncio.create_task(other.rest())
+            await changes(middle, lambda: good.state == slow.state == State.ESTABLISHED)
+            await asyncio.sleep(1000)
+            announce(0)
+            await asyncio.sleep(50)
+            assert slow.member is not None and slow.member.pending
+            # It takes all, and may be behind again for as long.
+            while slow.member.pending:
+                await raw.receive()
+            start = loop.time()
+            announce(10_000)
+            async with asyncio.timeout(LONG):
+                with middle.events() as events:
+                    while (event := await anext(events)).kind is not EventKind.DOWN:
+                        pass
+            assert event.peer is slow and event.text == slow.last_error
+            assert "sent cease/out-of-resources: behind for 6" in slow.last_error
+            assert 60 < loop.time() - start <= 60 + 2 * 6 + 1
+            assert good.state == State.ESTABLISHED and good.times_established == 1
+            messages = await raw.rest()
+            # What there is room for; the kernel may still hold more than the session's end waits for.
+            assert messages_of(messages, MessageType.NOTIFICATION) in ([], [b"\x06\x08"])
+        await middle.stop()
+        assert len(messages_of(await reading, MessageType.UPDATE)) >= 10_000
+
+
+@jumping
+async def test_without_an_age_nobody_is_dropped_for_it() -> None:
+    async with speaker(lag_age=0) as middle:
+        peer = add(middle, client=True, hold_time=0, send_hold_time=0)
+        async with await RawPeer.dial(middle, buffer=4096) as raw:
+            await raw.establish(an_open(hold_time=0))
+            await changes(middle, lambda: peer.state == State.ESTABLISHED)
+            for number in range(20_000):
+                at = f"10.{number >> 8}.{number & 255}.0/24"
+                middle.announce(at, next_hop="192.0.2.1", med=number // 4, communities=range(60))
+            await asyncio.sleep(10_000)
+            assert peer.state == State.ESTABLISHED and peer.member is not None and peer.member.pending

@@ -147,6 +147,11 @@ class Link:
         if self._stream is not None:
             self._stream.write((message,), urgent=True)
 
+    def refuse(self, fault: Notify) -> None:
+        """End the session as the router demands."""
+        event = Event.AUTOMATIC_STOP if fault.code == ErrorCode.CEASE else Event.UPDATE_MSG_ERR
+        self.handle(event, Notification(fault.code, fault.subcode, fault.data), fault.reason)
+
     def close(self) -> None:
         """Drop everything at once; nobody hears of it."""
         self._undial()
@@ -225,14 +230,9 @@ class Link:
             else:
                 self._host.router.update(member, delivery)
         except Notify as fault:
-            self._refuse(fault)
+            self.refuse(fault)
         except Exception as error:
             self._bug(error, f" on {_describe(delivery)}")
-
-    def _refuse(self, fault: Notify) -> None:
-        """End the session as the router demands."""
-        event = Event.AUTOMATIC_STOP if fault.code == ErrorCode.CEASE else Event.UPDATE_MSG_ERR
-        self.handle(event, Notification(fault.code, fault.subcode, fault.data), fault.reason)
 
     def _bug(self, error: Exception, where: str = "") -> None:
         """End this session for a bug of ours, and keep what led to it in the log."""
@@ -277,7 +277,7 @@ class Link:
         try:
             messages = self._host.router.pull(member, HIGH_WATER)
         except Notify as fault:
-            self._refuse(fault)
+            self.refuse(fault)
             return False
         except Exception as error:
             self._bug(error)

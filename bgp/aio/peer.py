@@ -21,6 +21,7 @@ from bgp.aio.link import Link
 from bgp.aio.malformed import Malformed
 from bgp.aio.options import PeerOptions
 from bgp.aio.traffic import Traffic
+from bgp.errors import Notify
 from bgp.explanation import Account
 from bgp.iana import CeaseSubcode, ErrorCode
 from bgp.policy import Policy
@@ -184,6 +185,12 @@ class Peer:
         for link in list(self._links):
             if link.state >= State.OPEN_SENT:
                 link.handle(Event.AUTOMATIC_STOP, cease, communication or "reset")
+
+    def refuse(self, member: Member, fault: Notify) -> None:
+        """End the session of `member` as the router demands, and let it start anew."""
+        for link in list(self._links):
+            if link.member is member:
+                link.refuse(fault)
 
     def remove(self, communication: str = "") -> None:
         """Stop for good: with the text if there is one, else as de-configured (RFC 4486 section 4)."""

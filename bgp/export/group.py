@@ -35,10 +35,23 @@ class Listener:
     `place` is where it is in the train: None before its first pull, and while it is `behind` and the logs
     have its positions.  `sent` counts the UPDATEs that it pulled outside of its place in the train, and
     `waiting` says that its last pull was not the last of what can be made at once.  `rerun`: what it must
-    see the end of before it is in the train.
+    see the end of before it is in the train.  `mark`: where the train ended at the time `since`, None where
+    that says nothing; and `taken` UPDATEs had been pulled by then.
     """
 
-    __slots__ = ("behind", "dumps", "group", "name", "place", "rerun", "sent", "waiting")
+    __slots__ = (
+        "behind",
+        "dumps",
+        "group",
+        "mark",
+        "name",
+        "place",
+        "rerun",
+        "sent",
+        "since",
+        "taken",
+        "waiting",
+    )
 
     def __init__(self, name: str, group: "Group") -> None:
         self.name = name
@@ -47,6 +60,9 @@ class Listener:
         self.rerun: Rerun | None = None
         self.behind = False
         self.sent = 0
+        self.mark: int | None = None
+        self.since = 0.0
+        self.taken = 0
         self.waiting = False
         self.dumps = [Dump(family, initial=True) for family in group.terms.families]
 
@@ -165,6 +181,31 @@ class Group:
                 return
         listener.dumps.append(Dump(family, enhanced=enhanced))
 
+    def lag(self, listener: Listener, now: float) -> float:
+        """Return for how long at least there is something to tell that the member has not taken.
+
+        That is since the last time, among those at which this was asked, at which less was to be told than it
+        has taken by now.
+        """
+        if self._in_step(listener):
+            listener.since = now
+            if listener.behind:
+                for log in self._logs.values():
+                    log.marks[listener.name] = log.end
+            listener.mark, listener.taken = self.train.end, listener.updates
+        return now - listener.since
+
+    def _in_step(self, listener: Listener) -> bool:
+        if listener.mark is None or not listener.pending:
+            return True
+        if listener.behind:
+            name = listener.name
+            # The mark may be reached just because all before it has changed again.
+            return listener.updates > listener.taken and all(
+                log.places[name] >= log.marks.get(name, 0) for log in self._logs.values()
+            )
+        return listener.place is not None and listener.place.passed >= listener.mark
+
     # --- The train -----------------------------------------------------------------------------------
 
     def tell(self, family: Family, changes: Changes) -> None:
@@ -247,13 +288,18 @@ class Group:
             listener.sent += slow[name].messages
             listener.place, listener.behind = None, True
             for log in self._logs.values():
-                log.places[name] = log.end
+                log.places[name] = log.marks[name] = log.end
         if slow:
             # What the slowest of them did not take; to the others some of it is told again.
             least = min(place.passed for place in slow.values())
             for record in train.records:
                 if record.end > least:
                     self._log(record.family, record.routes)
+                    log = self._logs[record.family]
+                    for name in slow:
+                        mark = self.listeners[name].mark
+                        if mark is not None and record.end <= mark:
+                            log.marks[name] = log.end
         train.trim(first)
 
     def _log(self, family: Family, routes: list[tuple[Slot | None, list[bytes]]]) -> None:
@@ -319,7 +365,7 @@ class Group:
                 self._reruns.remove(rerun)
 
     def _follow(self, listener: Listener) -> Place:
-        listener.behind = False
+        listener.behind, listener.mark = False, None
         listener.place = self._following[listener.name] = Place(self.train.end)
         return listener.place
 

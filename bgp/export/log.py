@@ -19,10 +19,11 @@ _SLACK = 1024
 class ChangeLog:
     """Routes in the order of their latest change, from position `base` on.
 
-    `compactions` counts how often the positions were given anew.
+    `compactions` counts how often the positions were given anew.  `marks`: a position for each member, from
+    which on it may be late.
     """
 
-    __slots__ = ("_latest", "_routes", "base", "compactions", "places")
+    __slots__ = ("_latest", "_routes", "base", "compactions", "marks", "places")
 
     def __init__(self) -> None:
         self.base = self.compactions = 0
@@ -30,6 +31,7 @@ class ChangeLog:
         self._latest: dict[Route, int] = {}
         # The position of each member that is behind, by its name.
         self.places: dict[str, int] = {}
+        self.marks: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._latest)
@@ -59,6 +61,7 @@ class ChangeLog:
 
     def leave(self, name: str) -> None:
         """Let the member `name` go, and what only it kept."""
+        self.marks.pop(name, None)
         if self.places.pop(name, None) is None:
             return
         if not self.places:
@@ -88,7 +91,7 @@ class ChangeLog:
         self.compactions += 1
         kept: list[Route] = []
         moved: dict[int, int] = {}
-        wanted = sorted(set(self.places.values()))
+        wanted = sorted({*self.places.values(), *self.marks.values()})
         start = self.base
         for at, route in self._from(self.base):
             while wanted and wanted[0] <= at:
@@ -99,3 +102,4 @@ class ChangeLog:
         self._routes = kept
         self._latest = {route: start + index for index, route in enumerate(kept)}
         self.places = {name: moved[position] for name, position in self.places.items()}
+        self.marks = {name: moved[position] for name, position in self.marks.items()}
