@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import permutations
+from weakref import ref
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -173,6 +174,20 @@ def test_a_slow_peer_is_not_told_another_path_under_a_number_it_knows() -> None:
     a.announce(["12.0.0.0/8"], path_id=3, med=3)
     settle(router, a, slow, quick, other)
     assert number in {key[2] for key in slow.held}
+
+
+def test_what_was_found_out_for_a_dump_is_forgotten_with_the_paths() -> None:
+    router = Router(LOCAL_AS, ROUTER_ID)
+    senders = [Peer(router, name, CLIENT, n) for n, name in enumerate("abc", start=1)]
+    for n, sender in enumerate(senders):
+        sender.announce(["10.0.0.0/8"], local_pref=100 + n)
+    late = receiver(router, "late", 9, best_n(2))
+    settle(router, *senders, late)
+    gone = [ref(one) for one in router.lookup(IPV4_UNICAST, prefix("10.0.0.0/8"))]
+    for sender in senders:
+        sender.withdraw(["10.0.0.0/8"])
+    settle(router, *senders, late)
+    assert [one() for one in gone] == [None, None, None]
 
 
 # --- Whatever happens --------------------------------------------------------------------------------------

@@ -106,16 +106,20 @@ class Reflector:
 
     def advertised(self, address: str) -> dict[str, Route]:
         """Return what it says it sent to this neighbor."""
+        return by_prefix(self.paths(address))
+
+    def paths(self, address: str) -> list[Route]:
+        """Return the same where a prefix may have several."""
         return _routes(self.report()[address]["advertised"])
 
     def received(self, address: str) -> dict[str, Route]:
         """Return what it says it has from this neighbor."""
-        return _routes(self.report()[address]["received"])
+        return by_prefix(_routes(self.report()[address]["received"]))
 
 
-def _routes(found: object) -> dict[str, Route]:
+def _routes(found: object) -> list[Route]:
     assert isinstance(found, list)
-    return by_prefix(
+    return [
         Route(**{key: tuple(value) if isinstance(value, list) else value for key, value in row.items()})
         for row in found
-    )
+    ]

@@ -14,7 +14,10 @@ from routes import FAMILIES, Route, by_prefix, documents, from_bird, from_frr, f
 
 @dataclass(frozen=True, slots=True)
 class Neighbor:
-    """A session as one daemon must configure it; `client`: the neighbor is its route-reflection client."""
+    """A session as one daemon must configure it; `client`: the neighbor is its route-reflection client.
+
+    With `add_path` it takes several paths for a prefix (RFC 7911).
+    """
 
     name: str
     local: str
@@ -23,6 +26,7 @@ class Neighbor:
     families: tuple[str, ...] = FAMILIES
     passive: bool = False
     client: bool = False
+    add_path: bool = False
     hold_time: int = 90
 
 
@@ -49,7 +53,7 @@ class Kind:
     argv: Callable[[Node], list[str]]
     originate: Callable[["Daemon"], None]
     established: Callable[["Daemon", Neighbor], bool]
-    received: Callable[["Daemon", Neighbor], dict[str, Route]]
+    received: Callable[["Daemon", Neighbor], list[Route]]
 
 
 class Daemon:
@@ -89,6 +93,10 @@ class Daemon:
 
     def received(self, neighbor: str | None = None) -> dict[str, Route]:
         """Return the routes that it says it has from its neighbor (the only one, or by name)."""
+        return by_prefix(self.paths(neighbor))
+
+    def paths(self, neighbor: str | None = None) -> list[Route]:
+        """Return the same where a prefix may have several."""
         (wanted,) = [n for n in self.setup.neighbors if neighbor is None or n.name == neighbor]
         return self.kind.received(self, wanted)
 
@@ -139,6 +147,8 @@ def _bird_configuration(node: Node, setup: Setup) -> str:
             channel = f"  {_BIRD_CHANNEL[family]} {{ import all; export where source ~ [RTS_BGP, RTS_STATIC];"
             if neighbor.asn != setup.asn:
                 channel += " next hop self;"
+            if neighbor.add_path:
+                channel += " add paths rx;"
             lines.append(channel + " };")
         lines.append("}")
     return "\n".join(lines) + "\n"
@@ -173,9 +183,9 @@ def _bird_up(daemon: Daemon, neighbor: Neighbor) -> bool:
         raise
 
 
-def _bird_received(daemon: Daemon, neighbor: Neighbor) -> dict[str, Route]:
+def _bird_received(daemon: Daemon, neighbor: Neighbor) -> list[Route]:
     shown = _birdc(daemon, "show", "route", "all", "protocol", f"to_{neighbor.name}")
-    return by_prefix(from_bird(shown.splitlines()))
+    return list(from_bird(shown.splitlines()))
 
 
 # --- FRR ----------------------------------------------------------------------------------------------
@@ -264,15 +274,15 @@ def _frr_up(daemon: Daemon, neighbor: Neighbor) -> bool:
     )
 
 
-def _frr_received(daemon: Daemon, neighbor: Neighbor) -> dict[str, Route]:
+def _frr_received(daemon: Daemon, neighbor: Neighbor) -> list[Route]:
     questions = []
     for family in neighbor.families:
         family_words = family.replace("-", " ")
         for document in documents(_vtysh(daemon, f"show bgp {family_words} json")):
             questions += [f"show bgp {family_words} {prefix} json" for prefix in document.get("routes", {})]
     if not questions:
-        return {}
-    return by_prefix(from_frr(_vtysh(daemon, *questions), neighbor.remote))
+        return []
+    return list(from_frr(_vtysh(daemon, *questions), neighbor.remote))
 
 
 # --- GoBGP --------------------------------------------------------------------------------------------
@@ -304,6 +314,8 @@ def _gobgp_configuration(node: Node, setup: Setup) -> str:
         for family in neighbor.families:
             lines += ["  [[neighbors.afi-safis]]", "    [neighbors.afi-safis.config]"]
             lines.append(f'      afi-safi-name = "{family}"')
+            if neighbor.add_path:
+                lines += ["    [neighbors.afi-safis.add-paths.config]", "      receive = true"]
     return "\n".join(lines) + "\n"
 
 
@@ -340,14 +352,14 @@ def _gobgp_up(daemon: Daemon, neighbor: Neighbor) -> bool:
     return "BGP state = ESTABLISHED" in daemon.ask("gobgp", "neighbor", neighbor.remote)
 
 
-def _gobgp_received(daemon: Daemon, neighbor: Neighbor) -> dict[str, Route]:
-    found: dict[str, Route] = {}
+def _gobgp_received(daemon: Daemon, neighbor: Neighbor) -> list[Route]:
+    found: list[Route] = []
     if not _gobgp_up(daemon, neighbor):
         return found  # it would call the question an error
     for family in neighbor.families:
         name = family.partition("-")[0]
         shown = daemon.ask("gobgp", "neighbor", neighbor.remote, "adj-in", "-a", name, "-j")
-        found |= by_prefix(from_gobgp(shown))
+        found += from_gobgp(shown)
     return found
 
 

@@ -73,6 +73,11 @@ def from_bird(lines: Iterable[str]) -> Iterator[Route]:
             if values:
                 yield _bird_route(prefix, values)
             prefix, values, last = heading[0], {}, ""
+        elif re.match(r" +\w+ \[", line):
+            # Another path for the same prefix.
+            if values:
+                yield _bird_route(prefix, values)
+            values, last = {}, ""
         elif line.startswith("\tBGP."):
             last, _, value = line[len("\tBGP.") :].partition(":")
             values[last] = value.strip()
