@@ -5,6 +5,7 @@ per turn of its loop does:
 
     more = router.work(quota)                  # sliced jobs
     more = router.flush() or more              # what changed becomes messages
+    for octets, takers in router.share(): ...  # optional: what many members are told alike
     for each member with `member.pending` and room towards its socket:
         write(router.pull(member, room))
 
@@ -21,7 +22,7 @@ from typing import NamedTuple
 from bgp import explanation
 from bgp.errors import Notify
 from bgp.explanation import Account, Explanation
-from bgp.export.group import Group, Listener
+from bgp.export.group import Group, Listener, Taker
 from bgp.export.pack import Packer, Told
 from bgp.export.rules import SENDER, TOO_LONG, Withheld
 from bgp.export.terms import Terms
@@ -149,6 +150,15 @@ class Member:
     def pending(self) -> bool:
         """Whether `Router.pull` has something to give, or may have once the router is flushed."""
         return self._listener.pending
+
+    @property
+    def taker(self) -> Taker | None:
+        """Who takes octets for the member that `Router.share` gives; None, as at first, for nobody."""
+        return self._listener.taker
+
+    @taker.setter
+    def taker(self, taker: Taker | None) -> None:
+        self._listener.taker = taker
 
     @property
     def behind(self) -> bool:
@@ -601,6 +611,17 @@ class Router:
         """Do sliced jobs, about `quota` prefixes of them; return whether there is more to do."""
         self._jobs.run(quota)
         return bool(self._jobs)
+
+    def share(self, limit: int = 65536) -> Iterator[tuple[bytes, list[Taker]]]:
+        """Yield octets of whole messages, about `limit`, with all who are to take them now.
+
+        What is told to many members alike thus takes one call each.  It counts as pulled, so each taker must
+        be given its octets, in this order and before the member pulls again.
+        """
+        for group in self._groups.values():
+            news = group.share(limit)
+            if news is not None:
+                yield news
 
     def pull(self, member: Member, limit: int = 65536) -> list[bytes]:
         """Return what `member` should be told next: octets of whole messages, about `limit` in all."""

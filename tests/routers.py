@@ -150,6 +150,10 @@ class Peer:
             self._hear(blob)
         return blobs
 
+    def take(self, octets: bytes, now: float) -> None:
+        """Take what many are told alike."""
+        self._hear(octets)
+
     def drain(self) -> None:
         """Pull until nothing is left."""
         for _ in range(100000):

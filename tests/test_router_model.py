@@ -305,6 +305,18 @@ class Machine(RuleBasedStateMachine):
         if peer is not None:
             peer.pull(limit)
 
+    @rule(name=names, willing=st.booleans())
+    def willing(self, name: str, willing: bool) -> None:
+        peer = self._pick(name)
+        if peer is not None:
+            peer.member.taker = peer if willing else None
+
+    @rule(limit=st.sampled_from((1, 100, 65536)))
+    def share(self, limit: int) -> None:
+        for octets, takers in self.router.share(limit):
+            for taker in takers:
+                taker.take(octets, 0.0)
+
     @rule()
     def quiet(self) -> None:
         """All is done and taken; then everybody knows what it should."""

@@ -556,6 +556,7 @@ async def test_bug_in_pull_or_flush_is_contained(monkeypatch: pytest.MonkeyPatch
                     await asyncio.sleep(0)
         with monkeypatch.context() as patch:
             patch.setattr(middle.router, "pull", broken)
+            patch.setattr(middle.router, "share", lambda limit: ())
             middle.announce("198.51.101.0/24", next_hop="192.0.2.1")
             notifications = messages_of(await raw.rest(), MessageType.NOTIFICATION)
             assert [body[:2] for body in notifications] == [b"\x06\x08"]
@@ -563,6 +564,35 @@ async def test_bug_in_pull_or_flush_is_contained(monkeypatch: pytest.MonkeyPatch
         async with await RawPeer.dial(middle) as again:
             await again.establish()
             assert await again.expect(MessageType.UPDATE)
+
+
+async def test_bug_in_sharing_ends_that_session_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was to be told to many alike and did not get out would be missing for ever."""
+    async with reflector() as middle:
+        raws = [await RawPeer.dial(middle, f"127.0.0.{last}") for last in (2, 3)]
+        for count, raw in enumerate(raws, 1):
+            await raw.establish()
+            await peer_up_times(middle, middle.peers[count - 1], 1)
+        middle.announce("198.51.100.0/24", next_hop="192.0.2.1")
+        for raw in raws:
+            assert await raw.expect(MessageType.UPDATE)
+        async with asyncio.timeout(TIMEOUT):
+            while not all(member.taker for member in middle.router.members.values()):
+                await asyncio.sleep(0)
+        first = next(iter(middle.router.members.values())).taker
+
+        def broken(stream: Stream, octets: bytes, now: float) -> None:
+            if stream is first:
+                raise RuntimeError("a bug")
+            stream.write((octets,))
+
+        monkeypatch.setattr(Stream, "take", broken)
+        middle.announce("198.51.101.0/24", next_hop="192.0.2.1")
+        assert await raws[1].expect(MessageType.UPDATE)
+        await raws[0].rest()
+        assert middle._host.turns.failures == 1
+        for raw in raws:
+            await raw.close()
 
 
 async def test_bug_in_the_fsm_starts_the_dialer_over(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ class Recorder:
     def __init__(self) -> None:
         self.data = b""
         self.count = 0
+        self.fulls = 0
         self.rooms = 0
         self.willing = True
         self.ends: list[OSError | None] = []
@@ -34,6 +35,9 @@ class Recorder:
     def taken(self, octets: int) -> None:
         self.count += octets
         self.changed.set()
+
+    def full(self) -> None:
+        self.fulls += 1
 
     def room(self) -> None:
         self.rooms += 1
@@ -128,6 +132,36 @@ async def test_urgent_messages_overtake_but_never_cut() -> None:
         assert start < total - 16 - 8000  # it overtook what waited
         assert data[:start] + data[start + 16 :] == b"".join(messages)
         await recorder.until(lambda: recorder.rooms == 1)
+
+
+async def test_what_many_are_told_alike_goes_behind_what_waits_and_nothing_is_lost() -> None:
+    async with pair() as (stream, recorder, far):
+        stream.take(b"first", 7.0)
+        assert (stream.queued, stream.sent, stream.taken_at, recorder.count) == (0, 5, 7.0, 0)
+        total = 5
+        expected = b"first"
+        while not stream.queued:
+            expected += bytes([total % 60]) * 9999
+            total += 9999
+            stream.take(expected[-9999:], 8.0)
+        # From here on it is full, and says so once; what comes is queued behind the rest.
+        assert recorder.fulls == 1
+        stream.take(b"last", 9.0)
+        assert await read(far, total + 4) == expected + b"last"
+        await recorder.until(lambda: recorder.rooms == 1)
+        assert stream.sent == total + 4
+        assert stream.queued == 0
+
+
+async def test_who_is_gone_takes_nothing() -> None:
+    async with pair() as (stream, recorder, far):
+        far.close()
+        stream.resume()
+        stream.take(b"lost", 1.0)
+        stream.take(b"lost", 1.0)
+        await recorder.until(lambda: recorder.ends)
+        stream.take(b"lost", 1.0)
+        assert stream.queued == 0
 
 
 async def test_taken_counts_what_the_kernel_took_and_no_more() -> None:

@@ -16,6 +16,7 @@ class Router:
         self.jobs = 0
         self.flushes = 0
         self.error: Exception | None = None
+        self.shared: list[tuple[bytes, list[object]]] = []
 
     def work(self, quota: int) -> bool:
         if self.error is not None:
@@ -28,6 +29,10 @@ class Router:
     def flush(self) -> bool:
         self.flushes += 1
         return False
+
+    def share(self, limit: int) -> list[tuple[bytes, list[object]]]:
+        shared, self.shared = self.shared, []
+        return shared
 
 
 class Party:
@@ -209,3 +214,52 @@ async def test_party_that_fails_does_not_keep_others_from_their_turn(router: Rou
 
 def test_portions_are_smaller_than_a_share() -> None:
     assert module.QUOTA < 4096
+
+
+class Taker:
+    """Who takes what many are told alike, and is slow about it."""
+
+    def __init__(self, log: list[tuple["Taker", bytes]], seconds: float = 0.0) -> None:
+        self.log = log
+        self.seconds = seconds
+        self.failed = 0
+        self.error: Exception | None = None
+
+    def take(self, octets: bytes, now: float) -> None:
+        if self.error is not None:
+            raise self.error
+        spin(self.seconds)
+        self.log.append((self, octets))
+
+    def fail(self) -> None:
+        self.failed += 1
+
+
+async def test_what_is_shared_goes_out_in_slices_in_order_and_before_anybody_pulls(
+    router: Router,
+) -> None:
+    turns = Turns(router)
+    turns.start()
+    log: list[tuple[Taker, bytes]] = []
+    takers = [Taker(log, SLICE / 8) for _ in range(100)]
+    router.shared = [(b"one", list(takers)), (b"two", takers[::2])]
+    puller = Party(chunks=1)
+    turns.join(puller)
+    count = await turns_until(lambda: puller.log)
+    assert log == [(taker, b"one") for taker in takers] + [(taker, b"two") for taker in takers[::2]]
+    assert count >= 150 / 16 / 2  # a look at the time behind every sixteen of them
+    turns.close()
+
+
+async def test_who_fails_to_take_its_share_is_ended_and_the_others_get_theirs(router: Router) -> None:
+    turns = Turns(router)
+    turns.start()
+    log: list[tuple[Taker, bytes]] = []
+    takers = [Taker(log) for _ in range(3)]
+    takers[1].error = RuntimeError("a bug")
+    router.shared = [(b"one", list(takers))]
+    turns.schedule()
+    await turns_until(lambda: len(log) == 2)
+    assert [taker.failed for taker in takers] == [0, 1, 0]
+    assert turns.failures == 1
+    turns.close()

@@ -204,6 +204,8 @@ class Link:
         except Exception as error:
             self._bug(error)
             return
+        if self._stream is not None and not self._stream.queued:
+            self.member.taker = self._stream
         self._host.turns.join(self)
         self._owner.link_established(self)
 
@@ -307,9 +309,15 @@ class Link:
         """Hear how many octets the kernel took just now."""
         self.connection.sent(octets, self._loop.time())
 
+    def full(self) -> None:
+        """Hear that the kernel takes no more for now."""
+        if self.member is not None:
+            self.member.taker = None
+
     def room(self) -> None:
         """Hear that all that was queued has been taken."""
         if self.member is not None:
+            self.member.taker = self._stream
             self._host.turns.schedule()
 
     def lost(self, error: OSError | None) -> None:
@@ -388,6 +396,10 @@ class Link:
 
     def _fire(self) -> None:
         self._timer = None
+        if self._stream is not None and self._stream.taken_at:
+            # What it took without a word.
+            self.connection.sent(1, self._stream.taken_at)
+            self._stream.taken_at = 0.0
         deadline = self.connection.deadline
         if deadline is not None and deadline <= self._loop.time():
             if self._stream is not None and not self._in_line:

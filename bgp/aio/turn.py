@@ -3,15 +3,18 @@
 Octets are received as they arrive until the turn's share of time is used up; who comes later in the turn
 waits in line, not reading, so that TCP holds the peer back.  At the start of the next turn those in line go
 first; then the router does a slice of its long jobs and turns what changed into messages, once however many
-peers changed something; then members with room towards their sockets pull, one chunk each in rotation.
-Each of the three has its own share, so no peer, and no number of them, keeps timers and others waiting.
+peers changed something; members that have taken all so far get what is new to all of them; then members
+with room towards their sockets pull, one chunk each in rotation.  Each of these steps has its own share of
+time, so no peer, and no number of them, keeps timers and others waiting.
 """
 
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
+
+from bgp.export.group import Taker
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +22,10 @@ logger = logging.getLogger(__name__)
 SLICE = 0.005
 # The router's jobs are asked for in portions well below that.
 QUOTA = 512
+# What many are told alike goes out in portions of so many octets, and to so many between two looks at the
+# time.
+SHARE = 65536
+_TAKERS = 16
 
 
 class Job(Protocol):
@@ -29,6 +36,9 @@ class Job(Protocol):
 
     def flush(self) -> bool:
         """Turn pending changes into messages; return whether a member should be asked again soon."""
+
+    def share(self, limit: int) -> Iterable[tuple[bytes, Sequence[Taker]]]:
+        """Return messages that many members are told alike, with who takes them."""
 
 
 class Party(Protocol):
@@ -49,6 +59,8 @@ class Turns:
         self._spent = 0.0
         self._line: deque[Party] = deque()
         self._senders: dict[Party, None] = {}
+        # What many are told alike: the octets, and those who have not got them yet, the next one last.
+        self._shared: deque[tuple[bytes, list[Taker]]] = deque()
         self._again = False
         self._scheduled: asyncio.Handle | None = None
         self._running = False
@@ -65,6 +77,7 @@ class Turns:
         self._running = False
         self._line.clear()
         self._senders.clear()
+        self._shared.clear()
         if self._scheduled is not None:
             self._scheduled.cancel()
             self._scheduled = None
@@ -102,6 +115,10 @@ class Turns:
         self._receive()
         more = self._guard(self._work)
         more = self._guard(self._router.flush) or more
+        if self._guard(self._share):
+            # Who waits for its share must not pull what comes behind that.
+            self.schedule()
+            return
         # A member without room may have something to pull for long: that is no reason for a turn.
         more = self._send() or more
         if more or self._line:
@@ -125,6 +142,31 @@ class Turns:
         while self._router.work(QUOTA):
             if self._loop.time() >= end:
                 return True
+        return False
+
+    def _share(self) -> bool:
+        """Hand out what many are told alike until time is up; return whether there is more."""
+        shared = self._shared
+        for octets, takers in self._router.share(SHARE):
+            # In their own order, from the end.
+            shared.append((octets, list(reversed(takers))))
+        start = self._loop.time() if shared else 0.0
+        while shared:
+            octets, takers = shared[0]
+            now = self._loop.time()
+            if now >= start + SLICE:
+                return True
+            some = takers[-_TAKERS:]
+            del takers[-_TAKERS:]
+            for taker in reversed(some):
+                try:
+                    taker.take(octets, now)
+                except Exception:
+                    self.failures += 1
+                    logger.exception("internal error in sending")
+                    taker.fail()
+            if not takers:
+                shared.popleft()
         return False
 
     def _send(self) -> bool:

@@ -8,6 +8,7 @@ have no changes that are not flushed; then whatever comes behind it in the train
 """
 
 from collections.abc import Iterator, Mapping
+from typing import Protocol
 
 from bgp.export.digest import Alone, Digest
 from bgp.export.dump import Dump, Images
@@ -29,14 +30,25 @@ _DUMP_POSITIONS = 4096
 _RERUN_STEPS = 4
 
 
+class Taker(Protocol):
+    """Who takes octets for a member without being asked."""
+
+    def take(self, octets: bytes, now: float) -> None:
+        """Take whole messages, behind all that was pulled; `now` is a time of the shell's own."""
+
+    def fail(self) -> None:
+        """End the session, for `take` has failed."""
+
+
 class Listener:
     """A member of a group.
 
     `place` is where it is in the train: None before its first pull, and while it is `behind` and the logs
     have its positions.  `sent` counts the UPDATEs that it pulled outside of its place in the train, and
     `waiting` says that its last pull was not the last of what can be made at once.  `rerun`: what it must
-    see the end of before it is in the train.  `mark`: where the train ended at the time `since`, None where
-    that says nothing; and `taken` UPDATEs had been pulled by then.
+    see the end of before it is in the train.  `taker`: who takes octets at once that are due (`Group.share`);
+    None for nobody.  `mark`: where the train ended at the time `since`, None where that says nothing; and
+    `taken` UPDATEs had been pulled by then.
     """
 
     __slots__ = (
@@ -50,6 +62,7 @@ class Listener:
         "sent",
         "since",
         "taken",
+        "taker",
         "waiting",
     )
 
@@ -63,6 +76,7 @@ class Listener:
         self.mark: int | None = None
         self.since = 0.0
         self.taken = 0
+        self.taker: Taker | None = None
         self.waiting = False
         self.dumps = [Dump(family, initial=True) for family in group.terms.families]
 
@@ -109,6 +123,8 @@ class Group:
         self._logs = {family: ChangeLog() for family in terms.families}
         self._portions = {family: Portions(tables[family], self.packer) for family in terms.families}
         self._images = {family: Images(tables[family], self.packer) for family in terms.families}
+        # Where in the train begins what nobody has taken.
+        self._news: int | None = None
         # Those that are not finished.
         self._reruns: list[Rerun] = []
 
@@ -141,6 +157,7 @@ class Group:
         # Dumps go on where they are: of what they have told, the re-run tells the rest.
         listener.dumps = former.dumps
         listener.sent = former.updates - sum(dump.updates for dump in former.dumps)
+        listener.taker = former.taker
         if former.behind or former.place is not None:
             listener.behind = True
             for log in self._logs.values():
@@ -225,6 +242,8 @@ class Group:
         if not routes:
             return
         if self._following:
+            if self._news is None:
+                self._news = self.train.end
             self._pack(family, digest)
             self.train.records.append(Record(family, routes, self.train.end))
             if self.train.octets > self._trim_octets:
@@ -309,6 +328,35 @@ class Group:
                 log.add((prefix, slot))
 
     # --- What members pull ---------------------------------------------------------------------------
+
+    def share(self, limit: int) -> tuple[bytes, list[Taker]] | None:
+        """Return the latest news, about `limit` octets, and who is to take them: they have pulled them now.
+
+        Those are the members with a taker that have nothing else ahead of the news.
+        """
+        first, self._news = self._news, None
+        train = self.train
+        if first is None or not train.base <= first < train.end:
+            return None
+        ready = [
+            listener
+            for listener in self.listeners.values()
+            if listener.taker is not None
+            and (place := listener.place) is not None
+            and place.index == first
+            and not place.detours
+        ]
+        if not ready:
+            return None
+        octets, after, messages = train.read(first, limit)
+        takers: list[Taker] = []
+        for listener in ready:
+            place, taker = listener.place, listener.taker
+            assert place is not None and taker is not None
+            place.index = after
+            place.messages += messages
+            takers.append(taker)
+        return octets, takers
 
     def pull(self, listener: Listener, limit: int) -> list[bytes]:
         """Return whole messages of about `limit` octets that the member should be told next."""

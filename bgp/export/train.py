@@ -155,6 +155,15 @@ class Train:
             place.messages += self._counts[after] - self._counts[first]
             place.index = self.base + after
 
+    def read(self, index: int, limit: int) -> tuple[bytes, int, int]:
+        """Return what stands from `index` on, about `limit` octets of it, where it ends, and its messages."""
+        first = index - self.base
+        after = bisect_right(self._ends, self._ends[first] + limit, first) - 1
+        after = max(after, min(first + 1, len(self.blobs)))
+        blobs = self.blobs[first:after]
+        octets = blobs[0] if len(blobs) == 1 else b"".join(blobs)
+        return octets, self.base + after, self._counts[after] - self._counts[first]
+
     def trim(self, index: int) -> None:
         """Let go of what is before `index`."""
         count = index - self.base
