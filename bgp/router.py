@@ -623,6 +623,11 @@ class Router:
             if news is not None:
                 yield news
 
+    @property
+    def resting(self) -> bool:
+        """Whether it is known, since the last `share`, that no member has anything to pull."""
+        return all(group.resting for group in self._groups.values())
+
     def pull(self, member: Member, limit: int = 65536) -> list[bytes]:
         """Return what `member` should be told next: octets of whole messages, about `limit` in all."""
         listener = member._listener

@@ -316,6 +316,8 @@ class Machine(RuleBasedStateMachine):
         for octets, takers in self.router.share(limit):
             for taker in takers:
                 taker.take(octets, 0.0)
+        if self.router.resting:
+            assert not any(peer.member.pending for peer in self.peers.values())
 
     @rule()
     def quiet(self) -> None:

@@ -26,6 +26,10 @@ class Router:
             spin(SLICE / 4)
         return self.jobs > 0
 
+    @property
+    def resting(self) -> bool:
+        return False
+
     def flush(self) -> bool:
         self.flushes += 1
         return False

@@ -164,6 +164,12 @@ class Link:
         """Do what the connection wants done, pass on what it delivered, and set the timer."""
         self._act()
         for delivery in deliveries:
+            if type(delivery) is Update:
+                # Nearly all that is delivered, and not looked for among the cases.
+                if delivery.faults:
+                    self._owner.link_malformed(delivery)
+                self._route(delivery)
+                continue
             match delivery:
                 case Opened():
                     self._owner.link_opened(self)
@@ -173,10 +179,6 @@ class Link:
                     self._leave()
                     self._owner.link_ended(self, delivery)
                 case RouteRefresh():
-                    self._route(delivery)
-                case _:
-                    if delivery.faults:
-                        self._owner.link_malformed(delivery)
                     self._route(delivery)
         self._act()
         self._arm()

@@ -31,6 +31,10 @@ _TAKERS = 16
 class Job(Protocol):
     """What the router does here."""
 
+    @property
+    def resting(self) -> bool:
+        """Whether no member has anything to pull."""
+
     def work(self, quota: int) -> bool:
         """Do about `quota` prefixes of the long jobs; return whether more is left."""
 
@@ -119,8 +123,9 @@ class Turns:
             # Who waits for its share must not pull what comes behind that.
             self.schedule()
             return
-        # A member without room may have something to pull for long: that is no reason for a turn.
-        more = self._send() or more
+        if not self._router.resting:
+            # A member without room may have something to pull for long: that is no reason for a turn.
+            more = self._send() or more
         if more or self._line:
             self.schedule()
 

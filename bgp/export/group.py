@@ -123,6 +123,8 @@ class Group:
         self._logs = {family: ChangeLog() for family in terms.families}
         self._portions = {family: Portions(tables[family], self.packer) for family in terms.families}
         self._images = {family: Images(tables[family], self.packer) for family in terms.families}
+        # Whether it is known that no member has anything to pull.
+        self.resting = False
         # Where in the train begins what nobody has taken.
         self._news: int | None = None
         # Those that are not finished.
@@ -131,6 +133,7 @@ class Group:
     def join(self, name: str) -> Listener:
         """Add a member; it will be told everything, and End-of-RIB behind each family."""
         listener = self.listeners[name] = Listener(name, self)
+        self.resting = False
         return listener
 
     def leave(self, listener: Listener) -> None:
@@ -154,6 +157,7 @@ class Group:
         """Take over a member of a group that differs in its policy; it is told what differs."""
         group, name = former.group, former.name
         listener = self.listeners[name] = Listener(name, self)
+        self.resting = False
         # Dumps go on where they are: of what they have told, the re-run tells the rest.
         listener.dumps = former.dumps
         listener.sent = former.updates - sum(dump.updates for dump in former.dumps)
@@ -197,6 +201,7 @@ class Group:
             if dump.family is family and not dump.initial and dump.end is None:
                 return
         listener.dumps.append(Dump(family, enhanced=enhanced))
+        self.resting = False
 
     def lag(self, listener: Listener, now: float) -> float:
         """Return for how long at least there is something to tell that the member has not taken.
@@ -242,6 +247,7 @@ class Group:
         if not routes:
             return
         if self._following:
+            self.resting = False
             if self._news is None:
                 self._news = self.train.end
             self._pack(family, digest)
@@ -337,25 +343,27 @@ class Group:
         first, self._news = self._news, None
         train = self.train
         if first is None or not train.base <= first < train.end:
-            return None
-        ready = [
-            listener
-            for listener in self.listeners.values()
-            if listener.taker is not None
-            and (place := listener.place) is not None
-            and place.index == first
-            and not place.detours
-        ]
-        if not ready:
+            self.resting = self.resting or not any(one.pending for one in self.listeners.values())
             return None
         octets, after, messages = train.read(first, limit)
         takers: list[Taker] = []
-        for listener in ready:
-            place, taker = listener.place, listener.taker
-            assert place is not None and taker is not None
-            place.index = after
-            place.messages += messages
-            takers.append(taker)
+        resting, end = True, train.end
+        for listener in self.listeners.values():
+            place = listener.place
+            if place is None:
+                resting = False
+                continue
+            if place.detours:
+                train.skip(place)
+            if place.index == first and listener.taker is not None and not place.detours:
+                place.index = after
+                place.messages += messages
+                takers.append(listener.taker)
+            if place.index != end or place.detours or listener.dumps:
+                resting = False
+        self.resting = resting
+        if not takers:
+            return None
         return octets, takers
 
     def pull(self, listener: Listener, limit: int) -> list[bytes]:
