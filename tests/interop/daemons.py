@@ -3,9 +3,13 @@
 `python tests/interop/daemons.py install` (as root) lets apt work out Debian's packages and the libraries
 that the machine lacks, downloads them, and unpacks them into `.cache/daemons`.  No maintainer script
 runs and no service starts.  A program found on the system is preferred to one in the cache.
+
+To both is preferred what the environment names, with options if need be: MARTLET_BIRD=/opt/bird3/bird,
+MARTLET_FRR="/opt/frr10/bgpd --v6-with-v4-nexthop", MARTLET_BIRDC, MARTLET_VTYSH, MARTLET_GOBGPD and so on.
 """
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -40,16 +44,21 @@ AMBIGUOUS = {"frr", "zebra", "openbgpd"}
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """An executable and what its environment needs."""
+    """An executable, what its environment needs, and options that it always gets."""
 
     name: str
     path: Path
     environment: dict[str, str] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
+
+    @property
+    def argv(self) -> list[str]:
+        return [str(self.path), *self.options]
 
     def run(self, *arguments: str, timeout: float = 30, prefix: Sequence[str] = ()) -> str:
         """Run it to its end and return standard output; raise with what it said if it fails."""
         done = subprocess.run(
-            [*prefix, str(self.path), *arguments],
+            [*prefix, *self.argv, *arguments],
             env={**os.environ, **self.environment},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -62,7 +71,10 @@ class Program:
 
 
 def find(name: str, cache: Path = CACHE) -> Program | None:
-    """Return the program, from the system or else from the cache; None where neither has it."""
+    """Return the program that the environment names, or that of the system or else of the cache, or None."""
+    if named := os.environ.get(f"MARTLET_{name.upper()}"):
+        path, *options = shlex.split(named)
+        return Program(name, Path(path), options=tuple(options)) if os.access(path, os.X_OK) else None
     package_path = PROGRAMS[name][1]
     candidates = [Path("/") / package_path]
     if name not in AMBIGUOUS and (found := shutil.which(name)):

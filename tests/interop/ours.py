@@ -26,14 +26,16 @@ class Reflector:
         *,
         reporting: bool = True,
         extra: Collection[Mapping[str, object]] = (),
+        router: Mapping[str, object] | None = None,
         **options: object,
     ) -> None:
-        """`options` are further keys for all `neighbors`, `extra` further neighbors as they stand.
+        """`router` are further keys of [router], `options` of all `neighbors`; `extra` are further neighbors.
 
         Without `reporting` it is the plain command.
         """
         self.node, self.asn, self.neighbors = node, asn, tuple(neighbors)
         self.reporting, self.extra, self.options = reporting, tuple(extra), options
+        self.router = router or {}
         self.process: Process | None = None
         self._socket = node.directory / "report"
 
@@ -43,6 +45,7 @@ class Reflector:
             f"asn = {self.asn}",
             f'router_id = "{self.node.router_id}"',
             'listen = ["0.0.0.0:179", "[::]:179"]',
+            *(f"{key} = {json.dumps(value)}" for key, value in self.router.items()),
         ]
         tables: list[Mapping[str, object]] = [
             {

@@ -34,13 +34,16 @@ class Neighbor:
 class Setup:
     """What a daemon shall be: its AS, its neighbors, and the routes that it originates.
 
-    Without `graceful_restart` it forgets a lost neighbor's routes at once.
+    Without `graceful_restart` it forgets a lost neighbor's routes at once.  `cluster_id`: that of a
+    reflector, the router id if it is empty; without `client_to_client` its clients are meshed.
     """
 
     asn: int
     neighbors: tuple[Neighbor, ...]
     routes: tuple[Route, ...] = ()
     graceful_restart: bool = True
+    cluster_id: str = ""
+    client_to_client: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ class Daemon:
     def start(self) -> None:
         (self.node.directory / "conf").write_text(self.kind.configure(self.node, self.setup))
         program = _program(self.kind.programs[0])
-        argv = [str(program.path), *self.kind.argv(self.node)]
+        argv = [*program.argv, *self.kind.argv(self.node)]
         self.process = self.node.start(self.kind.name, argv, program.environment)
         self.kind.originate(self)
 
@@ -142,9 +145,16 @@ def _bird_configuration(node: Node, setup: Setup) -> str:
         if not setup.graceful_restart:
             lines.append("  graceful restart off;")
         if neighbor.client:
-            lines.append(f"  rr client; rr cluster id {node.router_id};")
+            lines.append("  rr client;")
+        if neighbor.client or (setup.cluster_id and neighbor.asn == setup.asn):
+            # By default it is the router id, also where routes of non-clients are looked at for loops.
+            lines.append(f"  rr cluster id {setup.cluster_id or node.router_id};")
         for family in neighbor.families:
-            channel = f"  {_BIRD_CHANNEL[family]} {{ import all; export where source ~ [RTS_BGP, RTS_STATIC];"
+            wanted = "source ~ [RTS_BGP, RTS_STATIC]"
+            if neighbor.client and not setup.client_to_client:
+                # BIRD has no switch for it.
+                wanted += "".join(f' && proto != "to_{each.name}"' for each in setup.neighbors if each.client)
+            channel = f"  {_BIRD_CHANNEL[family]} {{ import all; export where {wanted};"
             if neighbor.asn != setup.asn:
                 channel += " next hop self;"
             if neighbor.add_path:
@@ -197,13 +207,15 @@ def _frr_configuration(node: Node, setup: Setup) -> str:
         "log stdout informational",
         f"router bgp {setup.asn}",
         f" bgp router-id {node.router_id}",
-        f" bgp cluster-id {node.router_id}",
+        f" bgp cluster-id {setup.cluster_id or node.router_id}",
         " no bgp default ipv4-unicast",
         " no bgp ebgp-requires-policy",
         " no bgp network import-check",
     ]
     if not setup.graceful_restart:
         lines.append(" bgp graceful-restart-disable")
+    if not setup.client_to_client:
+        lines.append(" no bgp client-to-client reflection")
     for neighbor in setup.neighbors:
         to = f" neighbor {neighbor.remote}"
         lines += [

@@ -2,8 +2,10 @@
 
     raw.py feed LOCAL REMOTE ASN FILE...     dial, then write the files' messages, which are whole UPDATEs
     raw.py record LOCAL REMOTE ASN FILE      dial, then append every UPDATE that arrives to the file
+    raw.py talk LOCAL REMOTE ASN SAY HEAR    dial, then write what SAY holds and what is appended to it, and
+                                             append every UPDATE that arrives to HEAR
 
-Both offer IPv4 and IPv6 unicast, four-octet AS numbers and no hold time, and go on until they are ended.
+All offer IPv4 and IPv6 unicast, four-octet AS numbers and no hold time, and go on until they are ended.
 """
 
 import lzma
@@ -132,11 +134,15 @@ class Session:
         # The identifier only has to be one's own: here the last octet of the address does.
         number = int(local.replace("::", ".").rpartition(".")[2], 16 if ":" in local else 10)
         self.socket.sendall(open_message(asn, f"198.18.0.{number}"))
+        # UPDATEs may come in the same segment as the KEEPALIVE that they follow.
+        self.early = b""
         established = False
         while not established:
-            for kind, _ in self.receive():
+            for kind, body in self.receive():
                 if kind == OPEN:
                     self.socket.sendall(message(KEEPALIVE))
+                elif kind == UPDATE:
+                    self.early += message(kind, body)
                 established = established or kind == KEEPALIVE
         self.socket.settimeout(None)
 
@@ -158,6 +164,10 @@ class Session:
             found.append((kind, body))
         return found
 
+    def updates(self) -> bytes:
+        """Wait for octets and return the UPDATEs that they complete."""
+        return b"".join(message(kind, body) for kind, body in self.receive() if kind == UPDATE)
+
     def feed(self, stream: bytes) -> None:
         """Write `stream`, reading all the while, and then read on for ever."""
         view = memoryview(stream)
@@ -172,8 +182,19 @@ class Session:
     def record(self, path: Path) -> None:
         """Append each UPDATE that arrives to `path`, for ever."""
         with path.open("ab", buffering=0) as file:
+            file.write(self.early)
             while True:
-                file.write(b"".join(message(kind, body) for kind, body in self.receive() if kind == UPDATE))
+                file.write(self.updates())
+
+    def talk(self, say: Path, hear: Path) -> None:
+        """Write what `say` holds, now or later, and append each UPDATE that arrives to `hear`, for ever."""
+        with say.open("rb", buffering=0) as source, hear.open("ab", buffering=0) as file:
+            file.write(self.early)
+            while True:
+                if words := source.read():
+                    self.socket.sendall(words)
+                if select.select([self.socket], [], [], 0.02)[0]:
+                    file.write(self.updates())
 
 
 def main(what: str, local: str, remote: str, asn: str, *files: str) -> None:
@@ -182,6 +203,8 @@ def main(what: str, local: str, remote: str, asn: str, *files: str) -> None:
     print("established", flush=True)
     if what == "feed":
         session.feed(stream)
+    elif what == "talk":
+        session.talk(Path(files[0]), Path(files[1]))
     else:
         session.record(Path(files[0]))
 

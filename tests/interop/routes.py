@@ -78,9 +78,9 @@ def from_bird(lines: Iterable[str]) -> Iterator[Route]:
             if values:
                 yield _bird_route(prefix, values)
             values, last = {}, ""
-        elif line.startswith("\tBGP."):
-            last, _, value = line[len("\tBGP.") :].partition(":")
-            values[last] = value.strip()
+        elif found := re.match(r"\t(?:BGP\.|bgp_)(\w+): ?(.*)", line):
+            last = {"path": "as_path"}.get(found[1], found[1])  # BGP.as_path of BIRD 2 is bgp_path of BIRD 3
+            values[last] = found[2].strip()
         elif line.startswith("\t\t") and last:
             values[last] += " " + line.strip()
     if values:
