@@ -7,7 +7,8 @@ is found by putting one in its place that answers with what it is given.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from bgp.export.pack import Packer
+from bgp.export import default
+from bgp.export.pack import Packer, Told
 from bgp.export.rules import SENDER, TOO_LONG, Treatment, Withheld, horizon
 from bgp.family import Family
 from bgp.policy import Trace
@@ -288,6 +289,9 @@ def account(
     tellings = [
         _telling(member, packer, family, prefix, verdict, verdict.path in selected) for verdict in verdicts
     ]
+    if prefix == default.PREFIX and family in packer.defaults:
+        path = default.default_route(family, packer.terms.local_as)
+        tellings.insert(0, _out(packer, family, prefix, path, packer.defaults[family], Treatment.SEND, None))
     return Account(member, packer.terms.kind, family, prefix, tuple(tellings), pending)
 
 
@@ -318,6 +322,18 @@ def _telling(
         return Telling(path, told, how, said)
     if not packer.fitting(family, told, [prefix]):
         return Telling(path, TOO_LONG, how, said)
+    return _out(packer, family, prefix, path, told, how, said)
+
+
+def _out(
+    packer: Packer,
+    family: Family,
+    prefix: bytes,
+    path: Path,
+    told: Told,
+    how: Treatment | None,
+    said: Opinion | None,
+) -> Telling:
     path_id = path.slot.number if family in packer.selections else None
     identifiers = None if path_id is None else [path_id]
     (message,), _ = packer.encoder.announce(family, told.octets, told.next_hop, [prefix], identifiers)

@@ -22,6 +22,7 @@ from typing import NamedTuple
 from bgp import explanation
 from bgp.errors import Notify
 from bgp.explanation import Account, Explanation
+from bgp.export import default
 from bgp.export.group import Group, Listener, Taker
 from bgp.export.pack import Packer, Told
 from bgp.export.rules import SENDER, TOO_LONG, Withheld
@@ -32,6 +33,7 @@ from bgp.policy import Policy
 from bgp.rib.admission import Admission
 from bgp.rib.aggregate import Aggregate
 from bgp.rib.asking import Failures
+from bgp.rib.condition import Condition, Conditional
 from bgp.rib.decision import Decision, DecisionOptions
 from bgp.rib.jobs import Drain, Jobs, Rejudge, Transfer
 from bgp.rib.multipath import Hop, HopChanges, Multipath
@@ -69,6 +71,8 @@ class PeerSettings:
     empty for no such check.  `maximum_prefixes`: routes per family, counted before policy.
     `add_path_select`: which paths the peer is told of a family with ADD-PATH, all by default.  Without
     `import_policy` or `export_policy` an external peer passes nothing that way (RFC 8212).
+    `default_originate`: the families of which the peer is told a default route of ours in place of any that
+    the table has, always or while a condition holds.  `conditional`: what it is told on conditions.
     """
 
     name: str
@@ -83,6 +87,14 @@ class PeerSettings:
     connected: tuple[IPv4Network | IPv6Network, ...] = ()
     maximum_prefixes: Mapping[Family, int] = field(default_factory=dict)
     add_path_select: Mapping[Family, Selection] = field(default_factory=dict)
+    default_originate: Mapping[Family, Condition | None] = field(default_factory=dict)
+    conditional: tuple[Conditional, ...] = ()
+
+    @property
+    def conditions(self) -> list[Condition]:
+        """All conditions on which something depends."""
+        defaults = [condition for condition in self.default_originate.values() if condition is not None]
+        return defaults + [each.condition for each in self.conditional]
 
 
 class Advertised(NamedTuple):
@@ -221,7 +233,6 @@ class Router:
         self._multipath = Multipath(self.decision)
         self._tables = {family: Table(family, self.admission, self.decision) for family in FAMILIES}
         self._slots = Slots()
-        self._local_slot = self._slots.get("", None)
         self._local = {family: Source("", Kind.LOCAL, asn, identifier, family=family) for family in FAMILIES}
         self._origination = Origination(self._tables, self._local, self._slots, self.table, self._failures)
         self._members: dict[str, Member] = {}
@@ -229,6 +240,9 @@ class Router:
         # Members whose terms may have changed by what is originated.
         self._unsettled: dict[Member, None] = {}
         self._hiding = self._origination.hiding
+        # Members that are told something on a condition, and the state of the conditions that they know.
+        self._conditioned: dict[Member, None] = {}
+        self._epoch = 0
         self._jobs = Jobs()
         self._watchers: list[Watcher] = []
         self._hop_watchers: list[HopWatcher] = []
@@ -256,6 +270,8 @@ class Router:
             raise ValueError(f"there is a member {name!r} already" if name else "a peer needs a name")
         if settings.local_address and self._next_hops.add_own(settings.local_address):
             self._rejudge(settings.local_address)
+        for condition in settings.conditions:
+            self._origination.acquire(condition)
         group = self._group(self._terms(settings, negotiated))
         terms = group.terms
         sources = {
@@ -274,6 +290,8 @@ class Router:
         }
         slot = self._slots.get(name, None)
         member = self._members[name] = Member(settings, negotiated, group.join(name), slot, sources)
+        if settings.conditions:
+            self._conditioned[member] = None
         return member
 
     def down(self, member: Member) -> None:
@@ -283,6 +301,9 @@ class Router:
         del self._members[member.name]
         self._waiting.discard(member)
         self._unsettled.pop(member, None)
+        self._conditioned.pop(member, None)
+        for condition in member.settings.conditions:
+            self._origination.release(condition)
         listener = member._listener
         listener.group.leave(listener)
         if not listener.group.listeners:
@@ -305,6 +326,7 @@ class Router:
             kind = Kind.CLIENT if settings.client else Kind.NON_CLIENT
         else:
             kind = Kind.EXTERNAL
+        holds = self._origination.holds
         next_hops = [
             (family, address)
             for family in negotiated.families
@@ -335,6 +357,12 @@ class Router:
             aigp=negotiated.aigp,
             policy=settings.export_policy,
             hidden=frozenset(each for each in self._origination.hiding if each[0] in negotiated.families),
+            defaults=frozenset(
+                family
+                for family, condition in settings.default_originate.items()
+                if (condition is None or holds(condition)) and family in dict(next_hops)
+            ),
+            withheld=tuple(each.routes for each in settings.conditional if not holds(each.condition)),
         )
 
     # --- Policy --------------------------------------------------------------------------------------
@@ -500,18 +528,21 @@ class Router:
 
     # --- What we say ourselves -----------------------------------------------------------------------
 
-    def announce(self, family: Family, prefix: bytes, attributes: Attributes) -> None:
+    def announce(
+        self, family: Family, prefix: bytes, attributes: Attributes, condition: Condition | None = None
+    ) -> None:
         """Announce a route of our own; without a next hop in `attributes` that is ourselves.
 
-        Raises ValueError for a next hop that cannot be the address of a host.
+        With a `condition`, the route is there only while that holds.  Raises ValueError for a next hop that
+        cannot be the address of a host, and for conditions that depend on their own outcome.
         """
         if attributes.next_hop and not is_host(attributes.next_hop):
             raise ValueError(f"{attributes.next_hop.hex()} cannot be a next hop")
-        self._tables[family].announce(self._local[family], self._local_slot, attributes, [prefix])
+        self._origination.announce(family, prefix, attributes, condition)
 
     def withdraw(self, family: Family, prefix: bytes) -> None:
         """Take back a route of our own."""
-        self._tables[family].withdraw(self._local_slot, [prefix])
+        self._origination.withdraw(family, prefix)
 
     def aggregate(self, family: Family, prefix: bytes, aggregate: Aggregate | None) -> None:
         """Originate `prefix` while there are more specific routes, or with None no more.
@@ -573,9 +604,13 @@ class Router:
         return more
 
     def _hide(self) -> None:
-        if self._origination.hiding != self._hiding:
-            self._hiding = self._origination.hiding
+        origination = self._origination
+        if origination.hiding != self._hiding:
+            self._hiding = origination.hiding
             self._unsettled.update(dict.fromkeys(self._members.values()))
+        if origination.epoch != self._epoch:
+            self._epoch = origination.epoch
+            self._unsettled.update(self._conditioned)
 
     def _settled(self, member: Member) -> bool:
         """Let an unsettled member change its group, unless it is on its way into another one."""
@@ -723,14 +758,19 @@ class Router:
         """Yield what `member` has been told, or is about to be: its Adj-RIB-Out."""
         packer = member._listener.group.packer
         selection = packer.selections.get(family)
+        if family in packer.defaults:
+            told, path = packer.defaults[family], default.default_route(family, packer.terms.local_as)
+            attributes = self.table.intern(told.octets, told.next_hop)
+            number = default.SLOT.number if selection else None
+            yield Advertised(default.PREFIX, number, attributes, path)
         table = self._tables[family]
         for prefix in table.entries:
             for path in table.selected(selection, table.paths(prefix)):
                 if path.slot.peer == member.name:
                     continue
-                attributes = self._outgoing(packer, family, path, prefix)
-                if isinstance(attributes, Attributes):
-                    yield Advertised(prefix, path.slot.number if selection else None, attributes, path)
+                sent = self._outgoing(packer, family, path, prefix)
+                if isinstance(sent, Attributes):
+                    yield Advertised(prefix, path.slot.number if selection else None, sent, path)
 
     def told(
         self, member: Member, family: Family, path: Path, prefix: bytes | None = None

@@ -21,6 +21,7 @@ from bgp.explanation import Account, Explanation
 from bgp.family import Family
 from bgp.iana import Origin
 from bgp.policy import Policy
+from bgp.policy.condition import Condition
 from bgp.rib.aggregate import Aggregate
 from bgp.rib.decision import DecisionOptions
 from bgp.rib.multipath import Hop
@@ -296,10 +297,12 @@ class Speaker:
         communities: Iterable[int] = (),
         extended_communities: Iterable[bytes] = (),
         large_communities: Iterable[LargeCommunity] = (),
+        condition: Condition | None = None,
     ) -> Announcement:
         """Originate a route, in place of an earlier one for `prefix`; raise ValueError for a bad value.
 
-        Without a `next_hop` each peer is told our own address.
+        Without a `next_hop` each peer is told our own address.  With a `condition` (`bgp.policy.condition`)
+        the route is there only while that holds; what it looks for must not depend on a condition itself.
         """
         family, octets = nlri.parse(prefix)
         attributes = self.router.table.make(
@@ -313,7 +316,7 @@ class Speaker:
             large_communities=large_communities,
         )
         announcement = Announcement(family, octets, attributes, self._withdraw)
-        self.router.announce(family, octets, attributes)
+        self.router.announce(family, octets, attributes, condition)
         self._announcements[family, octets] = announcement
         self._host.turns.schedule()
         return announcement

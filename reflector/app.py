@@ -51,6 +51,7 @@ class Service:
                 local_pref=network.local_pref,
                 communities=network.communities,
                 large_communities=network.large_communities,
+                condition=network.condition,
             )
         for each in configuration.aggregates:
             how = each.aggregate

@@ -12,6 +12,7 @@ from bgp.aio.options import PeerOptions
 from bgp.family import FAMILIES
 from bgp.iana import Origin
 from bgp.policy import Policy
+from bgp.policy.condition import Condition
 from bgp.rib.aggregate import Aggregate
 from bgp.rib.decision import DecisionOptions
 from bgp.router import LAG_AGE
@@ -19,6 +20,7 @@ from bgp.session.config import AsExpected
 from reflector import schema
 from reflector.addresses import Address, Network
 from reflector.check import BY_FAMILY, DIRECTIONS, check_listening, check_peer, refuse_repeated, warnings
+from reflector.conditions import find_condition, read_conditions, refuse_circles, resolve
 from reflector.document import ConfigurationError, Document, Problem, parse, read
 from reflector.policies import find_policy, read_policies
 from reflector.tables import (
@@ -70,6 +72,7 @@ class Originated:
     local_pref: int | None = None
     communities: tuple[int, ...] = ()
     large_communities: tuple[tuple[int, int, int], ...] = ()
+    condition: Condition | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,7 @@ def _configuration(document: Document) -> Configuration:
         read_list(document, "network"),
         read_list(document, "aggregate"),
         read_policies(document),
+        read_conditions(document),
         read_decision(document),
     )
 
@@ -140,6 +144,7 @@ def _checked(
     networks: list[Table],
     aggregates: list[Table],
     policies: dict[str, Policy],
+    conditions: dict[str, Condition],
     decision: Table,
 ) -> Configuration:
     refuse_repeated(neighbors, "address", "source_address")
@@ -153,6 +158,10 @@ def _checked(
         for direction in DIRECTIONS:
             # In place of its name, from here on.
             peer.values[f"{direction}_policy"] = find_policy(peer, direction, policies)
+        resolve(peer, conditions, policies)
+    for network in networks:
+        network.values["condition"] = find_condition(network, "if", conditions)
+    refuse_circles(networks, aggregates)
     if router.values.get("listen") == ():
         check_listening(neighbors, ranges)
     if document.problems:
@@ -161,11 +170,15 @@ def _checked(
         Router(**{"cluster_id": router.values["router_id"], **router.values}),
         tuple(_options(peer.values) for peer in neighbors),
         tuple(_listen_range(peer.values) for peer in ranges),
-        tuple(Originated(**table.values) for table in networks),
+        tuple(_originated(table.values) for table in networks),
         DecisionOptions(**decision.values),
         tuple(_aggregated(table.values) for table in aggregates),
         warnings(router, neighbors, ranges),
     )
+
+
+def _originated(values: dict[str, Any]) -> Originated:
+    return Originated(**{name: value for name, value in values.items() if name != "if"})
 
 
 def _aggregated(values: dict[str, Any]) -> Aggregated:
@@ -189,7 +202,7 @@ def _options(values: dict[str, Any]) -> PeerOptions:
     return PeerOptions(**given)
 
 
-_NOT_OPTIONS = frozenset({"group", "policy", *DIRECTIONS, "prefix", "limit"})
+_NOT_OPTIONS = frozenset({"group", "policy", *DIRECTIONS, "default_originate_if", "prefix", "limit"})
 # What a group may say of its neighbors that means nothing to peers who always connect to us.
 _DIALING = frozenset(row.name for row in schema.DIALING)
 

@@ -75,6 +75,9 @@ SESSION = (
         terms.by_family,
         "the most prefixes of a family; beyond, the session ends (RFC 4486)",
     ),
+    Key("default_originate", terms.families, "tell a default route of ours: true, or a list of families"),
+    Key("default_originate_if", values.text, "the [condition.NAME] on which that is told"),
+    Key("conditional", values.tables, "what is told on a condition only: a list of {routes, if}"),
     Key("families", list_of(terms.family, least=1), "the address families offered (RFC 4760)"),
     Key("hold_time", terms.hold_time, "seconds without a message until the session ends; 0: for ever"),
     Key("minimum_hold_time", terms.hold_time, "refuse peers that offer a shorter hold time"),
@@ -154,6 +157,7 @@ NETWORK = (
     Key("local_pref", number(0, 0xFFFFFFFF), "its LOCAL_PREF"),
     Key("communities", list_of(terms.community), "its communities (RFC 1997)"),
     Key("large_communities", list_of(terms.large_community), "its large communities (RFC 8092)"),
+    Key("if", values.text, "the [condition.NAME] on which it is there"),
 )
 
 AGGREGATE = (
@@ -167,6 +171,10 @@ AGGREGATE = (
 
 PREFIX_LIST = (
     Key("entries", addresses.prefix_list, 'prefixes, each with "ge" and "le" if need be', required=True),
+)
+CONDITION = (
+    Key("exists", addresses.prefix_list, "it holds while there is a route of one of these prefixes"),
+    Key("missing", addresses.prefix_list, "it holds while there is none of these"),
 )
 POLICY = (
     Key("default", one_of(("accept", "refuse")), "what becomes of a route that no term decides about"),
@@ -183,6 +191,7 @@ TABLES: dict[str, tuple[Key, ...]] = {
     "aggregate": AGGREGATE,
     "prefix_list": PREFIX_LIST,
     "policy": POLICY,
+    "condition": CONDITION,
 }
 # How each table is headed.
 HEADINGS = {
@@ -195,6 +204,7 @@ HEADINGS = {
     "aggregate": "[[aggregate]]",
     "prefix_list": "[prefix_list.NAME]",
     "policy": "[policy.NAME]",
+    "condition": "[condition.NAME]",
 }
 
 # What other programs and the RFCs call our keys.
@@ -265,6 +275,12 @@ SYNONYMS = {
     "maximum_paths_ibgp": "maximum_paths_internal",
     "as_path_multipath_relax": "multipath_relax",
     "aggregates": "aggregate",
+    "default_route": "default_originate",
+    "conditions": "condition",
+    "advertise_map": "conditional",
+    "exist_map": "exists",
+    "non_exist_map": "missing",
+    "not_exists": "missing",
     "aggregate_address": "aggregate",
     "summary": "summary_only",
 }

@@ -133,6 +133,17 @@ def by_family(value: object, place: Place) -> dict[Family, int] | None:
     return None if each is None else dict.fromkeys(BY_NAME.values(), each)
 
 
+def families(value: object, place: Place) -> tuple[Family, ...] | None:
+    """Read true for all families, false for none, or a list of families."""
+    if isinstance(value, bool):
+        return tuple(BY_NAME.values()) if value else ()
+    if not isinstance(value, list):
+        place.refuse(f"must be true, false or a list, not {kind(value)}", "write true, or name the families")
+        return None
+    found = [family(each, place / index) for index, each in enumerate(value)]
+    return tuple(each for each in found if each is not None)
+
+
 def fqdn(value: object, place: Place) -> Fqdn | None:
     """Read a host name, as in "rr1.example.net"."""
     name = text(value, place)

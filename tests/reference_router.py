@@ -4,8 +4,8 @@ It shares with the real one the wire layer's values and nothing of the routing c
 rewriting in octets.  `expected` says what a peer should hold once all is quiet.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from types import SimpleNamespace
 
@@ -13,6 +13,7 @@ from bgp.family import IPV4_UNICAST, Family
 from bgp.iana import AttributeType, WellKnownCommunity
 from bgp.policy import Accepted, Policy, Refusal
 from bgp.rib.aggregate import Aggregate
+from bgp.rib.condition import Condition, Conditional
 from bgp.rib.path import Kind
 from bgp.rib.selection import ALL, EQUAL, Selection
 from bgp.wire import aspath
@@ -21,8 +22,8 @@ from bgp.wire.encoder import Encoder
 from bgp.wire.prefix import network
 
 T = AttributeType
-# The path identifier of our aggregates.
-AGGREGATE = -7
+# The path identifiers of our aggregates, and of the default route that some peers are told.
+AGGREGATE, DEFAULT = -7, -8
 
 
 def covers(family: Family, outer: bytes, inner: bytes) -> bool:
@@ -49,6 +50,8 @@ class Party:
     maximum: int = 4096
     next_hop_self: bool = False
     asn: int = 0
+    defaults: Mapping[Family, Condition | None] = field(default_factory=dict)
+    conditional: tuple[Conditional, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,8 @@ class Reference:
         self.stale: set[tuple[Family, bytes, str, int | None]] = set()
         self.costs: dict[bytes, int | None] = {}
         self.aggregates: dict[tuple[Family, bytes], Aggregate] = {}
+        # Routes of ours that are there while a condition holds.
+        self.conditional: dict[tuple[Family, bytes], tuple[Attributes, Condition]] = {}
 
     # --- what happens ------------------------------------------------------------------------------
 
@@ -149,6 +154,10 @@ class Reference:
         routes = self.said.get((family, prefix), {}).values()
         judged = [(route, self.accepted(route, family, prefix)) for route in routes]
         found = [(route, accepted) for route, accepted in judged if accepted is not None]
+        if (family, prefix) in self.conditional:
+            attributes, condition = self.conditional[family, prefix]
+            if self.holds(condition):
+                found.append((Route(self.local, None, attributes), attributes))
         if (family, prefix) in self.aggregates:
             made = self.aggregated(family, prefix)
             if made is not None:
@@ -157,7 +166,16 @@ class Reference:
 
     def prefixes(self) -> list[tuple[Family, bytes]]:
         """Return all prefixes of which there may be a route."""
-        return [*self.said, *(key for key in self.aggregates if key not in self.said)]
+        return list(dict.fromkeys((*self.said, *self.aggregates, *self.conditional)))
+
+    def holds(self, condition: Condition | None) -> bool:
+        if condition is None:
+            return True
+        found = any(
+            condition.prefixes.matches(family, prefix) and self.best(family, prefix) is not None
+            for family, prefix in self.prefixes()
+        )
+        return found is condition.exists
 
     def contributors(self, family: Family, prefix: bytes) -> list[Attributes]:
         """Return the attributes of what an aggregate is made of."""
@@ -256,6 +274,17 @@ class Reference:
             left.remove(found[-1])
         return found
 
+    def shown(self, to: Party, family: Family, prefix: bytes, item: tuple[Route, Attributes]) -> bool:
+        """Whether nothing else is told instead, and no condition holds it back."""
+        if prefix == b"\0" and family in to.defaults and self.holds(to.defaults[family]):
+            return False
+        if item[0].path_id != AGGREGATE and self.hidden(family, prefix):
+            return False
+        return all(
+            self.holds(each.condition) or self.judged(each.routes, *item, family, prefix) is None
+            for each in to.conditional
+        )
+
     def told(
         self, to: Party, family: Family, prefix: bytes, item: tuple[Route, Attributes]
     ) -> Attributes | None:
@@ -270,7 +299,7 @@ class Reference:
         communities = set(attributes.communities)
         if WellKnownCommunity.NO_ADVERTISE in communities:
             return None
-        if route.path_id != AGGREGATE and self.hidden(family, prefix):
+        if route.path_id != DEFAULT and not self.shown(to, family, prefix, item):
             return None
         if to.kind is Kind.EXTERNAL and communities & {
             WellKnownCommunity.NO_EXPORT,
@@ -279,7 +308,10 @@ class Reference:
             return None
         med = attributes.med
         chosen: frozenset[int] = frozenset()
-        if to.export_policy is not None:
+        if route.path_id == DEFAULT:
+            if to.export_policy is None and to.kind is Kind.EXTERNAL:
+                return None
+        elif to.export_policy is not None:
             changed = self.judged(to.export_policy, route, attributes, family, prefix)
             if changed is None:
                 return None
@@ -337,4 +369,10 @@ class Reference:
             heard = sorted((one.octets, one.next_hop) for one in told if one is not None)
             if heard:
                 found[family, prefix] = heard
+        for family, condition in to.defaults.items():
+            if family in to.families and self.holds(condition):
+                attributes = self.table.make()
+                one = self.told(to, family, b"\0", (Route(self.local, DEFAULT, attributes), attributes))
+                if one is not None:
+                    found[family, b"\0"] = [(one.octets, one.next_hop)]
         return found

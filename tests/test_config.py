@@ -11,6 +11,7 @@ from bgp.aio.options import PeerOptions
 from bgp.family import IPV4_UNICAST, IPV6_UNICAST
 from bgp.iana import AddPathMode, CapabilityCode, Origin, Role
 from bgp.policy import ACCEPT, ACCEPT_ALL, Rules
+from bgp.policy.condition import Conditional, exists, missing
 from bgp.rib.aggregate import Aggregate
 from bgp.rib.decision import DecisionOptions
 from bgp.rib.selection import ALL, BEST, EQUAL, best_n
@@ -278,7 +279,8 @@ def test_every_option_of_a_peer_has_a_key() -> None:
     # confederation would need more than a word about the peer.
     options = set(PeerOptions.__dataclass_fields__)
     options -= {"description", "import_policy", "export_policy", "confederation"}
-    keys = {row.name for row in schema.NEIGHBOR} - {"group", "policy", "import", "export"}
+    keys = {row.name for row in schema.NEIGHBOR}
+    keys -= {"group", "policy", "import", "export", "default_originate_if"}
     assert keys == options
 
 
@@ -360,6 +362,103 @@ VALUES = [
     ('extended_next_hop = "yes"', "must be true or false, not text", "without quotes"),
     ("name = {}", "must be text, not a table", "quotes"),
 ]
+
+
+def test_conditions() -> None:
+    text = (
+        ROUTER
+        + """
+        [policy.backup]
+        default = "accept"
+        [condition.uplink]
+        exists = ["0.0.0.0/0"]
+        [condition.no-uplink]
+        missing = ["10.0.0.0/8 le 16", "::/0"]
+        [group.nodes]
+        client = true
+        default_originate = true
+        default_originate_if = "uplink"
+        conditional = [{routes = "backup", if = "no-uplink"}]
+        [[neighbor]]
+        address = "192.0.2.2"
+        group = "nodes"
+        families = ["ipv4-unicast"]
+        [[neighbor]]
+        address = "192.0.2.3"
+        group = "nodes"
+        default_originate = ["ipv6-unicast"]
+        [[network]]
+        prefix = "203.0.113.0/24"
+        if = "uplink"
+        """
+    )
+    configuration = loads(text)
+    uplink, down = exists("0.0.0.0/0"), missing("10.0.0.0/8 le 16", "::/0")
+    first, second = configuration.neighbors
+    assert first.default_originate == {IPV4_UNICAST: uplink}
+    assert second.default_originate == {IPV6_UNICAST: uplink}
+    assert first.conditional == (Conditional(Rules("backup", (), ACCEPT), down),)
+    assert configuration.networks[0].condition == uplink
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "what", "remedy"),
+    [
+        (
+            "[condition.a]\n",
+            "[condition] a",
+            "does not say what to look for",
+            "write one of exists and missing, a list of prefixes",
+        ),
+        (
+            '[condition.a]\nexists = ["10.0.0.0/8"]\nmissing = ["11.0.0.0/8"]\n',
+            "[condition] a",
+            "says both exists and missing",
+            "write one of exists and missing, a list of prefixes",
+        ),
+        (
+            "[condition.a]\nexists = []\n",
+            "[condition.a] exists",
+            "must not be empty",
+            "name at least one prefix",
+        ),
+        (
+            '[condition.one]\nexists = ["10.0.0.0/8"]\n[[network]]\nprefix = "11.0.0.0/8"\nif = "on"\n',
+            "[[network]] 1, if",
+            'there is no condition "on"',
+            'did you mean "one"?',
+        ),
+        (
+            '[condition.one]\nmissing = ["10.0.0.0/8"]\n[[network]]\nprefix = "10.0.0.0/8"\nif = "one"\n',
+            "[[network]] 1, if",
+            "the condition of 10.0.0.0/8 looks for 10.0.0.0/8, which depends on a condition itself",
+            "let it look for other prefixes",
+        ),
+        (
+            '[group.g]\nclient = true\ndefault_originate_if = "one"\n'
+            '[condition.one]\nmissing = ["10.0.0.0/8"]\n[[neighbor]]\ngroup = "g"\naddress = "192.0.2.2"\n',
+            "[group.g] default_originate_if",
+            "needs default_originate",
+            "add default_originate = true",
+        ),
+        (
+            '[group.g]\nclient = true\nconditional = [{routes = "accept-all"}]\n'
+            '[[neighbor]]\ngroup = "g"\naddress = "192.0.2.2"\n',
+            "[group.g] conditional, item 1",
+            "has no if",
+            "add if: the [condition.NAME] on which they are told",
+        ),
+        (
+            '[group.g]\nclient = true\ndefault_originate = "yes"\n',
+            "[group.g] default_originate",
+            "must be true, false or a list, not text",
+            "write true, or name the families",
+        ),
+    ],
+)
+def test_bad_conditions(text: str, key: str, what: str, remedy: str) -> None:
+    ((_, *found),) = problems(ROUTER + text)
+    assert found == [key, what, remedy]
 
 
 def test_aggregates() -> None:

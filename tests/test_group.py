@@ -122,6 +122,8 @@ def test_every_field_of_the_terms_parts_groups() -> None:
         "aigp": True,
         "policy": ACCEPT_ALL,
         "hidden": frozenset({(IPV4_UNICAST, b"\x08\x0a")}),
+        "defaults": frozenset({IPV4_UNICAST}),
+        "withheld": (ACCEPT_ALL,),
     }
     assert set(flips) == set(Terms.__dataclass_fields__)
     for name, value in flips.items():

@@ -14,7 +14,8 @@ from routers import LOCAL_AS, OUR_ADDRESS, ROUTER_ID, Peer, add_path, address, p
 
 from bgp.family import IPV4_UNICAST, IPV6_UNICAST, Family
 from bgp.iana import AttributeType, RouteRefreshSubtype, WellKnownCommunity
-from bgp.policy import ACCEPT_ALL, Policy
+from bgp.policy import ACCEPT, ACCEPT_ALL, Policy, Rules, Term, match
+from bgp.policy.condition import Condition, Conditional, exists, missing
 from bgp.rib.aggregate import Aggregate, is_aggregate
 from bgp.rib.path import Kind, Path
 from bgp.rib.selection import ALL, BEST, EQUAL, Selection, best_n
@@ -50,6 +51,8 @@ def policies(table: AttributeTable) -> tuple[Policy, Policy]:
     return on_import, on_export
 
 
+SOME = Rules("some", [Term("low", match.prefix_in(["10.0.0.0/14 le 24"]), then=ACCEPT)])
+OTHERS = Rules("others", [Term("marked", match.community("0:1"), then=ACCEPT)])
 # name -> kind and what else is special about the peer
 PEERS: dict[str, tuple[Kind, dict[str, object]]] = {
     "client-1": (Kind.CLIENT, {}),
@@ -71,6 +74,35 @@ PEERS: dict[str, tuple[Kind, dict[str, object]]] = {
     "external-2": (Kind.EXTERNAL, {"four_octet_as": False}),
     "external-4": (Kind.EXTERNAL, {"families": (IPV4_UNICAST,), "policy": True}),
     "external-none": (Kind.EXTERNAL, {"policy": None}),
+    "client-default": (
+        Kind.CLIENT,
+        {"default_originate": {IPV4_UNICAST: None, IPV6_UNICAST: exists("2001:db8:1::/48")}},
+    ),
+    "client-default-add-path": (
+        Kind.CLIENT,
+        {"default_originate": {IPV4_UNICAST: missing("10.1.0.0/16")}, "add_path": add_path()},
+    ),
+    "external-default": (
+        Kind.EXTERNAL,
+        {"default_originate": {IPV4_UNICAST: missing("0.0.0.0/0")}, "policy": True},
+    ),
+    "external-none-default": (
+        Kind.EXTERNAL,
+        {"default_originate": {IPV4_UNICAST: None}, "policy": None},
+    ),
+    "client-conditional": (
+        Kind.CLIENT,
+        {"conditional": (Conditional(ACCEPT_ALL, exists("10.0.0.0/15 ge 16", "2001:db8::/48")),)},
+    ),
+    "external-conditional": (
+        Kind.EXTERNAL,
+        {
+            "conditional": (
+                Conditional(SOME, missing("10.3.0.0/16")),
+                Conditional(OTHERS, exists("10.2.0.0/16")),
+            )
+        },
+    ),
 }
 PREFIXES = {
     IPV4_UNICAST: [prefix(f"10.{n}.0.0/16") for n in range(6)]
@@ -81,6 +113,14 @@ AGGREGATES = {
     IPV4_UNICAST: [prefix(text) for text in ("10.0.0.0/8", "10.0.0.0/14", "10.1.0.0/16", "0.0.0.0/0")],
     IPV6_UNICAST: [prefix(text) for text in ("2001:db8::/32", "2001:db8:2::/47")],
 }
+# What is announced on conditions that look at others.
+CONDITIONAL = [prefix("10.4.0.0/16"), prefix("10.5.0.0/16")]
+CONDITIONS = (
+    exists("10.0.0.0/16"),
+    missing("10.1.0.0/16", "2001:db8:2::/48"),
+    exists("10.0.0.0/14 ge 15"),
+    missing("10.0.0.0/14 ge 15", "!10.2.0.0/16"),
+)
 names = st.sampled_from(sorted(PEERS))
 families = st.sampled_from((IPV4_UNICAST, IPV4_UNICAST, IPV6_UNICAST))
 NEXT_HOPS = {
@@ -141,6 +181,9 @@ class Machine(RuleBasedStateMachine):
             case None:
                 import_policy = export_policy = None
         options.setdefault("extended_messages", False)
+        origination = {
+            name: options.pop(name) for name in ("default_originate", "conditional") if name in options
+        }
         next_hop_self = bool(options.pop("next_hop_self", False))
         select: Selection = options.pop("select", ALL)  # type: ignore[assignment]
         peer = Peer(
@@ -152,6 +195,7 @@ class Machine(RuleBasedStateMachine):
             import_policy=import_policy,
             export_policy=export_policy,
             settings={
+                **origination,
                 "next_hop_self": next_hop_self,
                 "add_path_select": dict.fromkeys((IPV4_UNICAST, IPV6_UNICAST), select),
             },
@@ -171,6 +215,8 @@ class Machine(RuleBasedStateMachine):
             agreed.extended_next_hop,
             agreed.maximum_send,
             next_hop_self,
+            defaults=peer.settings.default_originate,
+            conditional=peer.settings.conditional,
         )
         self.peers[name] = peer
         self.parties[name] = self.reference.parties[name] = party
@@ -233,12 +279,22 @@ class Machine(RuleBasedStateMachine):
             some["next_hop"] = b""
         attributes = self.router.table.make(**some)  # type: ignore[arg-type]
         self.router.announce(family, one, attributes)
+        self.reference.conditional.pop((family, one), None)
         self.reference.announce(self.reference.local, family, one, None, attributes)
+
+    @rule(data=st.data(), condition=st.sampled_from(CONDITIONS))
+    def originate_if(self, data: st.DataObject, condition: Condition) -> None:
+        one = data.draw(st.sampled_from(CONDITIONAL))
+        attributes = self.router.table.make(communities=data.draw(st.sampled_from(((), (1,)))))
+        self.router.announce(IPV4_UNICAST, one, attributes, condition)
+        self.reference.withdraw(self.reference.local, IPV4_UNICAST, one, None)
+        self.reference.conditional[IPV4_UNICAST, one] = attributes, condition
 
     @rule(family=families, data=st.data())
     def revoke(self, family: Family, data: st.DataObject) -> None:
         one = data.draw(st.sampled_from(PREFIXES[family]))
         self.router.withdraw(family, one)
+        self.reference.conditional.pop((family, one), None)
         self.reference.withdraw(self.reference.local, family, one, None)
 
     @rule(family=families, data=st.data())
@@ -343,7 +399,7 @@ class Machine(RuleBasedStateMachine):
             assert viewed == {
                 (family, one, telling.path_id or 0): (telling.attributes.octets, telling.attributes.next_hop)
                 for family in peer.negotiated.families
-                for one in {*PREFIXES[family], *AGGREGATES[family]}
+                for one in {*PREFIXES[family], *AGGREGATES[family], b"\0"}
                 for telling in self.router.explain_to(peer.member, family, one).told
                 if telling.attributes is not None
             }, name
@@ -369,7 +425,11 @@ class Machine(RuleBasedStateMachine):
             for family, one in self.reference.aggregates
             for path in self.router.lookup(family, one)
         )
-        assert self.router.routes == len(said) + aggregates
+        conditional = sum(
+            any(path.source.kind is Kind.LOCAL for path in self.router.lookup(family, one))
+            for family, one in self.reference.conditional
+        )
+        assert self.router.routes == len(said) + aggregates + conditional
         for name, peer in self.peers.items():
             for family in peer.negotiated.families:
                 mine = [key for key in said if key[0] is family and key[2] == name]
@@ -383,6 +443,8 @@ class Machine(RuleBasedStateMachine):
             self.router.withdraw(family, one)
         for family, one in self.reference.aggregates:
             self.router.aggregate(family, one, None)
+        for family, one in self.reference.conditional:
+            self.router.withdraw(family, one)
         settle(self.router)
         assert self.router.routes == 0 and self.router.attribute_octets == 0
         assert not self.router.groups

@@ -7,6 +7,7 @@ from bgp.aio.address import Endpoint, parse_address
 from bgp.family import DEFAULT_FAMILIES, Family
 from bgp.iana import BGP_PORT, AddPathMode, CapabilityCode, Role
 from bgp.policy import Policy
+from bgp.policy.condition import Condition, Conditional
 from bgp.rib.selection import Selection
 from bgp.session.config import AsExpected, SessionConfig
 from bgp.wire.capability import Fqdn
@@ -29,6 +30,9 @@ class PeerOptions:
     `client` makes an internal peer a client of our reflector (RFC 4456).  An external peer without a
     policy passes nothing that way (RFC 8212).  `maximum_prefixes` counts by family, before policy.
     `add_path_select`: which paths it is told of a family that `add_path` sends, all by default.
+    `default_originate`: the families of which the peer is told a default route of ours, always (None) or on a
+    condition (`bgp.policy.condition`), in place of any that we have; export policy has no say in that.
+    `conditional`: what it is told only while a condition holds.
     `replace_established`: a new connection ends the Established one, for peers that die without a FIN and
     dial again (otherwise only graceful restart allows that).  By default it is on for passive peers, of
     whom only they themselves dial, and for those with a password.  Raises ValueError where a value cannot be.
@@ -87,6 +91,8 @@ class PeerOptions:
     export_policy: Policy | None = None
     allow_own_as: int = 0
     maximum_prefixes: Mapping[Family, int] = field(default_factory=dict)
+    default_originate: Mapping[Family, Condition | None] = field(default_factory=dict)
+    conditional: tuple[Conditional, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 < self.port <= 65535:

@@ -246,6 +246,8 @@ class Peer:
             connected=interfaces.connected(local.address) if on_link else (),
             maximum_prefixes=options.maximum_prefixes,
             add_path_select=options.add_path_select,
+            default_originate=options.default_originate,
+            conditional=options.conditional,
         )
 
     def set_policies(self, import_policy: Policy | None, export_policy: Policy | None) -> None:

@@ -128,6 +128,10 @@ class Dump:
         messages: list[bytes] = []
         if self.enhanced and not self._begun:
             messages.append(_marker(self.family, RouteRefreshSubtype.BEGIN_OF_ROUTE_REFRESH))
+        if not self._begun:
+            made = packer.announce_default(self.family)
+            messages += made
+            self.updates += len(made)
         self._begun = True
         while self._position < end and limit > 0 and positions > 0:
             positions -= 1

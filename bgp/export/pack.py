@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
-from bgp.export.hiding import hiding
+from bgp.export import default
+from bgp.export.hiding import Hiding
 from bgp.export.quick import Quick
 from bgp.export.rewrite import Rewriter
 from bgp.export.rules import (
@@ -19,6 +20,7 @@ from bgp.export.rules import (
     POLICY,
     POLICY_FAILED,
     TOO_LONG,
+    Treatment,
     Withheld,
     horizon,
     withheld_by_community,
@@ -70,6 +72,7 @@ class Packer:
         "_rewrite",
         "_small",
         "by_prefix",
+        "defaults",
         "encoder",
         "oversized",
         "policy_failures",
@@ -86,9 +89,10 @@ class Packer:
         self.oversized = 0  # how often a route was held back because it fits no message
         self.policy_failures = 0
         self._failures = failures or Failures()
-        self._hiding = hiding(terms.hidden)
+        hides = bool(terms.hidden or terms.defaults or terms.withheld)
+        self._hiding = Hiding(terms, self._failures) if hides else None
         self._asks_prefix = bool(getattr(terms.policy, "reads_prefix", False))
-        self.by_prefix = self._asks_prefix or self._hiding is not None
+        self.by_prefix = self._asks_prefix or (self._hiding is not None and self._hiding.by_prefix)
         # To ask a policy of terms again costs more than to remember what it said.
         self._memoized = bool(getattr(terms.policy, "memoized", False)) and not self._asks_prefix
         self._answers: WeakKeyDictionary[Path, Accepted | Withheld] = WeakKeyDictionary()
@@ -103,6 +107,13 @@ class Packer:
         self.quick: dict[Family, Quick] = {}
         if Quick.serves(terms) and IPV4_UNICAST in terms.families and IPV4_UNICAST not in self.selections:
             self.quick[IPV4_UNICAST] = Quick(terms, self._horizon)
+        # The default routes that are told beside what the tables have.
+        self.defaults: dict[Family, Told] = {}
+        for family in () if self.silent else terms.defaults:
+            path = default.default_route(family, terms.local_as)
+            rewritten = self._rewrite(family, path, path.attributes, Treatment.SEND)
+            if not isinstance(rewritten, Withheld):
+                self.defaults[family] = Told(*rewritten, AMPLE)
         self._longest = {family: 1 + family.bits // 8 + self._identified(family) for family in terms.families}
 
     def _identified(self, family: Family) -> int:
@@ -122,8 +133,10 @@ class Packer:
                 return reason
         if self.silent:
             return NO_POLICY
-        if self._hiding is not None and prefix is not None:
-            hidden = self._hiding(family, path, prefix)
+        if self._hiding is not None:
+            hidden = self._hiding.path(path)
+            if hidden is None and prefix is not None:
+                hidden = self._hiding.prefix(family, path, prefix)
             if hidden is not None:
                 return hidden
         if terms.policy is not None:
@@ -184,7 +197,7 @@ class Packer:
         if isinstance(told, Withheld):
             return ((told, prefixes),)
         for prefix in prefixes:
-            found.setdefault(self._hiding(family, path, prefix) or told, []).append(prefix)
+            found.setdefault(self._hiding.prefix(family, path, prefix) or told, []).append(prefix)
         return found.items()
 
     def fitting(self, family: Family, told: Told, prefixes: list[bytes]) -> list[bytes]:
@@ -198,6 +211,13 @@ class Packer:
         """Return the messages that announce `routes`, all of which fit."""
         prefixes, path_ids = self._nlri(family, routes)
         return self.encoder.announce(family, told.octets, told.next_hop, prefixes, path_ids)[0]
+
+    def announce_default(self, family: Family) -> list[bytes]:
+        """Return the message with the default route that is told beside the table, if there is one."""
+        if family not in self.defaults:
+            return []
+        slot = default.SLOT if family in self.selections else None
+        return self.announce(family, self.defaults[family], {slot: [default.PREFIX]})
 
     def withdraw(self, family: Family, routes: Routes) -> list[bytes]:
         """Return the messages that withdraw `routes`."""

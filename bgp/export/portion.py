@@ -4,6 +4,7 @@ A portion tells the state of the last flush, so it is kept until the next one.  
 does that begins nearby, so that members who came to the log one after the other soon take the same ones.
 """
 
+from bgp.export import default
 from bgp.export.log import ChangeLog, Route
 from bgp.export.pack import Packer, Routes, Told
 from bgp.export.rules import Withheld
@@ -88,6 +89,9 @@ class Portions:
         announced: dict[tuple[str | None, Told], Routes] = {}
         known: dict[Path, Told | Withheld] = {}
         for prefix, slot in routes:
+            if prefix == default.PREFIX and family in packer.defaults and slot in (None, default.SLOT):
+                announced.setdefault((None, packer.defaults[family]), {}).setdefault(slot, []).append(prefix)
+                continue
             found = table.selected(selection, table.entries.get(prefix))
             path = next((path for path in found if slot is None or path.slot is slot), None)
             told: Told | Withheld | None = None

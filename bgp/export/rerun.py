@@ -11,6 +11,7 @@ sees it as it is by then.
 
 from collections.abc import Iterator, Mapping
 
+from bgp.export import default
 from bgp.export.log import ChangeLog
 from bgp.export.pack import Packer, Told
 from bgp.family import Family
@@ -52,6 +53,7 @@ class Rerun:
 
     def _walk(self) -> Iterator[bool]:
         for family, table in self._tables.items():
+            self._note_default(family)
             # What comes later is told by the group itself.
             for position in range(len(table.order)):
                 path = table.order[position]
@@ -62,6 +64,12 @@ class Rerun:
                         yield True
                 elif not position % _PATHS:
                     yield True
+
+    def _note_default(self, family: Family) -> None:
+        """Note the default route that is told beside what the table has."""
+        if self.former is None or self.former.defaults.get(family) != self._packer.defaults.get(family):
+            slot = default.SLOT if family in self._packer.selections else None
+            self._logs[family].add((default.PREFIX, slot))
 
     def _differs(self, family: Family, path: Path) -> bool:
         former, packer = self.former, self._packer

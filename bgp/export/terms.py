@@ -17,7 +17,8 @@ class Terms:
     which the peer takes path identifiers (RFC 7911); of others it is told the best.  `extended_next_hop`:
     families for which it takes IPv6 next hops for IPv4 (RFC 8950).  `maximum`: the longest message.
     `reflect_clients`: reflect between clients (RFC 4456 section 5).  `hidden`: prefixes that are told in
-    place of what is more specific.
+    place of what is more specific.  `defaults`: the families of which a default route of ours is told.
+    `withheld`: policies that accept what is not told, as a condition does not hold.
     """
 
     kind: Kind
@@ -34,3 +35,5 @@ class Terms:
     aigp: bool = False
     policy: Policy | None = None
     hidden: frozenset[tuple[Family, bytes]] = frozenset()
+    defaults: frozenset[Family] = frozenset()
+    withheld: tuple[Policy, ...] = ()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from bgp.family import IPV4_UNICAST, IPV6_UNICAST, Family
+from bgp.wire import prefix as nlri
 
 Network = IPv4Network | IPv6Network
 _TEXT = re.compile(r"(!?)\s*([0-9a-fA-F:.]+/[0-9]+)(?:\s+ge\s+([0-9]+))?(?:\s+le\s+([0-9]+))?")
@@ -129,6 +130,13 @@ class PrefixList:
         """Whether `prefix` is in the list: whether what `longest` returns is an entry and no exception."""
         entry = self._indexes[family].longest(prefix)
         return entry is not None and not entry.exception
+
+    def single(self, family: Family) -> frozenset[bytes] | None:
+        """Return the prefixes of `family` if there are no bounds and no exceptions, None otherwise."""
+        found = [entry for entry in self.entries if entry.network.max_prefixlen == family.bits]
+        if any(entry.exception or entry.le != entry.network.prefixlen for entry in found):
+            return None
+        return frozenset(nlri.parse(entry.network)[1] for entry in found)
 
     def contains(self, address: bytes) -> bool:
         """Whether an address of 4 or 16 octets, or the first 16 of 32, is in the list."""

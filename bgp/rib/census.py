@@ -81,26 +81,33 @@ class Tally:
 
 
 class Census:
-    """The tallies of one table: of what some prefixes cover, and of what is in some sets of prefixes."""
+    """The tallies of one table: of what some prefixes cover, of single prefixes, and of sets of them."""
 
-    __slots__ = ("_covering", "_sets", "_table", "_waiting", "_walk", "_walking", "_within")
+    __slots__ = ("_at", "_covering", "_sets", "_table", "_waiting", "_walk", "_walking", "_within")
 
     def __init__(self, table: Table) -> None:
         self._table = table
         self._within: dict[bytes, Tally] = {}
         self._covering: Covering[Tally] = Covering({})
+        self._at: dict[bytes, list[Tally]] = {}
         self._sets: dict[Tally, Prefixes] = {}
         self._waiting: list[Tally] = []
         self._walking: list[Tally] = []
         self._walk: Iterator[int] | None = None
 
     def __bool__(self) -> bool:
-        return bool(self._within or self._sets)
+        return bool(self._within or self._at or self._sets)
 
     def count_within(self, prefix: bytes, tally: Tally) -> None:
         """Let `tally` count what is more specific than `prefix`."""
         self._within[prefix] = tally
         self._covering = Covering(self._within)
+        self._waiting.append(tally)
+
+    def count_at(self, prefixes: Iterable[bytes], tally: Tally) -> None:
+        """Let `tally` count `prefixes`."""
+        for prefix in prefixes:
+            self._at.setdefault(prefix, []).append(tally)
         self._waiting.append(tally)
 
     def count_in(self, prefixes: Prefixes, tally: Tally) -> None:
@@ -113,6 +120,8 @@ class Census:
         self._within = {prefix: each for prefix, each in self._within.items() if each is not tally}
         self._covering = Covering(self._within)
         self._sets.pop(tally, None)
+        at = {prefix: [each for each in some if each is not tally] for prefix, some in self._at.items()}
+        self._at = {prefix: some for prefix, some in at.items() if some}
         for some in (self._waiting, self._walking):
             if tally in some:
                 some.remove(tally)
@@ -132,6 +141,7 @@ class Census:
 
     def _find(self, prefix: bytes) -> list[Tally]:
         found = self._covering(prefix)
+        found += self._at.get(prefix, ())
         for tally, prefixes in self._sets.items():
             if prefixes.matches(prefix):
                 found.append(tally)

@@ -2,18 +2,21 @@
 
 Each flush hands over how the best paths changed.  What follows from that is put into the tables like any
 other route, and flushed in the same turn.  That ends, since an aggregate depends on nothing but what is more
-specific than itself.
+specific than itself, and no condition of a route of ours depends on such a route (`_refuse_circles`).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from bgp.family import Family
 from bgp.rib.aggregate import PATH_ID, Aggregate, Aggregates
 from bgp.rib.asking import Failures
 from bgp.rib.census import Census
+from bgp.rib.condition import Condition, Watches
+from bgp.rib.covering import Covering
 from bgp.rib.path import Slots, Source
 from bgp.rib.table import Changes, Table
-from bgp.wire.attributes import AttributeTable
+from bgp.wire import prefix as nlri
+from bgp.wire.attributes import Attributes, AttributeTable
 
 # So many prefixes of a table are looked at in one flush for who came to a full table.
 _QUOTA = 4096
@@ -22,7 +25,17 @@ _QUOTA = 4096
 class Origination:
     """What is originated in `tables`, as routes of the local `sources`."""
 
-    __slots__ = ("_aggregates", "_censuses", "_tables", "hiding")
+    __slots__ = (
+        "_aggregates",
+        "_censuses",
+        "_routes",
+        "_slot",
+        "_sources",
+        "_tables",
+        "_watches",
+        "epoch",
+        "hiding",
+    )
 
     def __init__(
         self,
@@ -34,11 +47,18 @@ class Origination:
     ) -> None:
         self._tables = tables
         self._censuses = {family: Census(table) for family, table in tables.items()}
+        self._watches = Watches(self._censuses)
+        self._sources = sources
+        self._slot = slots.get("", None)
+        # The routes of ours that are there on a condition.
+        self._routes: dict[tuple[Family, bytes], tuple[Attributes, Condition]] = {}
         slot = slots.get("", PATH_ID)
         self._aggregates = {
             family: Aggregates(table, self._censuses[family], sources[family], slot, attributes, failures)
             for family, table in tables.items()
         }
+        # Counts how often some condition may have become another.
+        self.epoch = 0
         # The prefixes of summary-only aggregates, as peers are to see them.
         self.hiding: frozenset[tuple[Family, bytes]] = frozenset()
 
@@ -48,15 +68,83 @@ class Origination:
 
     def aggregate(self, family: Family, prefix: bytes, aggregate: Aggregate | None) -> None:
         """Aggregate what is more specific than `prefix`, or with None no more."""
+        aggregates = self._aggregates[family]
         if aggregate is None:
-            self._aggregates[family].remove(prefix)
+            aggregates.remove(prefix)
         else:
-            self._aggregates[family].add(prefix, aggregate)
+            self._refuse_circles(self._routes, [*self._aggregated(), (family, prefix)])
+            aggregates.add(prefix, aggregate)
         self._hide()
 
     def aggregates(self, family: Family) -> Iterator[tuple[bytes, Aggregate]]:
         """Yield the prefixes that are aggregated, and how."""
         return iter(self._aggregates[family])
+
+    def _aggregated(self) -> list[tuple[Family, bytes]]:
+        return [(family, prefix) for family, some in self._aggregates.items() for prefix, _ in some]
+
+    # --- Conditions ----------------------------------------------------------------------------------
+
+    def acquire(self, condition: Condition) -> None:
+        """Keep an eye on `condition` until it is released."""
+        self._watches.acquire(condition)
+
+    def release(self, condition: Condition) -> None:
+        """Forget `condition`."""
+        self._watches.release(condition)
+
+    def holds(self, condition: Condition) -> bool:
+        """Whether `condition`, which was acquired, holds."""
+        return self._watches.holds(condition)
+
+    def announce(
+        self, family: Family, prefix: bytes, attributes: Attributes, condition: Condition | None
+    ) -> None:
+        """Announce a route of our own, with a condition only while that holds.
+
+        Raises ValueError where a condition would depend on its own outcome.
+        """
+        if condition is not None:
+            routes = {**self._routes, (family, prefix): (attributes, condition)}
+            self._refuse_circles(routes, self._aggregated())
+            self._watches.acquire(condition)
+        before = self._routes.pop((family, prefix), None)
+        if condition is not None:
+            self._routes[family, prefix] = (attributes, condition)
+        if before is not None:
+            self._watches.release(before[1])
+        if condition is None or self.holds(condition):
+            self._tables[family].announce(self._sources[family], self._slot, attributes, [prefix])
+        else:
+            self._tables[family].withdraw(self._slot, [prefix])
+
+    def withdraw(self, family: Family, prefix: bytes) -> None:
+        """Take back a route of our own."""
+        before = self._routes.pop((family, prefix), None)
+        if before is not None:
+            self._watches.release(before[1])
+        self._tables[family].withdraw(self._slot, [prefix])
+
+    def _refuse_circles(
+        self,
+        routes: Mapping[tuple[Family, bytes], tuple[Attributes, Condition]],
+        aggregates: Iterable[tuple[Family, bytes]],
+    ) -> None:
+        """Raise ValueError where a condition of `routes` looks at one of them, or at an aggregate of one."""
+        suspects = set(routes)
+        for family, outer in aggregates:
+            covers = Covering({outer: True})
+            if any(each is family and covers(prefix) for each, prefix in routes):
+                suspects.add((family, outer))
+        for (of, prefix), (_, condition) in routes.items():
+            for family, suspect in suspects:
+                if condition.prefixes.matches(family, suspect):
+                    raise ValueError(
+                        f"the condition of {nlri.text(of, prefix)} looks for {nlri.text(family, suspect)}, "
+                        "which depends on a condition itself"
+                    )
+
+    # --- The flush -----------------------------------------------------------------------------------
 
     def note(self, family: Family, changes: Changes) -> None:
         """Take in what a flush changed."""
@@ -66,6 +154,14 @@ class Origination:
 
     def run(self) -> bool:
         """Put what follows from the changes into the tables; return whether they must be flushed again."""
+        if self._watches and self._watches.changed():
+            self.epoch += 1
+            for (family, prefix), (attributes, condition) in self._routes.items():
+                table = self._tables[family]
+                if self.holds(condition):
+                    table.announce(self._sources[family], self._slot, attributes, [prefix])
+                else:
+                    table.withdraw(self._slot, [prefix])
         for aggregates in self._aggregates.values():
             if aggregates and aggregates.run():
                 self._hide()
