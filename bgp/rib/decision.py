@@ -246,7 +246,7 @@ class Decision:
     same paths with the best one first, where one is usable.
     """
 
-    __slots__ = ("_apart", "_finals", "_keeps", "decided", "ladder", "options")
+    __slots__ = ("_apart", "_finals", "_keeps", "_med", "decided", "ladder", "options")
 
     decided: Callable[[Paths], Paths]
 
@@ -258,11 +258,12 @@ class Decision:
         cost = next(at for at, rung in enumerate(self.ladder) if rung.name == "interior-cost")
         self._apart = cost + 1
         self._finals = self._keeps[self._apart :]
-        if options.ignore_as_path_length or options.prefer_oldest:
-            self.decided = self._decided
-        else:
-            med = next(rung for rung in self.ladder if rung.name == "med")
-            self.decided = _fast(self._decided, med.keep)
+        # None where `degree` or `_rest` would not say what the rungs do.
+        self._med: Keep | None = None
+        self.decided = self._decided
+        if not options.ignore_as_path_length and not options.prefer_oldest:
+            self._med = next(rung for rung in self.ladder if rung.name == "med").keep
+            self.decided = _fast(self._decided, self._med)
 
     def best(self, paths: Iterable[Path]) -> Path | None:
         """Return the best path, None where none is usable."""
@@ -281,15 +282,31 @@ class Decision:
 
         MED makes it so: the best of what is left is not what lost last.
         """
-        return _ranked(self._keeps, paths, number)
+        found: list[Path] = []
+        left = tuple(_usable(list(paths)))
+        while left and (number is None or len(found) < number):
+            best, *rest = self.decided(left)
+            found.append(best)
+            left = tuple(rest)
+        return tuple(found)
 
     def equal(self, paths: Iterable[Path]) -> Paths:
         """Return the usable paths that no rung up to the interior cost tells from the best one, best first.
 
         These are the paths of equal cost, without regard to any maximum.
         """
-        left = _through(self._keeps[: self._apart], list(paths))
-        return _ranked(self._finals, left, None) if len(left) > 1 else tuple(left)
+        left = _usable(list(paths))
+        if self._med is not None and left:
+            foremost = _foremost(left)
+            if foremost is not None:
+                return _equal(foremost, self._med)
+        left = _through(self._keeps[: self._apart], left)
+        found: list[Path] = []
+        while left:
+            best = _through(self._finals, left)[0]
+            found.append(best)
+            left = [path for path in left if path is not best]
+        return tuple(found)
 
     def explain(self, paths: Sequence[Path]) -> tuple[Verdict, ...]:
         """Return a verdict for each path, the best first, then those that came furthest."""
@@ -311,16 +328,6 @@ def _through(keeps: Iterable[Keep], left: list[Path]) -> list[Path]:
     return left
 
 
-def _ranked(keeps: tuple[Keep, ...], paths: Iterable[Path], number: int | None) -> Paths:
-    left = _usable(list(paths))
-    found: list[Path] = []
-    while left and (number is None or len(found) < number):
-        best = _through(keeps, left)[0]
-        found.append(best)
-        left = [path for path in left if path is not best]
-    return tuple(found)
-
-
 def _rest(path: Path) -> tuple[Any, ...]:
     """Return what the rungs behind MED look at, in their order."""
     source, attributes, path_id = path.source, path.attributes, path.slot.path_id
@@ -334,6 +341,32 @@ def _rest(path: Path) -> tuple[Any, ...]:
         -1 if path_id is None else path_id,
         source.peer,
     )
+
+
+def _foremost(usable: Iterable[Path]) -> list[Path] | None:
+    """Return the paths of the lowest degree, of some; None if one of those has no degree."""
+    lowest: int | None = None
+    left: list[Path] = []
+    for path in usable:
+        degree = path.attributes.degree
+        if degree is None:
+            return None
+        if lowest is None or degree < lowest:
+            lowest = degree
+            left = [path]
+        elif degree == lowest:
+            left.append(path)
+    return left
+
+
+def _equal(foremost: list[Path], med: Keep) -> Paths:
+    """Return what `Decision.equal` does, of the paths of the lowest degree: its twin, as `_fast` is one."""
+    if len(foremost) < 2:
+        return tuple(foremost)
+    keyed = {path: _rest(path) for path in med(foremost)}
+    left = sorted(keyed, key=keyed.__getitem__)
+    best = keyed[left[0]][:2]
+    return tuple([path for path in left if keyed[path][:2] == best])
 
 
 def _fast(original: Callable[[Paths], Paths], med: Keep) -> Callable[[Paths], Paths]:
