@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 from types import SimpleNamespace
 
+from reference_decision import ReferenceDecision
+
 from bgp.family import IPV4_UNICAST, Family
 from bgp.iana import AttributeType, WellKnownCommunity
 from bgp.policy import Accepted, Policy, Refusal
 from bgp.rib.aggregate import Aggregate
 from bgp.rib.condition import Condition, Conditional
+from bgp.rib.decision import DecisionOptions
 from bgp.rib.path import Kind
 from bgp.rib.selection import ALL, EQUAL, Selection
 from bgp.wire import aspath
@@ -59,10 +62,18 @@ class Route:
     party: Party
     path_id: int | None
     received: Attributes
+    age: int = 0  # the lower the older
 
 
 class Reference:
-    def __init__(self, asn: int, router_id: int, cluster_id: int, own: dict[Family, bytes]) -> None:
+    def __init__(
+        self,
+        asn: int,
+        router_id: int,
+        cluster_id: int,
+        own: dict[Family, bytes],
+        decision: DecisionOptions | None = None,
+    ) -> None:
         self.asn = asn
         self.identifier = router_id.to_bytes(4, "big")
         self.cluster_id = cluster_id.to_bytes(4, "big")
@@ -74,6 +85,8 @@ class Reference:
         self.said: dict[tuple[Family, bytes], dict[tuple[str, int | None], Route]] = {}
         self.stale: set[tuple[Family, bytes, str, int | None]] = set()
         self.costs: dict[bytes, int | None] = {}
+        self.decision = ReferenceDecision(decision or DecisionOptions(), self.costs, AGGREGATE)
+        self.time = 0
         self.aggregates: dict[tuple[Family, bytes], Aggregate] = {}
         # Routes of ours that are there while a condition holds.
         self.conditional: dict[tuple[Family, bytes], tuple[Attributes, Condition]] = {}
@@ -83,7 +96,12 @@ class Reference:
     def announce(
         self, party: Party, family: Family, prefix: bytes, path_id: int | None, received: Attributes
     ) -> None:
-        self.said.setdefault((family, prefix), {})[party.name, path_id] = Route(party, path_id, received)
+        said = self.said.setdefault((family, prefix), {})
+        before = said.get((party.name, path_id))
+        self.time += 1
+        # Who says the same again is as old as before.
+        age = self.time if before is None or before.received is not received else before.age
+        said[party.name, path_id] = Route(party, path_id, received, age)
         self.stale.discard((family, prefix, party.name, path_id))
 
     def withdraw(self, party: Party, family: Family, prefix: bytes, path_id: int | None) -> None:
@@ -225,40 +243,11 @@ class Reference:
     def elected(
         self, left: list[tuple[Route, Attributes]]
     ) -> tuple[tuple[Route, Attributes], list[tuple[Route, Attributes]]]:
-        """Compare all with all, as RFC 4271 section 9.1.2.2 tells it; return the best, and its equals."""
+        """Return the best path, and its equals."""
+        return self.decision.elected(left)
 
-        def preference(item: tuple[Route, Attributes]) -> tuple[int, int, int]:
-            value = item[1].local_pref
-            return -(100 if value is None else value), aspath.length(item[1].as_path), item[1].origin
-
-        def cost(item: tuple[Route, Attributes]) -> tuple[bool, int | None]:
-            return item[0].party.kind.internal, self.costs.get(item[1].next_hop[:16], 0)
-
-        def rest(item: tuple[Route, Attributes]) -> tuple[object, ...]:
-            route, attributes = item
-            party = route.party
-            return (
-                *cost(item),
-                attributes.get(T.ORIGINATOR_ID) or party.identifier.to_bytes(4, "big"),
-                len(attributes.get(T.CLUSTER_LIST) or b""),
-                (len(party.address), party.address),
-                # Of two routes of our own an aggregate is the last resort.
-                1 if route.path_id == AGGREGATE else -1 if route.path_id is None else route.path_id,
-                party.name,
-            )
-
-        lowest = min(map(preference, left))
-        left = [item for item in left if preference(item) == lowest]
-        left = [
-            item
-            for item in left
-            if not any(
-                other[1].neighbor_as == item[1].neighbor_as and (other[1].med or 0) < (item[1].med or 0)
-                for other in left
-            )
-        ]
-        best = min(left, key=rest)
-        return best, [item for item in left if cost(item) == cost(best)]
+    def multipath(self, family: Family, prefix: bytes) -> list[tuple[Route, Attributes]]:
+        return self.decision.multipath(self.usable(family, prefix))
 
     def selected(self, to: Party, family: Family, prefix: bytes) -> list[tuple[Route, Attributes]]:
         """Return the paths that are for `to`, before any rule of export."""
@@ -347,6 +336,7 @@ class Reference:
             # RFC 2545 3: the link-local address behind a global one is for who is on its link.
             if len(next_hop) == 32 and not ip_address(next_hop[:16]).is_link_local and any(next_hop[:16]):
                 next_hop = next_hop[:16]
+        changes[T.AIGP] = None  # nobody has it enabled
         next_hop = next_hop or self.own[family]
         if family is IPV4_UNICAST and len(next_hop) != 4 and family not in to.extended_next_hop:
             return None

@@ -17,6 +17,7 @@ from bgp.iana import AttributeType, RouteRefreshSubtype, WellKnownCommunity
 from bgp.policy import ACCEPT, ACCEPT_ALL, Policy, Rules, Term, match
 from bgp.policy.condition import Condition, Conditional, exists, missing
 from bgp.rib.aggregate import Aggregate, is_aggregate
+from bgp.rib.decision import DecisionOptions
 from bgp.rib.path import Kind, Path
 from bgp.rib.selection import ALL, BEST, EQUAL, Selection, best_n
 from bgp.router import Router
@@ -160,9 +161,13 @@ def values(draw: st.DrawFn, family: Family) -> dict[str, object]:
 class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
-        self.router = Router(LOCAL_AS, ROUTER_ID, CLUSTER, lag_limit=600)
+        self.build()
+
+    def build(self, decision: DecisionOptions | None = None) -> None:
+        """Begin with a new router."""
+        self.router = Router(LOCAL_AS, ROUTER_ID, CLUSTER, lag_limit=600, decision=decision)
         own = {IPV4_UNICAST: OUR_ADDRESS, IPV6_UNICAST: OUR_IPV6}
-        self.reference = Reference(LOCAL_AS, ROUTER_ID, CLUSTER, own)
+        self.reference = Reference(LOCAL_AS, ROUTER_ID, CLUSTER, own, decision)
         self.on_import, self.on_export = policies(self.router.table)
         self.peers: dict[str, Peer] = {}
         self.parties: dict[str, Party] = {}
@@ -217,6 +222,7 @@ class Machine(RuleBasedStateMachine):
             next_hop_self,
             defaults=peer.settings.default_originate,
             conditional=peer.settings.conditional,
+            asn=agreed.remote_as,
         )
         self.peers[name] = peer
         self.parties[name] = self.reference.parties[name] = party
@@ -244,13 +250,16 @@ class Machine(RuleBasedStateMachine):
             self.leave(name)
             self._join(name)
 
+    def draw_attributes(self, family: Family, data: st.DataObject) -> Attributes:
+        return self.router.table.make(**data.draw(values(family)))  # type: ignore[arg-type]
+
     @rule(name=names, family=families, data=st.data())
     def announce(self, name: str, family: Family, data: st.DataObject) -> None:
         peer = self._pick(name)
         if peer is None or family not in peer.negotiated.families:
             return
         prefixes = data.draw(st.lists(st.sampled_from(PREFIXES[family]), min_size=1, max_size=5))
-        attributes = self.router.table.make(**data.draw(values(family)))  # type: ignore[arg-type]
+        attributes = self.draw_attributes(family, data)
         path_id = None
         if family in peer.negotiated.add_path_receive:
             path_id = data.draw(st.integers(0, 2))
@@ -375,10 +384,14 @@ class Machine(RuleBasedStateMachine):
         if self.router.resting:
             assert not any(peer.member.pending for peer in self.peers.values())
 
+    def check(self) -> None:
+        """Look at what concerns a variant only."""
+
     @rule()
     def quiet(self) -> None:
         """All is done and taken; then everybody knows what it should."""
         settle(self.router, *self.peers.values())
+        self.check()
         assert not any(peer.member.pending or peer.member.behind for peer in self.peers.values())
         for name, peer in self.peers.items():
             held: dict[tuple[Family, bytes], list[tuple[bytes, bytes]]] = {}
