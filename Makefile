@@ -3,6 +3,7 @@
 # make check      formatting, lint and types
 # make coverage   branch coverage of the layers without I/O
 # make agreement  both decoders of UPDATEs on EXAMPLES=1000000 messages
+# make bench      the benchmarks beside the daemons (root), over an hour; make bench QUICK=1: two minutes
 # make fuzz       every fuzz target for SECONDS=60 seconds
 
 PYTHON ?= python3
@@ -13,7 +14,7 @@ EXAMPLES ?= 1000000
 # Given to pytest: make test ARGS="tests/test_config.py -k syntax"
 ARGS ?=
 
-.PHONY: help run test check format coverage agreement fuzz daemons clean
+.PHONY: help run test check format coverage agreement fuzz bench daemons clean
 .DEFAULT_GOAL := help
 
 help:
@@ -36,7 +37,7 @@ format: $(VENV)/.test
 
 # Tests of the shell and the commands, and long ones, add nothing to what the others reach.
 UNCOUNTED := agreement peer speaker listener stream turn demo reflector_cli fuzz router_model mrt pcap \
- cli_decode cli_encode message_forms
+ cli_decode cli_encode message_forms bench
 
 coverage: $(VENV)/.test
 	$(BIN)/python -m pytest -q -n $(CORES) -m "not interop" $(UNCOUNTED:%=--ignore=tests/test_%.py) --cov
@@ -46,6 +47,12 @@ agreement: $(VENV)/.test
 
 fuzz: $(VENV)/.test
 	$(BIN)/python -m fuzz run --jobs $(CORES) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+
+# Goes on where it was interrupted; FRESH=1 begins anew.  TABLE="file ..." also feeds a table of your own, files of
+# UPDATEs or MRT; PUBLISH=1 puts the results into docs; ARGS are those of `python -m bench run`.
+bench: $(VENV)/.bench daemons
+	@PYTHONPATH=.:tests $(BIN)/python -m bench run $(if $(QUICK),--size quick --out build/bench-quick) \
+	 $(foreach file,$(TABLE),--table "$(file)") $(if $(FRESH),--fresh) $(if $(PUBLISH),--publish) $(ARGS)
 
 # The daemons of the interoperability tests: Debian's packages, unpacked into .cache and never installed.
 # Without root those tests are skipped; in CI a daemon that is missing is a failure.
@@ -66,6 +73,11 @@ $(VENV)/.run: pyproject.toml | $(BIN)/python
 $(VENV)/.test: pyproject.toml | $(BIN)/python
 	@echo "installing into $(VENV) ..."
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[cli,test,dev]'
+	@touch $@ $(VENV)/.run
+
+$(VENV)/.bench: pyproject.toml | $(BIN)/python
+	@echo "installing into $(VENV) ..."
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[cli,bench]'
 	@touch $@ $(VENV)/.run
 
 $(BIN)/python:
