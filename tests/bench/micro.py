@@ -15,7 +15,7 @@ from bench import tables
 from bgp.family import IPV4_UNICAST
 from bgp.iana import Origin
 from bgp.policy import ACCEPT, ACCEPT_ALL, REFUSE, Policy, Rules, Term, change, function, match
-from bgp.rib import decision
+from bgp.rib.decision import Decision, DecisionOptions
 from bgp.rib.path import Kind, Path, Slots, Source
 from bgp.router import Member, PeerSettings, Router
 from bgp.session.config import SessionConfig
@@ -352,6 +352,7 @@ def _decision(size: int) -> Set:
 
 def _ladder(size: int) -> Set:
     rounds = max(20, size // 50)
+    usual, optional = Decision(), Decision(DecisionOptions(ignore_as_path_length=True))
 
     def case(function: Callable[[tuple[Path, ...]], object], count: int, tie: bool) -> Callable[[], Work]:
         def prepare() -> Work:
@@ -361,12 +362,13 @@ def _ladder(size: int) -> Set:
         return prepare
 
     cases = [
-        Case("ladder of rungs, 10 paths", "decision", rounds, case(decision.best, 10, False)),
+        Case("ladder of rungs, 10 paths", "decision", rounds, case(usual.best, 10, False)),
         *(
-            Case(f"fast twin, {count}", "decision", rounds, case(decision.decided, count, False))
+            Case(f"fast twin, {count}", "decision", rounds, case(usual.decided, count, False))
             for count in (1, 10, 100)
         ),
-        Case("fast twin, 10, equal to the last rung", "decision", rounds, case(decision.decided, 10, True)),
+        Case("fast twin, 10, equal to the last rung", "decision", rounds, case(usual.decided, 10, True)),
+        Case("options without a fast twin, 10", "decision", rounds, case(optional.decided, 10, False)),
     ]
     return Set("decision alone, per prefix", "the ladder as it is written, 10 paths", tuple(cases))
 
