@@ -6,7 +6,7 @@ in `reflector.config` for the rest.
 
 from dataclasses import dataclass
 
-from bgp.rib.decision import MAXIMUM_PATHS
+from bgp.rib.ladder import MAXIMUM_PATHS
 from reflector import addresses, terms, values
 from reflector.values import Reader, duration, list_of, number, one_of
 

@@ -9,8 +9,9 @@ from routers import address, path, table
 
 from bgp.iana import AttributeType, Origin, WellKnownCommunity
 from bgp.rib.admission import POLICY
-from bgp.rib.decision import DEFAULT_LOCAL_PREF, Decision, DecisionOptions
+from bgp.rib.decision import Decision, DecisionOptions
 from bgp.rib.path import Kind, Path
+from bgp.wire.attributes import DEFAULT_LOCAL_PREF
 
 ORIGINATOR_ID, CLUSTER_LIST, AIGP = (
     AttributeType.ORIGINATOR_ID,

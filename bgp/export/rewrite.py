@@ -11,10 +11,10 @@ from bgp.export.rules import NEXT_HOP_ENCODING, NO_NEXT_HOP, Treatment, Withheld
 from bgp.export.terms import Terms
 from bgp.family import Family
 from bgp.iana import AttributeType
-from bgp.rib.decision import DEFAULT_LOCAL_PREF
 from bgp.rib.path import Kind, Path
 from bgp.wire import aspath
 from bgp.wire.attributes import (
+    DEFAULT_LOCAL_PREF,
     EXTENDED_LENGTH,
     OPTIONAL_NON_TRANSITIVE,
     WELL_KNOWN,

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import NamedTuple
 
-from bgp.rib.decision import Decision, is_external
+from bgp.rib.decision import Decision
+from bgp.rib.ladder import is_external
 from bgp.rib.path import Entry, Kind, Path, paths_of
 from bgp.rib.table import Changes
 from bgp.wire.attributes import Attributes

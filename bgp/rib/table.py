@@ -13,7 +13,8 @@ Each path knows its prefixes, so that a departure or a dump visits what it must 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from bgp.family import Family
-from bgp.rib.decision import Decision, is_external
+from bgp.rib.decision import Decision
+from bgp.rib.ladder import is_external
 from bgp.rib.path import Entry, Path, Refusal, Slot, Source, best_of, paths_of
 from bgp.rib.selection import ALL, BEST, Selection, select
 from bgp.wire.attributes import Attributes

@@ -6,7 +6,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from bgp.rib.decision import DEFAULT_LOCAL_PREF
+from bgp.wire.attributes import DEFAULT_LOCAL_PREF
 from reflector.demo.view import Explanation, Session, View, clock
 
 # From so many columns on, times and whole sentences have room.

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from bgp.export.rules import Withheld
 from bgp.family import FAMILIES
 from bgp.iana import Origin
-from bgp.rib.decision import Verdict, local_pref
+from bgp.rib.decision import Verdict
+from bgp.rib.ladder import local_pref
 from bgp.session.event import State
 from bgp.wire import aspath
 from bgp.wire import prefix as nlri
