@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from bgp.rib.path import Path
     from bgp.rib.selection import ALL, BEST, EQUAL, Selection, best_n
     from bgp.router import Router
-    from bgp.session.config import AsExpected, SessionConfig
+    from bgp.session.config import AsExpected, Confederation, SessionConfig
     from bgp.session.connection import Connection
     from bgp.session.event import State
     from bgp.session.negotiation import Negotiated
@@ -50,6 +50,7 @@ __all__ = [
     "AsExpected",
     "AttributeTable",
     "Attributes",
+    "Confederation",
     "Connection",
     "DecisionOptions",
     "EventKind",
@@ -93,6 +94,7 @@ _MODULES = {
     "AsExpected": "bgp.session.config",
     "AttributeTable": "bgp.wire.attributes",
     "Attributes": "bgp.wire.attributes",
+    "Confederation": "bgp.session.config",
     "Connection": "bgp.session.connection",
     "DecisionOptions": "bgp.rib.decision",
     "EventKind": "bgp.aio.events",

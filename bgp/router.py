@@ -14,6 +14,7 @@ may be empty though the member is still `pending`; `flush` says that there is mo
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network
@@ -30,6 +31,7 @@ from bgp.export.terms import Terms
 from bgp.family import BY_CODE, FAMILIES, Family
 from bgp.iana import CeaseSubcode, ErrorCode, RouteRefreshSubtype
 from bgp.policy import Policy
+from bgp.rib import roles
 from bgp.rib.admission import Admission
 from bgp.rib.aggregate import Aggregate
 from bgp.rib.asking import Failures
@@ -42,6 +44,7 @@ from bgp.rib.origination import Origination
 from bgp.rib.path import Kind, Path, Refusal, Slot, Slots, Source, best_of
 from bgp.rib.selection import ALL, Selection
 from bgp.rib.table import Changes, Table
+from bgp.session.config import Confederation
 from bgp.session.negotiation import Negotiated
 from bgp.wire.attributes import Attributes, AttributeTable
 from bgp.wire.message import RouteRefresh
@@ -63,13 +66,15 @@ HopWatcher = Callable[[Family, Mapping[bytes, tuple[Hop, ...]]], None]
 class PeerSettings:
     """What the router must know of a peer beyond what its session negotiated.
 
-    `name` is the peer's identity: routes of a new session replace those of an earlier one with the same
-    name.  `client`: an internal peer is a client of our reflector (RFC 4456).  `local_address` and
-    `remote_address` are those of the TCP connection, 4 or 16 octets.  `next_hops` are our own addresses
-    as next hop where the session's address will not do (4, 16 or 32 octets, RFC 2545).  `connected`: the
-    subnets shared with a single-hop external peer; a next hop elsewhere is refused (RFC 4271 section 6.3);
-    empty for no such check.  `maximum_prefixes`: routes per family, counted before policy.
-    `add_path_select`: which paths the peer is told of a family with ADD-PATH, all by default.  Without
+    `name` is the peer's identity: routes of a new session replace those of an earlier one with the same name.
+    `client`: an internal peer is a client of our reflector (RFC 4456); `route_server_client`: an external one
+    is a client of our route server (RFC 7947).  `local_address` and `remote_address` are those of the TCP
+    connection, 4 or 16 octets.  `next_hops` are our own addresses as next hop where the session's address
+    will not do (4, 16 or 32 octets, RFC 2545).  `connected`: the subnets shared with a single-hop external
+    peer; a next hop elsewhere is refused (RFC 4271 section 6.3); empty for no such check.
+    `third_party_next_hop`: next hops there go to that peer as they are, and not ourselves in their place (RFC
+    4271 section 5.1.3).  `maximum_prefixes`: routes per family, counted before policy.  `add_path_select`:
+    which paths the peer is told of a family with ADD-PATH, all by default.  Without
     `import_policy` or `export_policy` an external peer passes nothing that way (RFC 8212).
     `default_originate`: the families of which the peer is told a default route of ours in place of any that
     the table has, always or while a condition holds.  `conditional`: what it is told on conditions.
@@ -77,10 +82,12 @@ class PeerSettings:
 
     name: str
     client: bool = False
+    route_server_client: bool = False
     local_address: bytes = b""
     remote_address: bytes = b""
     next_hops: Mapping[Family, bytes] = field(default_factory=dict)
     next_hop_self: bool = False
+    third_party_next_hop: bool = False
     import_policy: Policy | None = None
     export_policy: Policy | None = None
     allow_own_as: int = 0
@@ -194,10 +201,11 @@ class Member:
 class Router:
     """The tables of one speaker, its decision and its update groups.
 
-    `asn` and `router_id` are our own; `cluster_id` that of the reflector (RFC 4456 section 7), by default
-    the router id.  `client_to_client`: reflect between clients.  `max_paths` and `max_attribute_octets`
-    bound what all peers together may make us hold.  `lag_limit`: octets that a member may be behind before
-    it is told the latest state only.  `decision`: what may be chosen about that.
+    `asn` and `router_id` are our own; `cluster_id` that of the reflector (RFC 4456 section 7), by default the
+    router id.  In a `confederation` the `asn` is our member AS in it.  `client_to_client`: reflect between
+    clients.  `max_paths` and `max_attribute_octets` bound what all peers together may make us hold.
+    `lag_limit`: octets that a member may be behind before it is told the latest state only.  `decision`: what
+    may be chosen about that.
     """
 
     def __init__(
@@ -206,6 +214,7 @@ class Router:
         router_id: int,
         cluster_id: int | None = None,
         *,
+        confederation: Confederation | None = None,
         client_to_client: bool = True,
         max_paths: int | None = None,
         max_attribute_octets: int | None = None,
@@ -220,20 +229,35 @@ class Router:
         self.max_paths = max_paths
         self.max_attribute_octets = max_attribute_octets
         self._limited = max_paths is not None or max_attribute_octets is not None
+        # The ASes of which nobody outside may learn.
+        self._hidden = (
+            (confederation.members | {asn}) - {confederation.identifier} if confederation else frozenset()
+        )
         self._client_to_client = client_to_client
         self._lag_limit = lag_limit
         self.lag_age = lag_age
         identifier = router_id.to_bytes(4, "big")
         self._next_hops = NextHops()
         self._failures = Failures()
+        self.confederation = confederation
         self.admission = Admission(
-            asn, identifier, self.cluster_id.to_bytes(4, "big"), self._next_hops, self._failures
+            asn,
+            identifier,
+            self.cluster_id.to_bytes(4, "big"),
+            self._next_hops,
+            self._failures,
+            None if confederation is None else confederation.identifier,
+            self.table,
         )
         self.decision = Decision(decision)
         self._multipath = Multipath(self.decision)
         self._tables = {family: Table(family, self.admission, self.decision) for family in FAMILIES}
         self._slots = Slots()
-        self._local = {family: Source("", Kind.LOCAL, asn, identifier, family=family) for family in FAMILIES}
+        # What AGGREGATOR says of us may be seen outside of a confederation.
+        shown = confederation.identifier if confederation else asn
+        self._local = {
+            family: Source("", Kind.LOCAL, shown, identifier, family=family) for family in FAMILIES
+        }
         self._origination = Origination(self._tables, self._local, self._slots, self.table, self._failures)
         self._members: dict[str, Member] = {}
         self._groups: dict[Terms, Group] = {}
@@ -247,6 +271,10 @@ class Router:
         self._watchers: list[Watcher] = []
         self._hop_watchers: list[HopWatcher] = []
         self._waiting: set[Member] = set()
+        self._at: dict[bytes, set[Member]] = {}  # members by their address
+        # The next hops of our own routes where there are any, and how many routes have each.
+        self._named: dict[tuple[Family, bytes], bytes] = {}
+        self._pointed: Counter[bytes] = Counter()
 
     # --- Members -------------------------------------------------------------------------------------
 
@@ -284,7 +312,8 @@ class Router:
                 family=family,
                 policy=settings.import_policy,
                 allow_own_as=settings.allow_own_as,
-                connected=settings.connected if terms.kind is Kind.EXTERNAL else (),
+                connected=settings.connected if terms.kind.external else (),
+                role=negotiated.role if family in roles.FAMILIES else None,
             )
             for family in negotiated.families
         }
@@ -292,6 +321,7 @@ class Router:
         member = self._members[name] = Member(settings, negotiated, group.join(name), slot, sources)
         if settings.conditions:
             self._conditioned[member] = None
+        self._at.setdefault(settings.remote_address, set()).add(member)
         return member
 
     def down(self, member: Member) -> None:
@@ -304,6 +334,10 @@ class Router:
         self._conditioned.pop(member, None)
         for condition in member.settings.conditions:
             self._origination.release(condition)
+        neighbors = self._at[member.settings.remote_address]
+        neighbors.discard(member)
+        if not neighbors:
+            del self._at[member.settings.remote_address]
         listener = member._listener
         listener.group.leave(listener)
         if not listener.group.listeners:
@@ -322,10 +356,8 @@ class Router:
         return group
 
     def _terms(self, settings: PeerSettings, negotiated: Negotiated) -> Terms:
-        if negotiated.internal:
-            kind = Kind.CLIENT if settings.client else Kind.NON_CLIENT
-        else:
-            kind = Kind.EXTERNAL
+        kind = _kind(settings, negotiated)
+        third_party = settings.third_party_next_hop and kind.external
         holds = self._origination.holds
         next_hops = [
             (family, address)
@@ -363,6 +395,10 @@ class Router:
                 if (condition is None or holds(condition)) and family in dict(next_hops)
             ),
             withheld=tuple(each.routes for each in settings.conditional if not holds(each.condition)),
+            role=negotiated.role,
+            members=self._hidden,
+            shared=settings.connected if third_party else (),
+            avoid=address if (address := settings.remote_address) in self._pointed or third_party else b"",
         )
 
     # --- Policy --------------------------------------------------------------------------------------
@@ -539,10 +575,24 @@ class Router:
         if attributes.next_hop and not is_host(attributes.next_hop):
             raise ValueError(f"{attributes.next_hop.hex()} cannot be a next hop")
         self._origination.announce(family, prefix, attributes, condition)
+        self._name(family, prefix, attributes.next_hop[:16])
 
     def withdraw(self, family: Family, prefix: bytes) -> None:
         """Take back a route of our own."""
         self._origination.withdraw(family, prefix)
+        self._name(family, prefix, b"")
+
+    def _name(self, family: Family, prefix: bytes, next_hop: bytes) -> None:
+        """Note the next hop of a route of ours: a peer with that address has to be told another."""
+        before = self._named.pop((family, prefix), b"")
+        if next_hop:
+            self._named[family, prefix] = next_hop
+        for address, change in ((before, -1), (next_hop, 1)):
+            if address and before != next_hop:
+                self._pointed[address] += change
+                if not self._pointed[address]:
+                    del self._pointed[address]
+                self._unsettled.update(dict.fromkeys(self._at.get(address, ())))
 
     def aggregate(self, family: Family, prefix: bytes, aggregate: Aggregate | None) -> None:
         """Originate `prefix` while there are more specific routes, or with None no more.
@@ -788,6 +838,14 @@ def _not_negotiated(member: Member, family: Family) -> ValueError:
     if family not in member._sources:
         return ValueError(f"{family} was not negotiated with {member.name}")
     return ValueError(f"path identifiers do not go with what was negotiated with {member.name}")
+
+
+def _kind(settings: PeerSettings, negotiated: Negotiated) -> Kind:
+    if negotiated.internal:
+        return Kind.CLIENT if settings.client else Kind.NON_CLIENT
+    if negotiated.confederation:
+        return Kind.CONFEDERATION
+    return Kind.ROUTE_SERVER_CLIENT if settings.route_server_client else Kind.EXTERNAL
 
 
 def _out_of_resources(reason: str) -> Notify:

@@ -27,6 +27,7 @@ from bgp.rib.decision import DecisionOptions
 from bgp.rib.multipath import Hop
 from bgp.rib.path import Path
 from bgp.router import LAG_AGE, Router
+from bgp.session.config import Confederation
 from bgp.wire import prefix as nlri
 from bgp.wire.aspath import AsPath
 from bgp.wire.attributes import Attributes
@@ -78,11 +79,12 @@ class Speaker:
     """Speak BGP on the running event loop; use as `async with Speaker(...) as speaker`.
 
     `router_id` and `cluster_id` are 32-bit numbers or their dotted form; `cluster_id` is by default the
-    router id (RFC 4456 section 7).  `listen` takes addresses, `address:port` and `[address]:port`; port 0
-    lets the system choose, see `listening`.  A peer that has not taken for `lag_age` seconds what it is to be
-    told loses its session (0: never).  `on_event` is called with what happens to peers.  `decision`
-    is what may be chosen about the best path.  Peers may be added before the start and at any time later.
-    All methods belong to the loop's thread.
+    router id (RFC 4456 section 7).  In a `confederation` the `asn` is our member AS; only its members see
+    that one (RFC 5065).  `listen` takes addresses, `address:port` and `[address]:port`; port 0 lets the
+    system choose, see `listening`.  A peer that has not taken for `lag_age` seconds what it is to be told
+    loses its session (0: never).  `on_event` is called with what happens to peers.  `decision` is what may be
+    chosen about the best path.  Peers may be added before the start and at any time later.  All methods
+    belong to the loop's thread.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Speaker:
         asn: int,
         router_id: str | int | IPv4Address,
         cluster_id: str | int | IPv4Address | None = None,
+        confederation: Confederation | None = None,
         listen: Iterable[str] = (),
         on_event: Callable[[PeerEvent], None] | None = None,
         client_to_client: bool = True,
@@ -104,6 +107,7 @@ class Speaker:
             asn,
             identifier,
             None if cluster_id is None else int(IPv4Address(cluster_id)),
+            confederation=confederation,
             client_to_client=client_to_client,
             max_paths=max_paths,
             max_attribute_octets=max_attribute_octets,
@@ -113,7 +117,7 @@ class Speaker:
         self.refusals = Refusals()
         self.lag: LoopLag | None = None
         self._endpoints = tuple(parse_endpoint(text) for text in listen)
-        self._host = Host(asn, identifier, self.router, Turns(self.router))
+        self._host = Host(asn, identifier, self.router, Turns(self.router), confederation)
         self._events = Events()
         if on_event is not None:
             self._events.call(on_event)
@@ -264,7 +268,8 @@ class Speaker:
         network = ip_network(prefix)
         if any(each.prefix == network for each in self._ranges):
             raise ValueError(f"prefix: {network} is a listen range already")
-        options.session(self._host.asn, self._host.identifier)  # what it refuses is refused now
+        host = self._host
+        options.session(host.asn, host.identifier, host.confederation)  # what it refuses is refused now
         added = ListenRange(network, replace(options, passive=True), limit)
         self._ranges.append(added)
         self._ranges.sort(key=lambda each: each.prefix.prefixlen, reverse=True)

@@ -32,6 +32,7 @@ class Service:
             cluster_id=router.cluster_id,
             listen=router.listen,
             on_event=on_event or SessionLog(),
+            confederation=router.confederation,
             client_to_client=router.client_to_client,
             max_paths=router.maximum_paths,
             max_attribute_octets=router.maximum_attribute_octets,

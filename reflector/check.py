@@ -35,21 +35,27 @@ def refuse_repeated(tables: list[Table], *names: str) -> None:
             table.where(names[0]).refuse(what, "keep one of the two")
 
 
-def internal(peer: Table, own: int | None) -> bool | None:
-    """Return whether `peer` is surely internal (True), surely external (False), or may be either (None)."""
-    expected = peer.values.get("asn")
+def relation(peer: Table, router: Table) -> AsExpected:
+    """Return what `peer` surely is to us, ANY if it may be several things."""
+    expected, own = peer.values.get("asn"), router.values.get("asn")
+    confederation = router.values.get("confederation")
     if expected is None:
-        return True if peer.values.get("client") else None
-    if expected is AsExpected.ANY or own is None:
-        return None
+        return AsExpected.INTERNAL if peer.values.get("client") else AsExpected.ANY
     if isinstance(expected, AsExpected):
-        return expected is AsExpected.INTERNAL
-    return bool(expected == peer.values.get("local_as", own))
+        return expected
+    if own is None:
+        return AsExpected.ANY
+    if expected == (own if confederation else peer.values.get("local_as", own)):
+        return AsExpected.INTERNAL
+    if confederation is not None and expected in confederation.members:
+        return AsExpected.CONFEDERATION
+    return AsExpected.EXTERNAL
 
 
-def check_peer(peer: Table, own: int | None) -> None:
+def check_peer(peer: Table, router: Table) -> None:
     """Refuse what contradicts itself among the keys of a neighbor or listen range, its group's included."""
-    _check_kind(peer, own)
+    _check_as(peer, router)
+    _check_kind(peer, router)
     _check_times(peer)
     _check_families(peer)
     given, where = peer.values, peer.where
@@ -61,8 +67,21 @@ def check_peer(peer: Table, own: int | None) -> None:
         where("source_address").refuse(what, f"write an IPv{address.version} address")
 
 
-def _check_kind(peer: Table, own: int | None) -> None:
-    given, where, inside = peer.values, peer.where, internal(peer, own)
+def _check_as(peer: Table, router: Table) -> None:
+    """What our OPEN shows to a peer depends on whether it is in our confederation (RFC 5065 4)."""
+    confederate = "confederation" in router.places
+    match peer.values.get("asn"):
+        case AsExpected.CONFEDERATION if not confederate:
+            what, remedy = "we are in no confederation", "add confederation to [router]"
+            peer.where("asn").refuse(what, remedy)
+        case AsExpected.ANY if confederate:
+            what = '"any" does not say whether the peer is in our confederation'
+            peer.where("asn").refuse(what, 'write a number, "internal", "external" or "confederation"')
+
+
+def _check_kind(peer: Table, router: Table) -> None:
+    given, where, related = peer.values, peer.where, relation(peer, router)
+    inside = related in (AsExpected.INTERNAL, AsExpected.CONFEDERATION)
     # A key that is not known may be one of the two misspelt, and has been reported.
     misspelt = peer.places.keys() - _KNOWN
     if "asn" not in peer.places and not given.get("client", "client" in peer.places) and not misspelt:
@@ -70,9 +89,15 @@ def _check_kind(peer: Table, own: int | None) -> None:
         if "client" not in peer.places:
             remedy = f"add client = true, or {remedy.removeprefix('add ')}"
         peer.place.refuse("nothing says which AS the peer has", remedy)
-    if given.get("client") and inside is False:
+    if given.get("client") and related in (AsExpected.EXTERNAL, AsExpected.CONFEDERATION):
         what = "only internal peers can be clients of a reflector (RFC 4456 2)"
         where("client").refuse(what, 'remove client, or write asn = "internal"')
+    if given.get("route_server_client") and inside:
+        what = "only external peers can be clients of a route server (RFC 7947 1)"
+        where("route_server_client").refuse(what, "remove route_server_client")
+    if given.get("third_party_next_hop") and (inside or "multihop" in given):
+        what = "is for external peers on a subnet that we share"
+        where("third_party_next_hop").refuse(what, "remove third_party_next_hop")
     if "role" in given and inside:
         where("role").refuse("roles are for external peers (RFC 9234 4)", "remove role")
     if given.get("strict_role") and "role" not in peer.places:
@@ -134,23 +159,25 @@ def warnings(router: Table, neighbors: list[Table], ranges: list[Table]) -> tupl
     """Return what is allowed but lets nothing pass, each at the line to change."""
     found: dict[Problem, None] = {}  # a set in the order of finding
     peers = [*neighbors, *ranges]
-    kinds = [internal(peer, router.values.get("asn")) for peer in peers]
+    related = [relation(peer, router) for peer in peers]
     if not peers:
         what, remedy = "nobody will connect", "add a [[neighbor]] or a [[listen_range]]"
         found[router.place.problem(what, remedy)] = None
-    for peer, inside in zip(peers, kinds, strict=True):
+    for peer, kind in zip(peers, related, strict=True):
         missing = [name for name in DIRECTIONS if name not in peer.values and "policy" not in peer.values]
-        if not inside and missing:
-            which = "external peers" if inside is False else "those of these peers that are external"
+        if kind in (AsExpected.EXTERNAL, AsExpected.ANY) and missing:
+            sure = kind is AsExpected.EXTERNAL
+            which = "external peers" if sure else "those of these peers that are external"
             if len(missing) == len(DIRECTIONS):
                 way, remedy = "to or from", 'policy = "accept-all"'
             else:
                 way = "from" if missing == ["import"] else "to"
                 remedy = f'{missing[0]} = "accept-all", or the name of a policy,'
-            kind = "policy" if len(missing) == len(DIRECTIONS) else f"{missing[0]} policy"
-            what = f"no route will pass {way} {which}: they have no {kind} (RFC 8212)"
+            lacking = "policy" if len(missing) == len(DIRECTIONS) else f"{missing[0]} policy"
+            what = f"no route will pass {way} {which}: they have no {lacking} (RFC 8212)"
             found[peer.where("asn").problem(what, f"add {remedy} if that is not meant")] = None
-    if len(peers) > 1 and all(kinds) and not any(peer.values.get("client") for peer in peers):
+    all_internal = all(kind is AsExpected.INTERNAL for kind in related)
+    if len(peers) > 1 and all_internal and not any(peer.values.get("client") for peer in peers):
         what = "no route will pass: all peers are internal, and none is a client (RFC 4456 6)"
         found[peers[0].where("client").problem(what, "add client = true to their group")] = None
     found |= dict.fromkeys(_covered_by_password(neighbors, ranges))

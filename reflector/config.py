@@ -16,7 +16,7 @@ from bgp.policy.condition import Condition
 from bgp.rib.aggregate import Aggregate
 from bgp.rib.decision import DecisionOptions
 from bgp.router import LAG_AGE
-from bgp.session.config import AsExpected
+from bgp.session.config import AsExpected, Confederation
 from reflector import schema
 from reflector.addresses import Address, Network
 from reflector.check import BY_FAMILY, DIRECTIONS, check_listening, check_peer, refuse_repeated, warnings
@@ -46,6 +46,7 @@ class Router:
     cluster_id: int
     listen: tuple[str, ...] = LISTEN
     log_level: str = "info"
+    confederation: Confederation | None = None
     client_to_client: bool = True
     maximum_paths: int | None = None
     maximum_attribute_octets: int | None = None
@@ -154,7 +155,7 @@ def _checked(
     for each in aggregates:
         each.values["policy"] = find_policy(each, "policy", policies)
     for peer in (*neighbors, *ranges):
-        check_peer(peer, router.values.get("asn"))
+        check_peer(peer, router)
         for direction in DIRECTIONS:
             # In place of its name, from here on.
             peer.values[f"{direction}_policy"] = find_policy(peer, direction, policies)

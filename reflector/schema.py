@@ -32,6 +32,7 @@ ROUTER = (
         "router_id", addresses.identifier, "our BGP Identifier, an IPv4 address of this router", required=True
     ),
     Key("cluster_id", addresses.identifier, "our CLUSTER_ID (RFC 4456); by default the router_id"),
+    Key("confederation", terms.confederation, "the confederation in which our asn is a member (RFC 5065)"),
     Key("listen", list_of(addresses.endpoint), "where to listen, a list of address:port"),
     Key("log_level", one_of(LOG_LEVELS), "the least severe lines that are logged"),
     Key("client_to_client", values.flag, "reflect the routes of clients to clients (RFC 4456 5)"),
@@ -58,8 +59,13 @@ DECISION = (
 
 # What may be said of a group, and said otherwise of a neighbor or listen range in it.
 SESSION = (
-    Key("asn", terms.expected_as, 'the AS of the peers: a number, "internal", "external" or "any"'),
+    Key(
+        "asn",
+        terms.expected_as,
+        'the AS of the peers: a number, "internal", "external", "confederation" or "any"',
+    ),
     Key("client", values.flag, "they are clients of our reflector (RFC 4456)"),
+    Key("route_server_client", values.flag, "they are clients of our route server (RFC 7947)"),
     Key(
         "policy",
         one_of([ACCEPT_ALL]),
@@ -68,6 +74,11 @@ SESSION = (
     Key("import", values.text, "the [policy.NAME] for what comes from the peers"),
     Key("export", values.text, "the [policy.NAME] for what goes to the peers"),
     Key("next_hop_self", values.flag, "announce our own address as the next hop"),
+    Key(
+        "third_party_next_hop",
+        values.flag,
+        "tell external peers next hops on the subnet that we share with them (RFC 4271 5.1.3)",
+    ),
     Key("next_hops", addresses.next_hops, "what our own address is by family, if not that of the session"),
     Key("allow_own_as", number(0, 255), "how often our own AS may be in a received AS_PATH"),
     Key(
@@ -223,6 +234,11 @@ SYNONYMS = {
     "remote_address": "address",
     "route_reflector_client": "client",
     "rr_client": "client",
+    "rs_client": "route_server_client",
+    "enforce_first_as": "first_as",
+    "local_role": "role",
+    "confederation_identifier": "confederation",
+    "confederation_peers": "confederation",
     "afi_safi": "families",
     "address_families": "families",
     "keepalive": "hold_time",

@@ -5,10 +5,10 @@ import re
 from bgp.family import BY_NAME, IPV4_UNICAST, Family
 from bgp.iana import AS_TRANS, AddPathMode, CapabilityCode, Origin, Role, WellKnownCommunity
 from bgp.rib.selection import ALL, BEST, EQUAL, Selection, best_n
-from bgp.session.config import AsExpected
+from bgp.session.config import AsExpected, Confederation
 from bgp.wire.capability import Fqdn
 from reflector.document import Place, nearest
-from reflector.values import flag, kind, number, one_of, text
+from reflector.values import flag, kind, list_of, number, one_of, text
 
 LAST_AS = 0xFFFFFFFF
 
@@ -40,16 +40,35 @@ def as_number(value: object, place: Place) -> int | None:
 EXPECTED_AS = {
     "internal": AsExpected.INTERNAL,
     "external": AsExpected.EXTERNAL,
+    "confederation": AsExpected.CONFEDERATION,
     "any": AsExpected.ANY,
 }
 
 
 def expected_as(value: object, place: Place) -> int | AsExpected | None:
-    """Read what AS a peer may have: a number, or "internal", "external", "any"."""
+    """Read what AS a peer may have: a number, or a word."""
     if isinstance(value, str) and not re.fullmatch(r"(?i)(as)?\d+", value):
         word = one_of(EXPECTED_AS)(value, place)
         return None if word is None else EXPECTED_AS[word]
     return as_number(value, place)
+
+
+def confederation(value: object, place: Place) -> Confederation | None:
+    """Read the number of a confederation, and those of its member ASes (RFC 5065)."""
+    example = "write confederation = {identifier = 64500, members = [65001, 65002]}"
+    if not isinstance(value, dict):
+        place.refuse(f"must be a table, not {kind(value)}", example)
+        return None
+    for name in value.keys() - {"identifier", "members"}:
+        (place / name).refuse("there is no such key", example)
+    for name in ("identifier", "members"):
+        if name not in value:
+            place.refuse(f"has no {name}", example)
+    identifier = as_number(value["identifier"], place / "identifier") if "identifier" in value else None
+    members = list_of(as_number, least=1)(value["members"], place / "members") if "members" in value else None
+    if identifier is None or members is None:
+        return None
+    return Confederation(identifier, frozenset(asn for asn in members if isinstance(asn, int)))
 
 
 def family(value: object, place: Place) -> Family | None:

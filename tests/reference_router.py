@@ -6,19 +6,20 @@ rewriting in octets.  `expected` says what a peer should hold once all is quiet.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from types import SimpleNamespace
 
 from reference_decision import ReferenceDecision
 
 from bgp.family import IPV4_UNICAST, Family
-from bgp.iana import AttributeType, WellKnownCommunity
+from bgp.iana import AttributeType, Role, SegmentType, WellKnownCommunity
 from bgp.policy import Accepted, Policy, Refusal
 from bgp.rib.aggregate import Aggregate
 from bgp.rib.condition import Condition, Conditional
 from bgp.rib.decision import DecisionOptions
 from bgp.rib.path import Kind
 from bgp.rib.selection import ALL, EQUAL, Selection
+from bgp.session.config import Confederation
 from bgp.wire import aspath
 from bgp.wire.attributes import Attributes, AttributeTable
 from bgp.wire.encoder import Encoder
@@ -55,6 +56,8 @@ class Party:
     asn: int = 0
     defaults: Mapping[Family, Condition | None] = field(default_factory=dict)
     conditional: tuple[Conditional, ...] = ()
+    role: Role | None = None
+    shared: tuple[IPv4Network | IPv6Network, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,8 +76,11 @@ class Reference:
         cluster_id: int,
         own: dict[Family, bytes],
         decision: DecisionOptions | None = None,
+        confederation: Confederation | None = None,
     ) -> None:
         self.asn = asn
+        self.confederation = confederation
+        self.public = confederation.identifier if confederation else asn
         self.identifier = router_id.to_bytes(4, "big")
         self.cluster_id = cluster_id.to_bytes(4, "big")
         self.own = own
@@ -150,8 +156,10 @@ class Reference:
         attributes, party = route.received, self.parties.get(route.party.name, route.party)
         if party.kind is Kind.LOCAL:
             return attributes
-        if any(self.asn in segment.asns for segment in attributes.as_path):
-            return None
+        for type_, asns in attributes.as_path:
+            confederate = type_ in (SegmentType.AS_CONFED_SEQUENCE, SegmentType.AS_CONFED_SET)
+            if self.public in asns or (confederate and self.asn in asns):
+                return None
         if attributes.get(T.ORIGINATOR_ID) == self.identifier:
             return None
         clusters = attributes.get(T.CLUSTER_LIST) or b""
@@ -159,12 +167,25 @@ class Reference:
             return None
         if attributes.next_hop[:16] in self.own.values() or attributes.next_hop[0] in (0, 127, 224):
             return None
+        if party.shared and attributes.next_hop[:16] != party.address:
+            hop = ip_address(attributes.next_hop[:16])
+            if not (hop.version == 6 and hop.is_link_local) and not any(hop in net for net in party.shared):
+                return None
+        # RFC 9234 section 5, the ingress procedure.
+        marked = attributes.only_to_customer
+        if marked is not None:
+            if party.role in (Role.PROVIDER, Role.ROUTE_SERVER):
+                return None
+            if party.role is Role.PEER and marked != party.asn:
+                return None
+        elif party.role in (Role.CUSTOMER, Role.ROUTE_SERVER_CLIENT, Role.PEER):
+            attributes = self.table.derive(attributes, {T.ONLY_TO_CUSTOMER: party.asn.to_bytes(4, "big")})
         if party.import_policy is not None:
             accepted = self.judged(party.import_policy, route, attributes, family, prefix)
             if accepted is None:
                 return None
             attributes = accepted[0]
-        elif party.kind is Kind.EXTERNAL:
+        elif party.kind.external:
             return None
         return None if self.costs.get(attributes.next_hop[:16], 0) is None else attributes
 
@@ -210,7 +231,8 @@ class Reference:
         how, parts = self.aggregates[family, prefix], self.contributors(family, prefix)
         if not parts or (how.matching_med and len({part.med for part in parts}) > 1):
             return None
-        flat = [[asn for segment in part.as_path for asn in segment.asns] for part in parts]
+        outside = [aspath.without_confederation(part.as_path) for part in parts]
+        flat = [[asn for segment in path for asn in segment.asns] for path in outside]
         common = flat[0]
         while any(path[: len(common)] != common for path in flat):
             common.pop()
@@ -220,7 +242,7 @@ class Reference:
             origin=max(part.origin for part in parts),
             as_path=common,
             atomic_aggregate=True,
-            aggregator=(self.asn, ip_address(self.identifier)),  # type: ignore[arg-type]
+            aggregator=(self.public, ip_address(self.identifier)),  # type: ignore[arg-type]
             communities=sorted({one for part in parts for one in part.communities})
             if how.communities
             else (),
@@ -285,32 +307,41 @@ class Reference:
         reflected = source.internal and to.kind.internal
         if reflected and Kind.CLIENT not in (source, to.kind):
             return None
-        communities = set(attributes.communities)
+        relayed = source is to.kind is Kind.ROUTE_SERVER_CLIENT
+        communities = set() if relayed else set(attributes.communities)
         if WellKnownCommunity.NO_ADVERTISE in communities:
             return None
         if route.path_id != DEFAULT and not self.shown(to, family, prefix, item):
             return None
-        if to.kind is Kind.EXTERNAL and communities & {
-            WellKnownCommunity.NO_EXPORT,
-            WellKnownCommunity.NO_EXPORT_SUBCONFED,
-        }:
+        if to.kind.external and WellKnownCommunity.NO_EXPORT in communities:
             return None
+        if not to.kind.internal and WellKnownCommunity.NO_EXPORT_SUBCONFED in communities:
+            return None
+        marked = attributes.only_to_customer
+        if marked is not None and to.role in (Role.CUSTOMER, Role.ROUTE_SERVER_CLIENT, Role.PEER):
+            return None
+        if marked is not None and self.confederation is not None and to.kind.external:
+            if marked in {self.asn, *self.confederation.members} - {self.public}:
+                return None
         med = attributes.med
         chosen: frozenset[int] = frozenset()
         if route.path_id == DEFAULT:
-            if to.export_policy is None and to.kind is Kind.EXTERNAL:
+            if to.export_policy is None and to.kind.external:
                 return None
         elif to.export_policy is not None:
             changed = self.judged(to.export_policy, route, attributes, family, prefix)
             if changed is None:
                 return None
             attributes, chosen = changed
-        elif to.kind is Kind.EXTERNAL:
+        elif to.kind.external:
             return None
         next_hop = attributes.next_hop
         changes: dict[int, bytes | None] = {}
-        if to.kind is Kind.EXTERNAL:
-            path = aspath.prepended(attributes.as_path, self.asn)
+        if relayed:
+            changes = {T.LOCAL_PREF: None}
+        elif to.kind.external:
+            outside = aspath.without_confederation(attributes.as_path)
+            path = aspath.prepended(outside, self.public)
             changes = {
                 T.AS_PATH: aspath.encode(path),
                 T.LOCAL_PREF: None,
@@ -319,7 +350,17 @@ class Reference:
             }
             if source is not Kind.LOCAL and attributes.med == med and T.MULTI_EXIT_DISC not in chosen:
                 changes[T.MULTI_EXIT_DISC] = None
-            if T.NEXT_HOP not in chosen:
+            kept = len(next_hop) == 4 or next_hop[:2] != b"\xfe\x80"
+            kept = kept and bool(next_hop) and next_hop[:16] != to.address
+            kept = kept and any(ip_address(next_hop[:16]) in network for network in to.shared)
+            if T.NEXT_HOP not in chosen and not kept:
+                next_hop = b""
+        elif to.kind is Kind.CONFEDERATION:
+            path = aspath.prepended(attributes.as_path, self.asn, type=SegmentType.AS_CONFED_SEQUENCE)
+            changes = {T.AS_PATH: aspath.encode(path), T.ORIGINATOR_ID: None, T.CLUSTER_LIST: None}
+            if attributes.local_pref is None:
+                changes[T.LOCAL_PREF] = (100).to_bytes(4, "big")
+            if to.next_hop_self and T.NEXT_HOP not in chosen:
                 next_hop = b""
         elif reflected:
             if attributes.local_pref is None:
@@ -332,12 +373,16 @@ class Reference:
                 changes[T.LOCAL_PREF] = (100).to_bytes(4, "big")
             if to.next_hop_self and T.NEXT_HOP not in chosen:
                 next_hop = b""
-        if to.kind is not Kind.EXTERNAL and family is not IPV4_UNICAST and T.NEXT_HOP not in chosen:
+        if not to.kind.external and family is not IPV4_UNICAST and T.NEXT_HOP not in chosen:
             # RFC 2545 3: the link-local address behind a global one is for who is on its link.
             if len(next_hop) == 32 and not ip_address(next_hop[:16]).is_link_local and any(next_hop[:16]):
                 next_hop = next_hop[:16]
         changes[T.AIGP] = None  # nobody has it enabled
+        if route.party.kind is Kind.LOCAL and next_hop[:16] == to.address and T.NEXT_HOP not in chosen:
+            next_hop = b""  # RFC 4271 5.1.3: never the peer's own address
         next_hop = next_hop or self.own[family]
+        if marked is None and to.role in (Role.PROVIDER, Role.ROUTE_SERVER, Role.PEER):
+            changes[T.ONLY_TO_CUSTOMER] = self.public.to_bytes(4, "big")
         if family is IPV4_UNICAST and len(next_hop) != 4 and family not in to.extended_next_hop:
             return None
         if family is not IPV4_UNICAST and len(next_hop) == 4:

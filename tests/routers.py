@@ -1,14 +1,15 @@
 """What tests of the routing core share: negotiated sessions, and peers that believe what they are told."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from ipaddress import ip_address
 
 from bgp.family import IPV4_UNICAST, IPV6_UNICAST, Family
-from bgp.iana import HEADER_LENGTH, AddPathMode, MessageType
+from bgp.iana import HEADER_LENGTH, AddPathMode, MessageType, Role
 from bgp.policy import ACCEPT_ALL, Policy
 from bgp.rib.path import Kind, Path, Slot, Slots, Source
 from bgp.router import Member, PeerSettings, Router
-from bgp.session.config import SessionConfig
+from bgp.session.config import Confederation, SessionConfig
 from bgp.session.negotiation import Negotiated, negotiate, offer
 from bgp.wire import prefix as nlri
 from bgp.wire.attributes import Attributes, AttributeTable
@@ -18,6 +19,7 @@ from bgp.wire.framing import Framer
 from bgp.wire.update import Reach, Unreach, Update, decode
 
 LOCAL_AS = 65000
+CONFEDERATION = Confederation(64999, frozenset({LOCAL_AS, 65100, 65101, 65102}))
 ROUTER_ID = 0x0A000001
 OUR_ADDRESS = ip_address("192.0.2.1").packed
 BOTH = (IPV4_UNICAST, IPV6_UNICAST)
@@ -65,6 +67,7 @@ class Peer:
         identifier: int,
         *,
         asn: int | None = None,
+        role: Role | None = None,
         import_policy: Policy | None = ACCEPT_ALL,
         export_policy: Policy | None = ACCEPT_ALL,
         settings: Mapping[str, object] | None = None,
@@ -75,10 +78,15 @@ class Peer:
         self.kind = kind
         if asn is None:
             asn = LOCAL_AS if kind.internal else 64000 + identifier % 1000
-        self.negotiated = session(identifier, asn, **options)
+        confederation = router.confederation
+        local_as = confederation.identifier if confederation and kind.external else LOCAL_AS
+        if kind is Kind.CONFEDERATION:
+            options["confederation"] = True
+        self.negotiated = replace(session(identifier, asn, local_as, **options), role=role)
         self.settings = PeerSettings(
             name=name,
             client=kind is Kind.CLIENT,
+            route_server_client=kind is Kind.ROUTE_SERVER_CLIENT,
             local_address=OUR_ADDRESS,
             remote_address=bytes((10, 9)) + (identifier & 0xFFFF).to_bytes(2, "big"),
             import_policy=import_policy,
@@ -89,6 +97,7 @@ class Peer:
         # A reader of what we send: its receiving side is our sending one.
         self.context = Context(
             internal=self.negotiated.internal,
+            confederation=self.negotiated.confederation,
             four_octet_as=self.negotiated.four_octet_as,
             families=frozenset(self.negotiated.families),
             add_path=self.negotiated.add_path_send,
@@ -119,7 +128,7 @@ class Peer:
         if attributes is None:
             if "next_hop" not in values:
                 values["next_hop"] = "2001:db8::9" if family is IPV6_UNICAST else "10.9.0.9"
-            if self.kind.internal:
+            if not self.kind.external:
                 values.setdefault("local_pref", 100)
             attributes = self.router.table.make(**values)  # type: ignore[arg-type]
         recognize(self.router.table, attributes, self.kind.internal)

@@ -15,7 +15,7 @@ from bgp.policy.condition import Conditional, exists, missing
 from bgp.rib.aggregate import Aggregate
 from bgp.rib.decision import DecisionOptions
 from bgp.rib.selection import ALL, BEST, EQUAL, best_n
-from bgp.session.config import AsExpected
+from bgp.session.config import AsExpected, Confederation
 from bgp.wire.capability import Fqdn
 from reflector import schema
 from reflector.config import LISTEN, Aggregated, Configuration, ListenRange, Originated, load, loads
@@ -275,10 +275,9 @@ def test_a_listen_range_ignores_what_its_group_says_of_dialing() -> None:
 
 
 def test_every_option_of_a_peer_has_a_key() -> None:
-    # `description` repeats `name`; policies go by shorter names, and `policy` stands for both directions; a
-    # confederation would need more than a word about the peer.
+    # `description` repeats `name`; policies go by shorter names, and `policy` stands for both directions.
     options = set(PeerOptions.__dataclass_fields__)
-    options -= {"description", "import_policy", "export_policy", "confederation"}
+    options -= {"description", "import_policy", "export_policy"}
     keys = {row.name for row in schema.NEIGHBOR}
     keys -= {"group", "policy", "import", "export", "default_originate_if"}
     assert keys == options
@@ -530,6 +529,13 @@ ROUTER_VALUES = [
     ("listen = [179]", "must be text, not a number", "address:port"),
     ('listen = ["[::]:179", "[0::0]:179"]', "is there twice", "keep one"),
     ('log_level = "warn"', '"warn" is not known', 'did you mean "warning"?'),
+    ("confederation = 64500", "must be a table, not a number", "confederation = {identifier = 64500"),
+    ("confederation = {members = [65001]}", "has no identifier", "{identifier = 64500"),
+    ("confederation = {identifier = 64500}", "has no members", "members = [65001, 65002]}"),
+    ("confederation = {identifier = 23456, members = [1]}", "AS 23456 is reserved", "assigned to you"),
+    ("confederation = {identifier = 64500, members = []}", "must not be empty", "at least one"),
+    ("confederation = {identifier = 64500, members = [0]}", "0 is out of range", "from 1 to"),
+    ("confederation = {identifier = 1, members = [2], peers = [3]}", "no such key", "members = ["),
 ]
 
 
@@ -688,6 +694,25 @@ TOGETHER = [
     ("asn = 65001\nclient = true", "client", "only internal peers can be clients", 'asn = "internal"'),
     ('asn = "external"\nclient = true', "client", "only internal peers can be clients", "remove client"),
     ('asn = "internal"\nrole = "peer"', "role", "external peers (RFC 9234 4)", "remove role"),
+    ('asn = "confederation"\n', "asn", "we are in no confederation", "add confederation to [router]"),
+    (
+        "client = true\nroute_server_client = true",
+        "route_server_client",
+        "only external peers can be clients of a route server",
+        "remove route_server_client",
+    ),
+    (
+        "client = true\nthird_party_next_hop = true",
+        "third_party_next_hop",
+        "external peers on a subnet",
+        "remove third_party_next_hop",
+    ),
+    (
+        "asn = 65001\nmultihop = 2\nthird_party_next_hop = true",
+        "third_party_next_hop",
+        "external peers on a subnet",
+        "remove third_party_next_hop",
+    ),
     ("asn = 65001\nstrict_role = true", "strict_role", "needs a role", "add role"),
     ("client = true\nmultihop = 2", "multihop", "any distance", "remove multihop"),
     ("asn = 65001\nmultihop = 2\nttl = 3", "multihop", "contradicts ttl", "keep one"),
@@ -755,6 +780,70 @@ def test_contradiction(kind: str, keys: str, key: str, what: str, remedy: str) -
     assert text.splitlines()[line - 1].startswith(key.partition(".")[0])
     assert what in found
     assert remedy in cure
+
+
+CONFEDERATE = ROUTER + "confederation = {identifier = 64999, members = [65101, 65102]}\n"
+
+
+def test_a_confederation() -> None:
+    peers = ("65101", '"confederation"', "65000", '"external"', "64500")
+    text = CONFEDERATE + "".join(
+        f'[[neighbor]]\naddress = "192.0.2.{number}"\nasn = {asn}\npolicy = "accept-all"\n'
+        for number, asn in enumerate(peers, 1)
+    )
+    configuration = loads(text)
+    confederation = configuration.router.confederation
+    assert confederation == Confederation(64999, frozenset({65101, 65102}))
+    shown = [options.session(65000, 1, confederation) for options in configuration.neighbors]
+    assert [session.local_as for session in shown] == [65000, 65000, 65000, 64999, 64999]
+    assert [session.confederation for session in shown] == [True, True, False, False, False]
+    assert configuration.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("keys", "key", "what"),
+    [
+        ('asn = "any"', "asn", "does not say whether the peer is in our confederation"),
+        ("asn = 65101\nclient = true", "client", "only internal peers"),
+        ('asn = "confederation"\nrole = "peer"', "role", "external peers (RFC 9234 4)"),
+        ("asn = 65102\nmultihop = 3", "multihop", "any distance"),
+        ("asn = 65101\nroute_server_client = true", "route_server_client", "only external peers"),
+    ],
+)
+def test_what_a_member_of_the_confederation_cannot_be(keys: str, key: str, what: str) -> None:
+    ((_, name, found, _),) = problems(CONFEDERATE + f'[[neighbor]]\naddress = "192.0.2.2"\n{keys}\n')
+    assert name.endswith(key) and what in found
+
+
+def test_members_of_the_confederation_need_no_policy_and_others_do() -> None:
+    peer = '[[neighbor]]\naddress = "192.0.2.2"\nasn = {}\n'
+    assert loads(CONFEDERATE + peer.format(65101)).warnings == ()
+    for outside in (64500, 64999):
+        assert "RFC 8212" in str(loads(CONFEDERATE + peer.format(outside)).warnings[0])
+
+
+def test_a_route_server_and_its_client() -> None:
+    text = (
+        ROUTER
+        + """
+[[neighbor]]
+address = "192.0.2.2"
+asn = 64500
+policy = "accept-all"
+route_server_client = true
+role = "route-server"
+[[neighbor]]
+address = "192.0.2.3"
+asn = 64501
+policy = "accept-all"
+first_as = false
+third_party_next_hop = true
+"""
+    )
+    client, server = loads(text).neighbors
+    assert client.route_server_client and client.role is Role.ROUTE_SERVER and client.first_as
+    assert not server.first_as and server.third_party_next_hop
+    assert not server.session(65000, 1).first_as and client.session(65000, 1).first_as
 
 
 def test_repeated_peers_name_both_lines() -> None:

@@ -1,6 +1,7 @@
 """Who may hear what, and in which words: RFC 4271 9.2, RFC 4456, RFC 1997, RFC 8212 and the rewriting."""
 
 import itertools
+from ipaddress import ip_network
 
 import pytest
 from reference_router import T
@@ -16,6 +17,8 @@ from bgp.export.rules import (
     NO_EXPORT_SUBCONFED,
     NO_NEXT_HOP,
     NO_POLICY,
+    ONLY_TO_CUSTOMER,
+    ONLY_TO_CUSTOMER_OF_MEMBER,
     POLICY,
     POLICY_FAILED,
     SPLIT_HORIZON,
@@ -26,14 +29,17 @@ from bgp.export.rules import (
 )
 from bgp.export.terms import Terms
 from bgp.family import IPV4_UNICAST, IPV6_UNICAST, Family
-from bgp.iana import WellKnownCommunity
+from bgp.iana import Role, WellKnownCommunity
 from bgp.policy import ACCEPT_ALL
 from bgp.rib.path import Kind, Path
+from bgp.rib.selection import ALL
 from bgp.wire import aspath
 from bgp.wire.attributes import Attributes
 
-SEND, REFLECT = Treatment.SEND, Treatment.REFLECT
+SEND, REFLECT, RELAY = Treatment.SEND, Treatment.REFLECT, Treatment.RELAY
 LOCAL, EXTERNAL, CLIENT, NON_CLIENT = Kind.LOCAL, Kind.EXTERNAL, Kind.CLIENT, Kind.NON_CLIENT
+SERVED, MEMBER = Kind.ROUTE_SERVER_CLIENT, Kind.CONFEDERATION
+RECEIVERS = [kind for kind in Kind if kind is not LOCAL]
 CLUSTER = address("0.0.0.99")
 OUR_IPV6 = address("2001:db8::1")
 
@@ -45,7 +51,7 @@ def terms(kind: Kind, **changes: object) -> Terms:
         "local_as": LOCAL_AS,
         "next_hops": frozenset({(IPV4_UNICAST, OUR_ADDRESS), (IPV6_UNICAST, OUR_IPV6)}),
         "cluster_id": CLUSTER,
-        "policy": ACCEPT_ALL if kind is EXTERNAL else None,
+        "policy": ACCEPT_ALL if kind.external else None,
     }
     return Terms(**{**values, **changes})  # type: ignore[arg-type]
 
@@ -79,6 +85,13 @@ def heard(source: Path, kind: Kind, family: Family = IPV4_UNICAST, **changes: ob
         (NON_CLIENT, EXTERNAL, SEND),
         (NON_CLIENT, CLIENT, REFLECT),
         (NON_CLIENT, NON_CLIENT, SPLIT_HORIZON),
+        # RFC 7947 section 2.2 is about what goes from clients to clients, and about no other routes.
+        *((SERVED, receiver, SEND) for receiver in (EXTERNAL, MEMBER, CLIENT, NON_CLIENT)),
+        *((source, SERVED, SEND) for source in (LOCAL, EXTERNAL, MEMBER, CLIENT, NON_CLIENT)),
+        (SERVED, SERVED, RELAY),
+        # RFC 5065 section 4.1: a member AS is another AS, to which everything goes and from which it goes on.
+        *((MEMBER, receiver, SEND) for receiver in (EXTERNAL, MEMBER, CLIENT, NON_CLIENT)),
+        *((source, MEMBER, SEND) for source in (LOCAL, EXTERNAL, CLIENT, NON_CLIENT)),
     ],
 )
 def test_who_may_hear_what(source: Kind, receiver: Kind, treatment: Treatment | Withheld) -> None:
@@ -92,7 +105,7 @@ def test_who_may_hear_what(source: Kind, receiver: Kind, treatment: Treatment | 
 
 
 def test_every_combination_is_in_that_table() -> None:
-    for source, receiver in itertools.product(Kind, (EXTERNAL, CLIENT, NON_CLIENT)):
+    for source, receiver in itertools.product(Kind, RECEIVERS):
         horizon(source, receiver)
 
 
@@ -106,9 +119,11 @@ def test_meshed_clients_do_not_hear_each_other() -> None:
 @pytest.mark.parametrize(
     ("community", "kept_from", "reason"),
     [
-        (WellKnownCommunity.NO_ADVERTISE, {EXTERNAL, CLIENT, NON_CLIENT}, NO_ADVERTISE),
-        (WellKnownCommunity.NO_EXPORT, {EXTERNAL}, NO_EXPORT),
-        (WellKnownCommunity.NO_EXPORT_SUBCONFED, {EXTERNAL}, NO_EXPORT_SUBCONFED),
+        (WellKnownCommunity.NO_ADVERTISE, set(RECEIVERS), NO_ADVERTISE),
+        # "... outside a BGP confederation boundary (a stand-alone autonomous system ... itself)".
+        (WellKnownCommunity.NO_EXPORT, {EXTERNAL, SERVED}, NO_EXPORT),
+        # "... external BGP peers (this includes peers in other members autonomous systems ...)".
+        (WellKnownCommunity.NO_EXPORT_SUBCONFED, {EXTERNAL, SERVED, MEMBER}, NO_EXPORT_SUBCONFED),
         (WellKnownCommunity.NO_PEER, set(), None),
         (WellKnownCommunity.GRACEFUL_SHUTDOWN, set(), None),
         (0xFFFF1234, set(), None),
@@ -118,11 +133,11 @@ def test_well_known_communities(
     source: Kind, community: int, kept_from: set[Kind], reason: Withheld | None
 ) -> None:
     one = path(kind=source, communities=(7, community), local_pref=100)
-    for receiver in (EXTERNAL, CLIENT, NON_CLIENT):
+    for receiver in RECEIVERS:
         result = told(one, receiver)
         if source is receiver is NON_CLIENT:
             assert result is SPLIT_HORIZON
-        elif receiver in kept_from:
+        elif receiver in kept_from and not source is receiver is SERVED:
             assert result is reason
         else:
             assert isinstance(result, Attributes) and community in result.communities
@@ -307,6 +322,275 @@ def test_a_link_local_next_hop_stays_on_its_link(source: Kind) -> None:
     assert heard(path(kind=source, next_hop=both), EXTERNAL, IPV6_UNICAST).next_hop == OUR_IPV6
 
 
+# --- Every cell of the table ------------------------------------------------------------------------
+
+BOUND = bytes.fromhex("4004000000000001")  # a non-transitive extended community
+FREE = bytes.fromhex("0002fde800000001")
+
+
+def rich(source: Kind) -> Path:
+    """Return a path with all that a peer of that kind may say."""
+    values: dict[str, object] = {
+        "as_path": {LOCAL: "", EXTERNAL: "64500", SERVED: "64500", MEMBER: "(65101) 64500"}.get(
+            source, "64500"
+        ),
+        "next_hop": "10.9.0.9",
+        "med": 5,
+        "communities": (7,),
+        "extended_communities": (BOUND, FREE),
+        "large_communities": ((1, 2, 3),),
+    }
+    extra = {}
+    if not source.external:
+        values["local_pref"] = 300
+    if source.internal:
+        extra = {T.ORIGINATOR_ID: address("0.0.0.5"), T.CLUSTER_LIST: address("0.0.0.1")}
+    return path(kind=source, identifier=7, extra=extra, **values)
+
+
+def cell(source: Kind, receiver: Kind) -> dict[str, object] | None:
+    """Return what `receiver` must hear of `rich(source)`, line by line of the RFCs; None for nothing."""
+    if source is receiver is NON_CLIENT:
+        return None
+    before = {LOCAL: "", MEMBER: "(65101) 64500"}.get(source, "64500")
+    outside = "" if source is LOCAL else "64500"
+    inside = {"local_pref": 100 if source.external else 300, "med": 5, "next_hop": address("10.9.0.9")}
+    both = {"originator_id": None, "cluster_list": b"", "communities": (7,), "large": ((1, 2, 3),)}
+    match receiver:
+        case Kind.ROUTE_SERVER_CLIENT if source is SERVED:
+            return {**both, **inside, "as_path": before, "local_pref": None, "extended": (BOUND, FREE)}
+        case Kind.EXTERNAL | Kind.ROUTE_SERVER_CLIENT:
+            return {
+                **both,
+                "as_path": f"{LOCAL_AS} {outside}".strip(),
+                "local_pref": None,
+                "med": 5 if source is LOCAL else None,
+                "next_hop": OUR_ADDRESS,
+                "extended": (FREE,),
+            }
+        case Kind.CONFEDERATION:
+            member = f"({LOCAL_AS} 65101) 64500" if source is MEMBER else f"({LOCAL_AS}) {outside}".strip()
+            return {**both, **inside, "as_path": member, "extended": (BOUND, FREE)}
+    same = {**both, **inside, "as_path": before, "extended": (BOUND, FREE)}
+    if source.internal:
+        same |= {"originator_id": address("0.0.0.5"), "cluster_list": CLUSTER + address("0.0.0.1")}
+    return same
+
+
+@pytest.mark.parametrize("source", Kind)
+@pytest.mark.parametrize("receiver", RECEIVERS)
+def test_every_cell(source: Kind, receiver: Kind) -> None:
+    result = told(rich(source), receiver)
+    expected = cell(source, receiver)
+    if expected is None:
+        assert isinstance(result, Withheld)
+        return
+    assert isinstance(result, Attributes)
+    assert expected == {
+        "as_path": aspath.text(result.as_path),
+        "local_pref": result.local_pref,
+        "med": result.med,
+        "next_hop": result.next_hop,
+        "originator_id": result.originator_id,
+        "cluster_list": result.cluster_list,
+        "communities": result.communities,
+        "large": result.large_communities,
+        "extended": result.extended_communities,
+    }
+    assert [type_ for _, type_, _ in result.items()] == sorted(type_ for _, type_, _ in result.items())
+    assert table.build(result.items(), result.next_hop) is result, "canonical"
+
+
+# --- RFC 5065 --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", f"({LOCAL_AS})"),
+        ("64500", f"({LOCAL_AS}) 64500"),
+        ("{64500,64501}", f"({LOCAL_AS}) {{64500,64501}}"),
+        ("(65101 65102) 64500", f"({LOCAL_AS} 65101 65102) 64500"),
+        ("[65101,65102] 64500", f"({LOCAL_AS}) [65101,65102] 64500"),
+    ],
+)
+def test_our_member_as_is_prepended_towards_other_members(before: str, after: str) -> None:
+    """RFC 5065 4.1 b 1, 2 and 3."""
+    segments = path(kind=CLIENT, as_path=before if "[" not in before else ())
+    if "[" in before:
+        value = aspath.encode((aspath.Segment(4, (65101, 65102)), aspath.Segment(2, (64500,))))
+        segments.attributes = table.derive(segments.attributes, {T.AS_PATH: value})
+    assert aspath.text(heard(segments, MEMBER).as_path) == after
+
+
+def test_a_full_confederation_segment_gets_a_new_one_before_it() -> None:
+    full = (aspath.Segment(3, tuple(range(1, 256))),)
+    assert heard(path(kind=MEMBER, as_path=full), MEMBER).as_path == (aspath.Segment(3, (LOCAL_AS,)), *full)
+
+
+@pytest.mark.parametrize("source", Kind)
+@pytest.mark.parametrize("receiver", [EXTERNAL, SERVED])
+def test_nothing_of_the_confederation_gets_out(source: Kind, receiver: Kind) -> None:
+    if source is receiver is SERVED:
+        return  # it could not have brought such segments
+    inside = path(kind=source, as_path="(65101) 64500 (65102) 64501")
+    assert aspath.text(heard(inside, receiver, local_as=64999).as_path) == "64999 64500 | 64501"
+
+
+def test_a_member_is_told_ourselves_where_that_is_asked() -> None:
+    assert heard(path(kind=EXTERNAL), MEMBER, next_hop_self=True).next_hop == OUR_ADDRESS
+    both = address("2001:db8::9") + address("fe80::9")
+    result = heard(path(kind=EXTERNAL, next_hop=both), MEMBER, IPV6_UNICAST)
+    assert result.next_hop == both[:16], "the link is elsewhere (RFC 2545 3)"
+
+
+def test_a_path_without_local_pref_gets_one_towards_a_member() -> None:
+    bare = path(kind=EXTERNAL)
+    bare.attributes = table.derive(bare.attributes, {T.AS_PATH: None})
+    result = heard(bare, MEMBER)
+    assert result.local_pref == 100 and aspath.text(result.as_path) == f"({LOCAL_AS})"
+
+
+def test_a_member_needs_no_policy() -> None:
+    """RFC 8212 is about external peers, and RFC 5065 5.3 takes members as internal ones."""
+    assert isinstance(told(path(kind=EXTERNAL), MEMBER, policy=None), Attributes)
+    assert told(path(kind=SERVED), SERVED, policy=None) is NO_POLICY
+
+
+# --- RFC 7947 --------------------------------------------------------------------------------------
+
+
+def test_a_route_server_touches_nothing() -> None:
+    unknown = [(0xE0, 200, b"transitive"), (0xC0, 201, b"without Partial")]
+    for next_hop in ("10.9.0.9", "2001:db8::9", address("2001:db8::9") + address("fe80::9")):
+        family = IPV4_UNICAST if next_hop == "10.9.0.9" else IPV6_UNICAST
+        one = path(
+            kind=SERVED,
+            next_hop=next_hop,
+            as_path="64500 {64501}",
+            med=0,
+            communities=(WellKnownCommunity.NO_EXPORT, WellKnownCommunity.NO_ADVERTISE, 7),
+            extended_communities=(BOUND, FREE),
+            atomic_aggregate=True,
+            aggregator=(64500, "10.0.0.1"),
+        )
+        one.attributes = table.build([*one.attributes.items(), *unknown], one.attributes.next_hop)
+        assert heard(one, SERVED, family, next_hop_self=True) is one.attributes
+
+
+def test_what_policy_does_stands_on_a_route_server() -> None:
+    """2.2.4: what is for the server itself "MAY be modified or removed"; its LOCAL_PREF stays its own."""
+    one = path(kind=SERVED, local_pref=200, communities=(7, 8))
+    other = table.make(next_hop=b"", as_path="64500", communities=(8,), local_pref=200)
+    result = heard(one, SERVED, policy=lambda _: other)
+    assert result.communities == (8,) and result.local_pref is None
+    assert result.next_hop == OUR_ADDRESS, "as the policy asked"
+    assert told(one, SERVED, policy=lambda _: None) is POLICY
+
+
+# --- RFC 9234 --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("receiver", [EXTERNAL, SERVED])
+@pytest.mark.parametrize("source", Kind)
+@pytest.mark.parametrize(
+    ("role", "with_otc", "without"),
+    [
+        (None, "kept", "none"),
+        (Role.PROVIDER, "kept", "ours"),
+        (Role.ROUTE_SERVER, "kept", "ours"),
+        (Role.PEER, "withheld", "ours"),
+        (Role.CUSTOMER, "withheld", "none"),
+        (Role.ROUTE_SERVER_CLIENT, "withheld", "none"),
+    ],
+)
+def test_the_egress_procedure(
+    source: Kind, receiver: Kind, role: Role | None, with_otc: str, without: str
+) -> None:
+    mark = {T.ONLY_TO_CUSTOMER: (64501).to_bytes(4, "big")}
+    # An attribute that sorts behind OTC.
+    behind = [(0xC0, 200, b"x")]
+    marked, bare = path(kind=source, extra=mark), path(kind=source)
+    for one in (marked, bare):
+        one.attributes = table.build([*one.attributes.items(), *behind], one.attributes.next_hop)
+    result = told(marked, receiver, role=role)
+    if with_otc == "withheld":
+        assert result is ONLY_TO_CUSTOMER
+    else:
+        assert isinstance(result, Attributes) and result.only_to_customer == 64501
+    clean = heard(bare, receiver, role=role)
+    assert clean.only_to_customer == (LOCAL_AS if without == "ours" else None)
+    assert table.build(clean.items(), clean.next_hop) is clean, "canonical"
+
+
+def test_only_to_customer_is_left_alone_within_the_as() -> None:
+    mark = {T.ONLY_TO_CUSTOMER: (64501).to_bytes(4, "big")}
+    for source, receiver in itertools.product(Kind, (CLIENT, NON_CLIENT, MEMBER)):
+        result = told(path(kind=source, extra=mark), receiver, members=frozenset({64501}))
+        assert isinstance(result, Withheld) or result.only_to_customer == 64501
+
+
+def test_a_member_as_in_otc_does_not_leave_the_confederation() -> None:
+    members = frozenset({65101, LOCAL_AS})
+    for marked, reason in ((65101, ONLY_TO_CUSTOMER_OF_MEMBER), (64999, None), (64501, None)):
+        one = path(kind=MEMBER, extra={T.ONLY_TO_CUSTOMER: marked.to_bytes(4, "big")})
+        for role in (None, Role.PROVIDER):
+            result = told(one, EXTERNAL, role=role, local_as=64999, members=members)
+            assert result is reason if reason else isinstance(result, Attributes)
+    # "... its value MUST equal the AS Confederation Identifier."
+    added = heard(path(kind=MEMBER), EXTERNAL, role=Role.PROVIDER, local_as=64999, members=members)
+    assert added.only_to_customer == 64999
+
+
+def test_no_policy_alters_only_to_customer() -> None:
+    marked = path(kind=CLIENT, extra={T.ONLY_TO_CUSTOMER: (64501).to_bytes(4, "big")})
+    without = table.derive(marked.attributes, {T.ONLY_TO_CUSTOMER: None})
+    for role in (None, Role.PROVIDER):
+        assert told(marked, EXTERNAL, role=role, policy=lambda _: without) is POLICY_FAILED
+
+
+# --- RFC 4271 5.1.3: third parties -------------------------------------------------------------------
+
+LAN = (ip_network("192.0.2.0/24"), ip_network("2001:db8::/64"))
+
+
+@pytest.mark.parametrize("source", [LOCAL, EXTERNAL, CLIENT, NON_CLIENT, MEMBER])
+@pytest.mark.parametrize(
+    ("next_hop", "kept"),
+    [
+        ("192.0.2.77", True),
+        ("192.0.3.77", False),
+        ("192.0.2.9", False),  # the peer's own
+        ("2001:db8::77", True),
+        (address("2001:db8::77") + address("fe80::77"), True),
+        ("2001:db8:1::77", False),
+        (address("2001:db8:1::77") + address("fe80::77"), False),
+        (address("fe80::77"), False),
+        (address("fe80::77") * 2, False),
+    ],
+)
+def test_third_party_next_hops(source: Kind, next_hop: str | bytes, kept: bool) -> None:
+    one = path(kind=source, next_hop=next_hop)
+    four = len(one.attributes.next_hop) == 4
+    family, ours = (IPV4_UNICAST, OUR_ADDRESS) if four else (IPV6_UNICAST, OUR_IPV6)
+    shared = {"shared": LAN, "avoid": address("192.0.2.9")}
+    assert heard(one, EXTERNAL, family, **shared).next_hop == (one.attributes.next_hop if kept else ours)
+    # It can be switched off, and is unless asked for; and who asks for ourselves gets that.
+    assert heard(one, EXTERNAL, family).next_hop == ours
+    assert heard(one, EXTERNAL, family, next_hop_self=True, **shared).next_hop == ours
+
+
+def test_a_route_of_ours_never_has_the_peers_own_address() -> None:
+    own = {"avoid": address("10.9.0.9")}
+    for receiver in (CLIENT, NON_CLIENT, MEMBER):
+        assert heard(path(kind=LOCAL), receiver, **own).next_hop == OUR_ADDRESS
+        assert heard(path(kind=LOCAL, next_hop="10.9.0.8"), receiver, **own).next_hop == address("10.9.0.8")
+        # What others say is theirs.
+        assert heard(path(kind=EXTERNAL), receiver, **own).next_hop == address("10.9.0.9")
+    assert heard(path(kind=CLIENT), CLIENT, **own).next_hop == address("10.9.0.9")
+    assert heard(path(kind=SERVED), SERVED, **own).next_hop == address("10.9.0.9"), "RFC 7947 2.2.1"
+
+
 # --- Policy and length -----------------------------------------------------------------------------
 
 
@@ -340,7 +624,7 @@ def test_a_policy_that_fails_refuses(caplog: pytest.LogCaptureFixture) -> None:
 def test_what_fits_no_message_is_withheld(family: Family, four_octet_as: bool, identified: bool) -> None:
     """`told` and `fitting` agree with the encoder, octet by octet around the limit."""
     packer = Packer(
-        terms(CLIENT, four_octet_as=four_octet_as, add_path=frozenset({family} if identified else ()))
+        terms(CLIENT, four_octet_as=four_octet_as, add_path=frozenset({(family, ALL)} if identified else ()))
     )
     next_hop = "10.9.0.9" if family is IPV4_UNICAST else "2001:db8::9"
     longest = family.bits // 8

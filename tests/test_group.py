@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from ipaddress import ip_network
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +16,7 @@ from bgp.export.log import ChangeLog
 from bgp.export.terms import Terms
 from bgp.export.train import BLOB_OCTETS, Place, Train
 from bgp.family import IPV4_UNICAST, IPV6_UNICAST
-from bgp.iana import RouteRefreshSubtype
+from bgp.iana import Role, RouteRefreshSubtype
 from bgp.policy import ACCEPT_ALL
 from bgp.rib.path import Kind
 from bgp.rib.selection import ALL
@@ -62,6 +63,18 @@ NEGOTIATED: dict[str, Callable[[Negotiated], Negotiated]] = {
     "maximum": lambda base: replace(base, maximum_send=65535),
     "aigp": lambda base: replace(base, aigp=True),
 }
+# What parts external peers only.
+EXTERNAL_SETTINGS: dict[str, Callable[[PeerSettings], PeerSettings]] = {
+    "route_server_client": lambda base: replace(base, route_server_client=True),
+    "third_party_next_hop": lambda base: replace(base, third_party_next_hop=True),
+}
+EXTERNAL_NEGOTIATED: dict[str, Callable[[Negotiated], Negotiated]] = {
+    "confederation": lambda base: replace(base, confederation=True),
+    **{
+        f"role {role.name}": lambda base, role=role: replace(base, role=role)  # type: ignore[misc]
+        for role in Role
+    },
+}
 # What differs between peers and must not part them.
 SAME_SETTINGS: dict[str, Callable[[PeerSettings], PeerSettings]] = {
     "remote_address": lambda base: replace(base, remote_address=address("10.9.0.77")),
@@ -95,6 +108,17 @@ def test_each_difference_makes_another_group(router: Router, name: str) -> None:
     assert base is not other and base.terms != other.terms
 
 
+@pytest.mark.parametrize("name", [*EXTERNAL_SETTINGS, *EXTERNAL_NEGOTIATED])
+def test_each_difference_of_external_peers_makes_another_group(router: Router, name: str) -> None:
+    negotiated = session(1, 64500)
+    shared = replace(BASE, connected=(ip_network("10.9.0.0/16"),))
+    base = group_of(router, shared, negotiated, "base")
+    assert base is group_of(router, replace(shared, connected=()), negotiated, "same")
+    settings = EXTERNAL_SETTINGS.get(name, lambda same: same)(shared)
+    other = group_of(router, settings, EXTERNAL_NEGOTIATED.get(name, lambda same: same)(negotiated), "other")
+    assert base is not other and base.terms != other.terms
+
+
 @pytest.mark.parametrize("name", [*SAME_SETTINGS, *SAME_NEGOTIATED])
 def test_what_does_not_alter_octets_makes_none(router: Router, name: str) -> None:
     negotiated = session(1)
@@ -124,6 +148,10 @@ def test_every_field_of_the_terms_parts_groups() -> None:
         "hidden": frozenset({(IPV4_UNICAST, b"\x08\x0a")}),
         "defaults": frozenset({IPV4_UNICAST}),
         "withheld": (ACCEPT_ALL,),
+        "role": Role.PROVIDER,
+        "members": frozenset({2}),
+        "shared": (ip_network("192.0.2.0/24"),),
+        "avoid": OUR_ADDRESS,
     }
     assert set(flips) == set(Terms.__dataclass_fields__)
     for name, value in flips.items():

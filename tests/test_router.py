@@ -117,6 +117,39 @@ def test_our_as_may_be_allowed_a_number_of_times(router: Router) -> None:
     assert refusal_of(router) is admission.AS_LOOP
 
 
+def test_a_peer_whose_address_we_name_is_told_ourselves(router: Router) -> None:
+    """RFC 4271 5.1.3, whenever the peer comes and the route changes; the others are told what we say."""
+    a, b = Peer(router, "a", CLIENT, 1), Peer(router, "b", CLIENT, 2)
+    assert len(router.groups) == 1
+    own = address("10.9.0.2")
+    assert b.settings.remote_address == own
+    other = router.table.make(next_hop="10.9.0.77")
+    pointing = router.table.make(next_hop=own)
+
+    def told() -> list[bytes]:
+        settle(router, a, b)
+        return [peer.heard(NET).next_hop for peer in (a, b)]
+
+    router.announce(IPV4_UNICAST, prefix(NET), pointing)
+    assert told() == [own, OUR_ADDRESS]
+    b.down()
+    b = Peer(router, "b", CLIENT, 2)
+    assert told() == [own, OUR_ADDRESS]
+    router.announce(IPV4_UNICAST, prefix("11.0.0.0/8"), pointing)
+    router.announce(IPV4_UNICAST, prefix(NET), other)
+    assert told() == [address("10.9.0.77")] * 2
+    assert b.heard("11.0.0.0/8").next_hop == OUR_ADDRESS and len(router.groups) == 2
+    router.withdraw(IPV4_UNICAST, prefix("11.0.0.0/8"))
+    assert told() == [address("10.9.0.77")] * 2 and len(router.groups) == 1
+    router.withdraw(IPV4_UNICAST, prefix(NET))
+    router.withdraw(IPV4_UNICAST, prefix(NET))
+    settle(router, a, b)
+    assert not a.held and not b.held and not router._named and not router._pointed
+    a.down()
+    b.down()
+    assert not router._at
+
+
 def test_external_peers_need_a_policy(router: Router) -> None:
     mute = Peer(router, "mute", EXTERNAL, 1, import_policy=None)
     client = Peer(router, "client", CLIENT, 2, import_policy=None, export_policy=None)

@@ -5,15 +5,16 @@ slices and flushes at any time.  What a peer was sent is decoded as it arrives.
 """
 
 from collections.abc import Callable
+from ipaddress import ip_network
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from reference_router import Party, Reference
-from routers import LOCAL_AS, OUR_ADDRESS, ROUTER_ID, Peer, add_path, address, prefix, settle
+from routers import CONFEDERATION, LOCAL_AS, OUR_ADDRESS, ROUTER_ID, Peer, add_path, address, prefix, settle
 
 from bgp.family import IPV4_UNICAST, IPV6_UNICAST, Family
-from bgp.iana import AttributeType, RouteRefreshSubtype, WellKnownCommunity
+from bgp.iana import AttributeType, Role, RouteRefreshSubtype, WellKnownCommunity
 from bgp.policy import ACCEPT, ACCEPT_ALL, Policy, Rules, Term, match
 from bgp.policy.condition import Condition, Conditional, exists, missing
 from bgp.rib.aggregate import Aggregate, is_aggregate
@@ -21,6 +22,7 @@ from bgp.rib.decision import DecisionOptions
 from bgp.rib.path import Kind, Path
 from bgp.rib.selection import ALL, BEST, EQUAL, Selection, best_n
 from bgp.router import Router
+from bgp.session.config import Confederation
 from bgp.wire.attributes import Attributes, AttributeTable
 from bgp.wire.message import RouteRefresh
 
@@ -104,7 +106,24 @@ PEERS: dict[str, tuple[Kind, dict[str, object]]] = {
             )
         },
     ),
+    "external-shared": (Kind.EXTERNAL, {"shared": True}),
+    "external-customer": (Kind.EXTERNAL, {"role": Role.PROVIDER}),
+    "external-peer": (Kind.EXTERNAL, {"role": Role.PEER}),
+    "external-provider": (Kind.EXTERNAL, {"role": Role.CUSTOMER}),
+    "external-server": (Kind.EXTERNAL, {"role": Role.ROUTE_SERVER_CLIENT}),
+    "server-client-1": (Kind.ROUTE_SERVER_CLIENT, {}),
+    "server-client-2": (Kind.ROUTE_SERVER_CLIENT, {"role": Role.ROUTE_SERVER}),
+    "server-client-3": (Kind.ROUTE_SERVER_CLIENT, {"policy": True}),
+    "server-client-4": (Kind.ROUTE_SERVER_CLIENT, {"policy": None, "add_path": add_path()}),
 }
+# In the machine with a confederation there are these as well.
+MEMBERS: dict[str, tuple[Kind, dict[str, object]]] = {
+    "member-1": (Kind.CONFEDERATION, {"asn": 65101}),
+    "member-2": (Kind.CONFEDERATION, {"asn": 65102, "next_hop_self": True, "four_octet_as": False}),
+    "member-3": (Kind.CONFEDERATION, {"asn": 65102, "policy": None, "add_path": add_path()}),
+}
+ALL_PEERS = PEERS | MEMBERS
+SHARED = (ip_network("10.9.0.0/24"), ip_network("2001:db8::/64"))
 PREFIXES = {
     IPV4_UNICAST: [prefix(f"10.{n}.0.0/16") for n in range(6)]
     + [prefix("0.0.0.0/0"), prefix("10.1.2.128/25")],
@@ -122,13 +141,18 @@ CONDITIONS = (
     exists("10.0.0.0/14 ge 15"),
     missing("10.0.0.0/14 ge 15", "!10.2.0.0/16"),
 )
-names = st.sampled_from(sorted(PEERS))
+names = st.sampled_from(sorted(ALL_PEERS))
 families = st.sampled_from((IPV4_UNICAST, IPV4_UNICAST, IPV6_UNICAST))
 NEXT_HOPS = {
     IPV4_UNICAST: ("10.9.0.1", "10.9.0.2", "192.0.2.1", "127.0.0.1", "2001:db8::7"),
     IPV6_UNICAST: ("2001:db8::8", "2001:db8::9"),
 }
-AS_PATHS = ("", "64500", "64501", "64500 64501", "4200000000 64500", f"64500 {LOCAL_AS}")
+AS_PATHS = (
+    *("", "64500", "64501", "64500 64501", "4200000000 64500", f"64500 {LOCAL_AS}"),
+    *("(65101) 64500", "(65102 65101)", f"(65101 {LOCAL_AS}) 64500", f"64500 {CONFEDERATION.identifier}"),
+)
+# What OTC may hold: nothing, the AS of the peer with that role, a member's, our own, another one's.
+MARKS = (None, None, None, 64511 + sorted(ALL_PEERS).index("external-peer"), 65101, 64999, LOCAL_AS, 7)
 
 
 @st.composite
@@ -146,6 +170,7 @@ def values(draw: st.DrawFn, family: Family) -> dict[str, object]:
                     (),
                     (1,),
                     (WellKnownCommunity.NO_EXPORT,),
+                    (WellKnownCommunity.NO_EXPORT_SUBCONFED,),
                     (WellKnownCommunity.NO_ADVERTISE,),
                     (UNWANTED,),
                     (CHEAPER,),
@@ -159,15 +184,20 @@ def values(draw: st.DrawFn, family: Family) -> dict[str, object]:
 
 
 class Machine(RuleBasedStateMachine):
+    confederation: Confederation | None = None
+
     def __init__(self) -> None:
         super().__init__()
         self.build()
 
     def build(self, decision: DecisionOptions | None = None) -> None:
         """Begin with a new router."""
-        self.router = Router(LOCAL_AS, ROUTER_ID, CLUSTER, lag_limit=600, decision=decision)
+        confederation = self.confederation
+        self.router = Router(
+            LOCAL_AS, ROUTER_ID, CLUSTER, confederation=confederation, lag_limit=600, decision=decision
+        )
         own = {IPV4_UNICAST: OUR_ADDRESS, IPV6_UNICAST: OUR_IPV6}
-        self.reference = Reference(LOCAL_AS, ROUTER_ID, CLUSTER, own, decision)
+        self.reference = Reference(LOCAL_AS, ROUTER_ID, CLUSTER, own, decision, confederation)
         self.on_import, self.on_export = policies(self.router.table)
         self.peers: dict[str, Peer] = {}
         self.parties: dict[str, Party] = {}
@@ -175,9 +205,9 @@ class Machine(RuleBasedStateMachine):
             self._join(name)
 
     def _join(self, name: str) -> None:
-        kind, special = PEERS[name]
+        kind, special = ALL_PEERS[name]
         options = dict(special)
-        number = sorted(PEERS).index(name) + 1
+        number = sorted(ALL_PEERS).index(name) + 1
         import_policy: Policy | None = ACCEPT_ALL
         export_policy: Policy | None = ACCEPT_ALL
         match options.pop("policy", False):
@@ -191,18 +221,21 @@ class Machine(RuleBasedStateMachine):
         }
         next_hop_self = bool(options.pop("next_hop_self", False))
         select: Selection = options.pop("select", ALL)  # type: ignore[assignment]
+        shared = SHARED if options.pop("shared", False) else ()
+        options.setdefault("asn", None if kind.internal else 64510 + number)
         peer = Peer(
             self.router,
             name,
             kind,
             number,
-            asn=None if kind.internal else 64510 + number,
             import_policy=import_policy,
             export_policy=export_policy,
             settings={
                 **origination,
                 "next_hop_self": next_hop_self,
                 "add_path_select": dict.fromkeys((IPV4_UNICAST, IPV6_UNICAST), select),
+                "connected": shared,
+                "third_party_next_hop": bool(shared),
             },
             **options,
         )
@@ -220,9 +253,11 @@ class Machine(RuleBasedStateMachine):
             agreed.extended_next_hop,
             agreed.maximum_send,
             next_hop_self,
-            defaults=peer.settings.default_originate,
-            conditional=peer.settings.conditional,
-            asn=agreed.remote_as,
+            agreed.remote_as,
+            peer.settings.default_originate,
+            peer.settings.conditional,
+            agreed.role,
+            shared,
         )
         self.peers[name] = peer
         self.parties[name] = self.reference.parties[name] = party
@@ -234,7 +269,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(name=names)
     def join(self, name: str) -> None:
-        if name not in self.peers:
+        if name not in self.peers and (self.confederation or name not in MEMBERS):
             self._join(name)
 
     @rule(name=names)
@@ -251,7 +286,7 @@ class Machine(RuleBasedStateMachine):
             self._join(name)
 
     def draw_attributes(self, family: Family, data: st.DataObject) -> Attributes:
-        return self.router.table.make(**data.draw(values(family)))  # type: ignore[arg-type]
+        return self._drawn(data.draw(values(family)), data)
 
     @rule(name=names, family=families, data=st.data())
     def announce(self, name: str, family: Family, data: st.DataObject) -> None:
@@ -266,6 +301,14 @@ class Machine(RuleBasedStateMachine):
         peer.announce(prefixes, attributes, path_id, family)
         for one in prefixes:
             self.reference.announce(self.parties[name], family, one, path_id, attributes)
+
+    def _drawn(self, some: dict[str, object], data: st.DataObject) -> Attributes:
+        attributes = self.router.table.make(**some)  # type: ignore[arg-type]
+        mark = data.draw(st.sampled_from(MARKS))
+        if mark is None:
+            return attributes
+        change = {AttributeType.ONLY_TO_CUSTOMER: mark.to_bytes(4, "big")}
+        return self.router.table.derive(attributes, change)
 
     @rule(name=names, family=families, data=st.data())
     def withdraw(self, name: str, family: Family, data: st.DataObject) -> None:
@@ -286,7 +329,7 @@ class Machine(RuleBasedStateMachine):
         some = data.draw(values(family))
         if data.draw(st.booleans()) or some["next_hop"] == "127.0.0.1":
             some["next_hop"] = b""
-        attributes = self.router.table.make(**some)  # type: ignore[arg-type]
+        attributes = self._drawn(some, data)
         self.router.announce(family, one, attributes)
         self.reference.conditional.pop((family, one), None)
         self.reference.announce(self.reference.local, family, one, None, attributes)
@@ -463,7 +506,14 @@ class Machine(RuleBasedStateMachine):
         assert not self.router.groups
 
 
+class Confederate(Machine):
+    """The same as a member of a confederation."""
+
+    confederation = CONFEDERATION
+
+
 TestRouterModel = Machine.TestCase
-TestRouterModel.settings = settings(
+TestRouterModelInConfederation = Confederate.TestCase
+TestRouterModel.settings = TestRouterModelInConfederation.settings = settings(
     max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 from reference_router import Party
 from routers import LOCAL_AS, OUR_ADDRESS, ROUTER_ID, Peer, add_path, address, prefix, settle
-from test_router_model import CHEAPER, PEERS, UNWANTED, Machine, names
+from test_router_model import ALL_PEERS, CHEAPER, UNWANTED, Machine, names
 
 from bgp.export.pack import Packer, Told
 from bgp.export.rules import NO_POLICY, Withheld
@@ -602,4 +602,4 @@ def test_a_dry_run_lists_what_would_change_and_changes_nothing(router: Router) -
 
 
 def test_the_model_covers_every_kind_of_peer() -> None:
-    assert {kind for kind, _ in PEERS.values()} == {CLIENT, NON_CLIENT, EXTERNAL}
+    assert {kind for kind, _ in ALL_PEERS.values()} == set(Kind) - {Kind.LOCAL}

@@ -9,6 +9,7 @@ from bgp.aio.address import end_of
 from bgp.aio.stream import Stream
 from bgp.aio.turn import Turns
 from bgp.router import Router
+from bgp.session.config import Confederation
 
 # Connections with one address that may say their last words at once; beyond that they are cut off, so that
 # a peer that dials in a loop cannot use up the descriptors.
@@ -25,6 +26,7 @@ class Host:
     identifier: int
     router: Router
     turns: Turns
+    confederation: Confederation | None = None
     closing: dict[Stream, object] = field(default_factory=dict)
     _quiet: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -9,7 +9,7 @@ from bgp.iana import BGP_PORT, AddPathMode, CapabilityCode, Role
 from bgp.policy import Policy
 from bgp.policy.condition import Condition, Conditional
 from bgp.rib.selection import Selection
-from bgp.session.config import AsExpected, SessionConfig
+from bgp.session.config import AsExpected, Confederation, SessionConfig
 from bgp.wire.capability import Fqdn
 
 _KEY_LENGTH = 80  # of TCP-MD5 in Linux
@@ -27,15 +27,17 @@ class PeerOptions:
     external peers, which belong on a shared subnet, and the system's towards internal ones; `multihop`
     allows an external peer that many hops.  `minimum_ttl` drops what came farther (RFC 5082 section 3).
 
-    `client` makes an internal peer a client of our reflector (RFC 4456).  An external peer without a
-    policy passes nothing that way (RFC 8212).  `maximum_prefixes` counts by family, before policy.
-    `add_path_select`: which paths it is told of a family that `add_path` sends, all by default.
-    `default_originate`: the families of which the peer is told a default route of ours, always (None) or on a
-    condition (`bgp.policy.condition`), in place of any that we have; export policy has no say in that.
-    `conditional`: what it is told only while a condition holds.
-    `replace_established`: a new connection ends the Established one, for peers that die without a FIN and
-    dial again (otherwise only graceful restart allows that).  By default it is on for passive peers, of
-    whom only they themselves dial, and for those with a password.  Raises ValueError where a value cannot be.
+    `client` makes an internal peer a client of our reflector (RFC 4456), and `route_server_client` an
+    external one a client of our route server (RFC 7947).  `third_party_next_hop`: tell an external peer on a
+    subnet that we share the next hops that are there, in place of ourselves (RFC 4271 section 5.1.3).  An
+    external peer without a policy passes nothing that way (RFC 8212).  `maximum_prefixes` counts by family,
+    before policy.  `add_path_select`: which paths it is told of a family that `add_path` sends, all by
+    default.  `default_originate`: the families of which the peer is told a default route of ours, always
+    (None) or on a condition (`bgp.policy.condition`), in place of any that we have; export policy has no say
+    in that.  `conditional`: what it is told only while a condition holds.  `replace_established`: a new
+    connection ends the Established one, for peers that die without a FIN and dial again (otherwise only
+    graceful restart allows that).  By default it is on for passive peers, of whom only they themselves dial,
+    and for those with a password.  Raises ValueError where a value cannot be.
     """
 
     asn: int | AsExpected
@@ -52,7 +54,6 @@ class PeerOptions:
     minimum_ttl: int | None = None
 
     local_as: int | None = None
-    confederation: bool = False
     families: tuple[Family, ...] = DEFAULT_FAMILIES
     hold_time: int = 90
     minimum_hold_time: int = 0
@@ -85,7 +86,9 @@ class PeerOptions:
     aigp: bool = False
 
     client: bool = False
+    route_server_client: bool = False
     next_hop_self: bool = False
+    third_party_next_hop: bool = False
     next_hops: Mapping[Family, bytes] = field(default_factory=dict)
     import_policy: Policy | None = None
     export_policy: Policy | None = None
@@ -132,29 +135,45 @@ class PeerOptions:
         """The octets of the password."""
         return self.password.encode() if isinstance(self.password, str) else self.password
 
-    def is_external(self, asn: int) -> bool | None:
-        """Whether the peer is outside the AS `asn` of ours; None if only its OPEN will tell."""
+    def is_external(self, asn: int, confederation: Confederation | None = None) -> bool | None:
+        """Whether the peer is outside our AS `asn` and our confederation; None if only its OPEN will tell."""
         match self.asn:
             case AsExpected.ANY:
                 return None
-            case AsExpected.INTERNAL:
+            case AsExpected.INTERNAL | AsExpected.CONFEDERATION:
                 return False
             case AsExpected.EXTERNAL:
                 return True
+            case expected if confederation is not None:
+                return expected != asn and expected not in confederation.members
             case expected:
                 return expected != (self.local_as or asn)
 
-    def sending_ttl(self, asn: int) -> int | None:
+    def sending_ttl(self, asn: int, confederation: Confederation | None = None) -> int | None:
         """Return the TTL for this peer's packets, None for the system's."""
         if self.ttl is not None or self.multihop is not None:
             return self.ttl or self.multihop
         if self.minimum_ttl is not None:
             return 255  # RFC 5082 section 3: what the peer in turn expects
-        return 1 if self.is_external(asn) else None
+        return 1 if self.is_external(asn, confederation) else None
 
-    def is_on_link(self, asn: int) -> bool:
+    def is_on_link(self, asn: int, confederation: Confederation | None = None) -> bool:
         """Whether the peer is an external one on a subnet that we share."""
-        return bool(self.is_external(asn)) and self.sending_ttl(asn) in (1, 255)
+        if not self.is_external(asn, confederation):
+            return False
+        return self.sending_ttl(asn, confederation) in (1, 255)
+
+    def _relation(self, asn: int, confederation: Confederation | None) -> tuple[int, bool]:
+        """Return the AS that we show the peer, and whether it is in another member AS (RFC 5065 4)."""
+        if confederation is None:
+            if self.asn is AsExpected.CONFEDERATION:
+                raise ValueError("asn: there is no confederation of ours that the peer could be in")
+            return asn, False
+        if self.asn is AsExpected.ANY:
+            raise ValueError("asn: must say whether the peer is in our confederation: our OPEN depends on it")
+        if self.is_external(asn, confederation):
+            return confederation.identifier, False
+        return asn, self.asn not in (AsExpected.INTERNAL, asn)
 
     @property
     def _replaces(self) -> bool:
@@ -162,14 +181,19 @@ class PeerOptions:
             return self.passive or self.password is not None
         return self.replace_established
 
-    def session(self, asn: int, identifier: int) -> SessionConfig:
-        """Return the protocol's part; raise ValueError, its text beginning with the field's name."""
+    def session(self, asn: int, identifier: int, confederation: Confederation | None = None) -> SessionConfig:
+        """Return the protocol's part; raise ValueError, its text beginning with the field's name.
+
+        `asn` is our AS, a member AS where there is a `confederation`.
+        """
+        shown, member = self._relation(asn, confederation)
         return SessionConfig(
-            local_as=self.local_as or asn,
+            local_as=self.local_as or shown,
             identifier=identifier,
             peer_as=self.asn,
             families=self.families,
-            confederation=self.confederation,
+            confederation=member,
+            members=frozenset() if confederation is None else confederation.members | {asn},
             hold_time=self.hold_time,
             minimum_hold_time=self.minimum_hold_time,
             open_hold_time=self.open_hold_time,

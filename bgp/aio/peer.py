@@ -68,7 +68,7 @@ class Peer:
         self._host = host
         self._events = events
         self._overseer = overseer
-        self._config = options.session(host.asn, host.identifier)
+        self._config = options.session(host.asn, host.identifier, host.confederation)
         self._links: list[Link] = []
         self._dialer: Link | None = None
         self._revive = False  # the dialer has lost to a connection that may still come to nothing
@@ -223,7 +223,7 @@ class Peer:
         key = options.key
         if key is not None and dialing:  # an accepted one has its listener's
             sockopt.set_md5_key(sock, ip_network(self.remote.address), key)
-        ttl = options.sending_ttl(self._host.asn)
+        ttl = options.sending_ttl(self._host.asn, self._host.confederation)
         if ttl is not None:
             sockopt.set_ttl(sock, ttl)
         if options.minimum_ttl is not None:
@@ -232,14 +232,16 @@ class Peer:
     def settings(self, local: Endpoint, remote: Endpoint) -> PeerSettings:
         """Return what the router must know of a session between these two."""
         options = self.options
-        on_link = options.is_on_link(self._host.asn)
+        on_link = options.is_on_link(self._host.asn, self._host.confederation)
         return PeerSettings(
             name=self.name,
             client=options.client,
+            route_server_client=options.route_server_client,
             local_address=local.address.packed,
             remote_address=remote.address.packed,
             next_hops={**interfaces.next_hops(local.address, on_link), **options.next_hops},
             next_hop_self=options.next_hop_self,
+            third_party_next_hop=options.third_party_next_hop,
             import_policy=options.import_policy,
             export_policy=options.export_policy,
             allow_own_as=options.allow_own_as,

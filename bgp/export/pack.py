@@ -24,9 +24,11 @@ from bgp.export.rules import (
     Withheld,
     horizon,
     withheld_by_community,
+    withheld_by_otc,
 )
 from bgp.export.terms import Terms
 from bgp.family import IPV4_UNICAST, Family
+from bgp.rib import roles
 from bgp.rib.asking import Failures, ask
 from bgp.rib.path import Accepted, Kind, Path, Policy, Refusal, Slot
 from bgp.rib.selection import Selection
@@ -40,6 +42,7 @@ _PATH_ID_OCTETS = 4
 # number: so no other path gets that number before everybody was told that this one is gone.
 Routes = dict[Slot | None, list[bytes]]
 
+_RELAY = Treatment.RELAY
 _NOTHING: frozenset[int] = frozenset()
 _ANSWERS = 1 << 16  # so many answers of an export policy are remembered
 
@@ -65,6 +68,7 @@ class Packer:
         "_answers",
         "_asks_prefix",
         "_failures",
+        "_guarded",
         "_hiding",
         "_horizon",
         "_longest",
@@ -97,7 +101,9 @@ class Packer:
         self._memoized = bool(getattr(terms.policy, "memoized", False)) and not self._asks_prefix
         self._answers: WeakKeyDictionary[Path, Accepted | Withheld] = WeakKeyDictionary()
         # RFC 8212 section 3: nothing to an external peer without an export policy.
-        self.silent = terms.kind is Kind.EXTERNAL and terms.policy is None
+        self.silent = terms.kind.external and terms.policy is None
+        # Where a route with OTC may have to stay behind.
+        self._guarded = roles.FAMILIES if terms.role is not None or terms.members else frozenset()
         # Attributes so long fit beside any prefix.  Two-octet AS numbers may make them longer, but never
         # twice as long.
         self._small = (terms.maximum - 100) // 2
@@ -127,8 +133,13 @@ class Packer:
         terms = self.terms
         attributes, chosen = path.attributes, _NOTHING
         # Most attributes hold no well-known community; this is what all of those begin with.
-        if b"\xff\xff\xff" in attributes.octets:
+        # RFC 7947 section 2.2.4: a route server leaves them to its clients.
+        if b"\xff\xff\xff" in attributes.octets and treatment is not _RELAY:
             reason = withheld_by_community(attributes, terms.kind)
+            if reason is not None:
+                return reason
+        if family in self._guarded:
+            reason = withheld_by_otc(attributes, terms)
             if reason is not None:
                 return reason
         if self.silent:

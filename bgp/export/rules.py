@@ -1,13 +1,15 @@
-"""Who may hear what: split horizon, route reflection, well-known communities.
+"""Who may hear what: split horizon, route reflection, confederations, route servers, roles, communities.
 
-`HEARD` is the table of RFC 4271 section 9.2 and RFC 4456 section 6, a row for each place that a path can
-come from and a column for each kind of receiver; `COMMUNITIES` is that of RFC 1997.
+`HEARD` is the table of RFC 4271 section 9.2, RFC 4456 section 6, RFC 5065 and RFC 7947, a row for each place
+that a path can come from and a column for each kind of receiver; `COMMUNITIES` is that of RFC 1997.
 """
 
 from dataclasses import dataclass
 from enum import Enum
 
+from bgp.export.terms import Terms
 from bgp.iana import WellKnownCommunity
+from bgp.rib import roles
 from bgp.rib.path import Kind
 from bgp.wire.attributes import Attributes
 
@@ -15,8 +17,9 @@ from bgp.wire.attributes import Attributes
 class Treatment(Enum):
     """How a path goes to a kind of receiver."""
 
-    SEND = "send"
+    SEND = "send"  # with what the kind of receiver asks for
     REFLECT = "reflect"  # with ORIGINATOR_ID and CLUSTER_LIST
+    RELAY = "relay"  # as it came (RFC 7947 section 2.2)
     WITHHOLD = "withhold"
 
 
@@ -32,24 +35,41 @@ class Withheld:
         return f"{self.text} ({self.section})"
 
 
-_S, _R, _W = Treatment.SEND, Treatment.REFLECT, Treatment.WITHHOLD
+_S, _R, _P, _W = Treatment.SEND, Treatment.REFLECT, Treatment.RELAY, Treatment.WITHHOLD
+_TO = (
+    Kind.EXTERNAL, Kind.ROUTE_SERVER_CLIENT, Kind.CONFEDERATION, Kind.CLIENT, Kind.NON_CLIENT
+)  # fmt: skip
 
+# Of what goes by this table, communities (below), roles (`bgp.rib.roles`) and policies keep some back.
 # fmt: off
 HEARD: dict[Kind, dict[Kind, Treatment]] = {
-    # from             to EXTERNAL           CLIENT           NON_CLIENT
-    Kind.LOCAL:      {Kind.EXTERNAL: _S, Kind.CLIENT: _S, Kind.NON_CLIENT: _S},
-    Kind.EXTERNAL:   {Kind.EXTERNAL: _S, Kind.CLIENT: _S, Kind.NON_CLIENT: _S},
-    Kind.CLIENT:     {Kind.EXTERNAL: _S, Kind.CLIENT: _R, Kind.NON_CLIENT: _R},
-    Kind.NON_CLIENT: {Kind.EXTERNAL: _S, Kind.CLIENT: _R, Kind.NON_CLIENT: _W},
+    source: dict(zip(_TO, row, strict=True))
+    for source, row in (
+        # from                       EXTERNAL  ROUTE_SERVER_CLIENT  CONFEDERATION  CLIENT  NON_CLIENT
+        (Kind.LOCAL,                (_S,       _S,                  _S,            _S,     _S)),
+        (Kind.EXTERNAL,             (_S,       _S,                  _S,            _S,     _S)),
+        (Kind.ROUTE_SERVER_CLIENT,  (_S,       _P,                  _S,            _S,     _S)),
+        (Kind.CONFEDERATION,        (_S,       _S,                  _S,            _S,     _S)),
+        (Kind.CLIENT,               (_S,       _S,                  _S,            _R,     _R)),
+        (Kind.NON_CLIENT,           (_S,       _S,                  _S,            _R,     _W)),
+    )
 }
 # fmt: on
 
 SPLIT_HORIZON = Withheld("split-horizon", "RFC 4271 9.2", "internal paths are not sent to internal peers")
 MESHED_CLIENTS = Withheld("meshed-clients", "RFC 4456 5", "reflection between clients is switched off")
 NO_ADVERTISE = Withheld("no-advertise", "RFC 1997", "NO_ADVERTISE keeps it from every peer")
-NO_EXPORT = Withheld("no-export", "RFC 1997", "NO_EXPORT keeps it within the AS")
+NO_EXPORT = Withheld("no-export", "RFC 1997", "NO_EXPORT keeps it within the AS or confederation")
 NO_EXPORT_SUBCONFED = Withheld(
-    "no-export-subconfed", "RFC 1997", "NO_EXPORT_SUBCONFED keeps it from external peers"
+    "no-export-subconfed", "RFC 1997", "NO_EXPORT_SUBCONFED keeps it within the AS or member AS"
+)
+ONLY_TO_CUSTOMER = Withheld(
+    "only-to-customer", "RFC 9234 5", "it is only for customers, and this peer is none of ours"
+)
+ONLY_TO_CUSTOMER_OF_MEMBER = Withheld(
+    "only-to-customer-of-member",
+    "RFC 9234 5",
+    "its OTC names a member AS, which must not be seen outside the confederation",
 )
 NO_POLICY = Withheld("no-policy", "RFC 8212 3", "no export policy is configured for this external peer")
 POLICY = Withheld("policy", "RFC 4271 9.1.3", "export policy refuses it")
@@ -64,11 +84,12 @@ TOO_LONG = Withheld("too-long", "RFC 4271 9.2", "it does not fit into a message,
 SENDER = Withheld("sender", "RFC 4271 9.2", "it came from this very peer")
 
 _ALL = frozenset(Kind)
+_OUTSIDE = frozenset(kind for kind in Kind if kind.external)
 # community -> who must not be told, and the reason.
 COMMUNITIES: tuple[tuple[int, frozenset[Kind], Withheld], ...] = (
     (WellKnownCommunity.NO_ADVERTISE, _ALL, NO_ADVERTISE),
-    (WellKnownCommunity.NO_EXPORT, frozenset({Kind.EXTERNAL}), NO_EXPORT),
-    (WellKnownCommunity.NO_EXPORT_SUBCONFED, frozenset({Kind.EXTERNAL}), NO_EXPORT_SUBCONFED),
+    (WellKnownCommunity.NO_EXPORT, _OUTSIDE, NO_EXPORT),
+    (WellKnownCommunity.NO_EXPORT_SUBCONFED, _OUTSIDE | {Kind.CONFEDERATION}, NO_EXPORT_SUBCONFED),
 )
 
 
@@ -88,4 +109,18 @@ def withheld_by_community(attributes: Attributes, receiver: Kind) -> Withheld | 
     for community, receivers, reason in COMMUNITIES:
         if receiver in receivers and community in communities:
             return reason
+    return None
+
+
+def withheld_by_otc(attributes: Attributes, terms: Terms) -> Withheld | None:
+    """Return the rule of RFC 9234 section 5 that keeps back a path with OTC, which no policy can change."""
+    marked = roles.only_to_customer(attributes)
+    if marked is None:
+        return None
+    if terms.role is not None and roles.PROCEDURES[terms.role].sent_with is roles.Step.STOP:
+        return ONLY_TO_CUSTOMER
+    # It "MUST be preserved unchanged", and "on egress from the AS Confederation" there "MUST NOT" be one with
+    # a "Member-AS Number other than the AS Confederation Identifier"; so such a route stays inside.
+    if terms.kind.external and marked in terms.members:
+        return ONLY_TO_CUSTOMER_OF_MEMBER
     return None

@@ -1,9 +1,10 @@
 """Terms: all that alters which routes a peer is told, or the octets in which it is told them."""
 
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 
 from bgp.family import Family
-from bgp.iana import MAXIMUM_MESSAGE_LENGTH
+from bgp.iana import MAXIMUM_MESSAGE_LENGTH, Role
 from bgp.rib.path import Kind, Policy
 from bgp.rib.selection import Selection
 
@@ -16,9 +17,12 @@ class Terms:
     octets: global and link-local, RFC 2545 section 3).  `add_path`: which paths are told for each family of
     which the peer takes path identifiers (RFC 7911); of others it is told the best.  `extended_next_hop`:
     families for which it takes IPv6 next hops for IPv4 (RFC 8950).  `maximum`: the longest message.
-    `reflect_clients`: reflect between clients (RFC 4456 section 5).  `hidden`: prefixes that are told in
-    place of what is more specific.  `defaults`: the families of which a default route of ours is told.
-    `withheld`: policies that accept what is not told, as a condition does not hold.
+    `reflect_clients`: reflect between clients (RFC 4456 section 5).  `role`: ours towards the peer (RFC
+    9234).  `members`: the ASes that only our confederation knows (RFC 5065).  `shared`: the subnets shared
+    with an external peer on which next hops are kept, and `avoid` an address of the peer's that must not be
+    told it as next hop (RFC 4271 section 5.1.3).  `hidden`: prefixes that are told in place of what is more
+    specific.  `defaults`: the families of which a default route of ours is told.  `withheld`: policies that
+    accept what is not told, as a condition does not hold.
     """
 
     kind: Kind
@@ -33,6 +37,10 @@ class Terms:
     cluster_id: bytes = bytes(4)
     reflect_clients: bool = True
     aigp: bool = False
+    role: Role | None = None
+    members: frozenset[int] = frozenset()
+    shared: tuple[IPv4Network | IPv6Network, ...] = ()
+    avoid: bytes = b""
     policy: Policy | None = None
     hidden: frozenset[tuple[Family, bytes]] = frozenset()
     defaults: frozenset[Family] = frozenset()

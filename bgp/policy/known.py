@@ -21,7 +21,7 @@ def graceful_shutdown() -> Term:
     """For import: what is about to go away is the last choice (RFC 8326 section 4.1)."""
     return Term(
         "graceful-shutdown",
-        match.community(_SHUTDOWN) & match.peer_type(Kind.EXTERNAL),
+        match.community(_SHUTDOWN) & match.peer_type(Kind.EXTERNAL, Kind.ROUTE_SERVER_CLIENT),
         (change.local_pref(0),),
     )
 

@@ -281,7 +281,7 @@ def peer(*names: str) -> Match:
 
 
 def peer_type(*kinds: Kind) -> Match:
-    """Match what came from such a kind of peer: EXTERNAL, CLIENT, NON_CLIENT, or LOCAL for ourselves."""
+    """Match what came from such a kind of peer; LOCAL is for ourselves."""
     names = tuple(each.name.lower().replace("_", "-") for each in kinds)
     return Match("peer type", names, lambda route: route.path.source.kind in kinds)
 

@@ -5,12 +5,18 @@ A refused path stays in the table, so that a change of policy needs no route ref
 (RFC 4271 section 3.1): "ignoring" a looped route must not leave the one before it in use.
 """
 
-from bgp.iana import AttributeType
+from bgp.iana import AttributeType, SegmentType
+from bgp.rib import roles
 from bgp.rib.asking import Failures, ask
 from bgp.rib.nexthop import NextHops, is_connected, is_host
 from bgp.rib.path import Kind, Path, Refusal
+from bgp.wire.aspath import AsPath
+from bgp.wire.attributes import AttributeTable
 
 AS_LOOP = Refusal("as-loop", "RFC 4271 9.1.2", "our own AS is in the AS_PATH")
+CONFEDERATION_LOOP = Refusal(
+    "confederation-loop", "RFC 5065 4", "our confederation's identifier or our member AS is in the AS_PATH"
+)
 ORIGINATOR_LOOP = Refusal("originator-loop", "RFC 4456 8", "ORIGINATOR_ID is our own BGP Identifier")
 CLUSTER_LOOP = Refusal("cluster-loop", "RFC 4456 8", "our own CLUSTER_ID is in the CLUSTER_LIST")
 NEXT_HOP_HOST = Refusal("next-hop-host", "RFC 4271 6.3", "the next hop is not the address of a host")
@@ -25,14 +31,18 @@ POLICY_FAILED = Refusal("policy-failed", "RFC 4271 9.1.1", "import policy failed
 
 
 # Members of an Enum are slow to look up, and a path is judged for each attribute set that arrives.
-_LOCAL, _EXTERNAL = Kind.LOCAL, Kind.EXTERNAL
+_LOCAL, _CLIENT = Kind.LOCAL, Kind.CLIENT
+_MEMBERS = (SegmentType.AS_CONFED_SEQUENCE, SegmentType.AS_CONFED_SET)
 _ORIGINATOR_ID, _CLUSTER_LIST = AttributeType.ORIGINATOR_ID, AttributeType.CLUSTER_LIST
 # So many next hops that passed the checks are remembered.
 _MEMORY = 4096
 
 
 class Admission:
-    """Judges new paths for a router with this AS number, BGP Identifier and CLUSTER_ID."""
+    """Judges new paths for a router with this AS number, BGP Identifier and CLUSTER_ID.
+
+    `confederation` is the identifier of the confederation in which `asn` is a member AS, None outside of any.
+    """
 
     def __init__(
         self,
@@ -41,9 +51,14 @@ class Admission:
         cluster_id: bytes,
         next_hops: NextHops,
         failures: Failures | None = None,
+        confederation: int | None = None,
+        table: AttributeTable | None = None,
     ) -> None:
         self._asn = asn
         self._asn_octets = asn.to_bytes(4, "big")
+        self._confederation = confederation
+        self._shown_octets = (confederation or asn).to_bytes(4, "big")
+        self._table = table or AttributeTable()
         self._identifier = identifier
         self._cluster_id = cluster_id
         self._next_hops = next_hops
@@ -64,13 +79,21 @@ class Admission:
         # Nearly no path holds these octets by chance, so nearly none is parsed; and where there is nothing
         # behind `head` there is no ORIGINATOR_ID and no CLUSTER_LIST.
         refusal: Refusal | None = None
-        if self._asn_octets in octets or (
-            received.head != len(octets) and (self._identifier in octets or self._cluster_id in octets)
+        if (
+            self._asn_octets in octets
+            or self._shown_octets in octets
+            or (received.head != len(octets) and (self._identifier in octets or self._cluster_id in octets))
         ):
             refusal = self._loop(path)
         if refusal is None and (received.next_hop not in self._passed or source.connected):
             refusal = self._next_hop(path)
-        if refusal is None and (source.policy is not None or source.kind is _EXTERNAL):
+        if refusal is None and source.role is not None:
+            checked = roles.received(path.received, source.role, source.asn, self._table)
+            if isinstance(checked, Refusal):
+                refusal = checked
+            else:
+                path.attributes = checked
+        if refusal is None and (source.policy is not None or source.kind < _CLIENT):
             refusal = self._policy(path, prefix)
         if refusal is None and self._next_hops.costs:
             # Policy may have changed the next hop, so its cost comes last.
@@ -87,15 +110,31 @@ class Admission:
 
     def _loop(self, path: Path) -> Refusal | None:
         received = path.received
-        found = sum(segment.asns.count(self._asn) for segment in received.as_path)
+        if self._confederation is None:
+            found = sum(segment.asns.count(self._asn) for segment in received.as_path)
+        else:
+            found = self._in_confederation(received.as_path, self._confederation)
         if found > path.source.allow_own_as:
-            return AS_LOOP
+            return AS_LOOP if self._confederation is None else CONFEDERATION_LOOP
         if received.get(_ORIGINATOR_ID) == self._identifier:
             return ORIGINATOR_LOOP
         clusters = received.get(_CLUSTER_LIST) or b""
         if any(clusters[at : at + 4] == self._cluster_id for at in range(0, len(clusters), 4)):
             return CLUSTER_LOOP
         return None
+
+    def _in_confederation(self, path: AsPath, identifier: int) -> int:
+        """Return how often a member of a confederation is in `path` (RFC 5065 section 4).
+
+        The member AS counts in confederation segments only: elsewhere that number, often a private one, is
+        somebody else's.
+        """
+        found = 0
+        for type_, asns in path:
+            found += asns.count(identifier)
+            if type_ in _MEMBERS and self._asn != identifier:
+                found += asns.count(self._asn)
+        return found
 
     def _next_hop(self, path: Path) -> Refusal | None:
         next_hop, source = path.received.next_hop, path.source

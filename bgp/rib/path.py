@@ -16,20 +16,33 @@ from typing import NamedTuple
 from weakref import ref
 
 from bgp.family import Family
+from bgp.iana import Role
 from bgp.wire.attributes import Attributes
 
 
 class Kind(IntEnum):
-    """What a peer is to us, and so what its paths are (RFC 4271 section 1.1, RFC 4456 section 1)."""
+    """What a peer is to us, and so what its paths are (RFC 4271 section 1.1, RFC 4456 section 1).
+
+    From CLIENT on they are within our AS, or within the confederation that is one AS to others: for the
+    decision both are internal (RFC 5065 section 5.3).
+    """
 
     LOCAL = 0  # ourselves
     EXTERNAL = 1
-    CLIENT = 2  # internal, a client of our route reflector
-    NON_CLIENT = 3  # internal
+    ROUTE_SERVER_CLIENT = 2  # external, a client of our route server (RFC 7947)
+    CLIENT = 3  # internal, a client of our route reflector
+    NON_CLIENT = 4  # internal
+    CONFEDERATION = 5  # in another member AS of our confederation (RFC 5065)
 
     @property
     def internal(self) -> bool:
-        return self >= Kind.CLIENT
+        """Whether it is in our own AS."""
+        return self is Kind.CLIENT or self is Kind.NON_CLIENT
+
+    @property
+    def external(self) -> bool:
+        """Whether it is neither in our AS nor in our confederation."""
+        return self is Kind.EXTERNAL or self is Kind.ROUTE_SERVER_CLIENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +143,10 @@ class Source:
 
     Each session has sources of its own, and so has each refresh that the peer announces: that tells what
     is stale without a flag per route.  `identifier` is the BGP Identifier, 4 octets, and `address` the
-    peer's, 4 or 16.  `policy`, `allow_own_as` and `connected` are the terms of import.  `by_prefix`: the
-    policy reads the prefix, so prefixes with equal attributes may have different paths.  `session` is the
-    same object for all sources of one session.  `routes` counts the prefixes that have a path from here.
+    peer's, 4 or 16.  `policy`, `allow_own_as`, `connected` and `role`, which is ours towards the peer, are
+    the terms of import.  `by_prefix`: the policy reads the prefix, so prefixes with equal attributes may have
+    different paths.  `session` is the same object for all sources of one session.  `routes` counts the
+    prefixes that have a path from here.
     """
 
     __slots__ = (
@@ -146,6 +160,7 @@ class Source:
         "kind",
         "peer",
         "policy",
+        "role",
         "routes",
         "session",
     )
@@ -163,6 +178,7 @@ class Source:
         allow_own_as: int = 0,
         connected: tuple[IPv4Network | IPv6Network, ...] = (),
         session: object = None,
+        role: Role | None = None,
     ) -> None:
         self.peer = peer
         self.kind = kind
@@ -175,6 +191,7 @@ class Source:
         self.allow_own_as = allow_own_as
         self.connected = connected
         self.session = session or object()
+        self.role = role
         self.routes = 0
 
     def renewed(self) -> Source:
@@ -194,6 +211,7 @@ class Source:
             allow_own_as=self.allow_own_as,
             connected=self.connected,
             session=self.session,
+            role=self.role,
         )
 
     def __repr__(self) -> str:

@@ -14,7 +14,24 @@ class AsExpected(Enum):
 
     ANY = "any"
     INTERNAL = "internal"
-    EXTERNAL = "external"
+    EXTERNAL = "external"  # neither in our AS nor in our confederation
+    CONFEDERATION = "confederation"  # in another member AS of our confederation
+
+
+@dataclass(frozen=True, slots=True)
+class Confederation:
+    """ASes that are one AS to all others (RFC 5065): its number, and those of its members.
+
+    Raises ValueError, its text beginning with the field's name, for numbers that no AS can have.
+    """
+
+    identifier: int
+    members: frozenset[int]
+
+    def __post_init__(self) -> None:
+        for name, numbers in (("identifier", {self.identifier}), ("members", self.members)):
+            for asn in numbers:
+                _demand(0 < asn < 2**32 and asn != AS_TRANS, name, f"{asn} is no AS number")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +46,7 @@ class SessionConfig:
     peer_as: int | AsExpected = AsExpected.ANY
     families: tuple[Family, ...] = DEFAULT_FAMILIES
     confederation: bool = False  # the peer is in another member AS of our confederation (RFC 5065)
+    members: frozenset[int] = frozenset()  # the member ASes of our confederation
 
     hold_time: int = 90
     minimum_hold_time: int = 0  # refuse a peer that offers less (RFC 4271 section 4.2)

@@ -123,7 +123,8 @@ def _capabilities(config: SessionConfig) -> Capabilities:
         four_octet_as=config.local_as if config.four_octet_as else None,
         add_path=tuple((family.afi, family.safi, mode) for family, mode in config.add_path.items()),
         extended_next_hop=tuple((family.afi, family.safi, Afi.IPV6) for family in config.extended_next_hop),
-        roles=() if config.role is None else (config.role,),
+        # RFC 9234 section 5 has roles between member ASes of a confederation "NOT RECOMMENDED".
+        roles=() if config.role is None or config.confederation else (config.role,),
         fqdn=config.fqdn,
     )
 
@@ -187,7 +188,10 @@ def _remote_as(config: SessionConfig, theirs: Open) -> int:
         case AsExpected.INTERNAL:
             acceptable = remote_as == config.local_as
         case AsExpected.EXTERNAL:
-            acceptable = acceptable and remote_as != config.local_as
+            inside = remote_as == config.local_as or remote_as in config.members
+            acceptable = acceptable and not inside
+        case AsExpected.CONFEDERATION:
+            acceptable = remote_as in config.members and remote_as != config.local_as
         case expected:
             acceptable = remote_as == expected
     if not acceptable:
