@@ -5,6 +5,7 @@
 # make agreement  both decoders of UPDATEs on EXAMPLES=1000000 messages
 # make bench      the benchmarks beside the daemons (root), over an hour; make bench QUICK=1: two minutes
 # make fuzz       every fuzz target for SECONDS=60 seconds
+# make endurance  100,000 sessions, stalled peers, millions of attribute sets: half an hour
 
 PYTHON ?= python3
 VENV := .venv
@@ -14,7 +15,7 @@ EXAMPLES ?= 1000000
 # Given to pytest: make test ARGS="tests/test_config.py -k syntax"
 ARGS ?=
 
-.PHONY: help run test check format coverage agreement fuzz bench daemons clean
+.PHONY: help run test check format coverage agreement fuzz bench endurance daemons clean
 .DEFAULT_GOAL := help
 
 help:
@@ -53,6 +54,9 @@ fuzz: $(VENV)/.test
 bench: $(VENV)/.bench daemons
 	@PYTHONPATH=.:tests $(BIN)/python -m bench run $(if $(QUICK),--size quick --out build/bench-quick) \
 	 $(foreach file,$(TABLE),--table "$(file)") $(if $(FRESH),--fresh) $(if $(PUBLISH),--publish) $(ARGS)
+
+endurance: $(VENV)/.test
+	$(BIN)/python -m tests.endurance $(ARGS)
 
 # The daemons of the interoperability tests: Debian's packages, unpacked into .cache and never installed.
 # Without root those tests are skipped; in CI a daemon that is missing is a failure.

@@ -1,0 +1,66 @@
+"""`python -m tests.endurance [sessions|stalled|sets]`: the trials at their full length."""
+
+import argparse
+import asyncio
+import sys
+import time
+from collections.abc import Sequence
+
+from . import sessions, sets, stalled
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.endurance", description=__doc__)
+    trials = ("sessions", "stalled", "sets")
+    parser.add_argument("trial", nargs="*", help=f"{', '.join(trials)}; by default all")
+    parser.add_argument("--sessions", type=int, default=100_000, help="how many come and go")
+    parser.add_argument("--stopped", type=int, default=500, help="how many members stop reading")
+    parser.add_argument("--churn", type=int, default=200_000, help="how many routes churn meanwhile")
+    parser.add_argument("--sets", type=int, default=10_000_000, help="how many attribute sets")
+    parser.add_argument("--routes", type=int, default=100_000, help="through how many routes they go")
+    options = parser.parse_args(arguments)
+    unknown = set(options.trial) - set(trials)
+    if unknown:
+        parser.error(f"no trial {', '.join(unknown)}: there are {', '.join(trials)}")
+    for trial in options.trial or trials:
+        began = time.monotonic()
+        globals()[f"_{trial}"](options)
+        print(f"{trial}: {time.monotonic() - began:.0f} s", flush=True)
+    return 0
+
+
+def _sessions(options: argparse.Namespace) -> None:
+    print(f"{options.sessions} sessions in memory, {sessions.TOGETHER} at a time")
+    for done, counts, objects in sessions.in_memory(options.sessions, 10):
+        print(f"{done:9} {sum(objects.values())} objects, {_left(counts)}", flush=True)
+    print(f"{options.sessions} sessions over TCP, {sessions.TOGETHER} at a time")
+    for done, counts, objects, resident in asyncio.run(sessions.over_tcp(options.sessions, 10)):
+        print(
+            f"{done:9} {resident / 1e6:.1f} MB, {sum(objects.values())} objects, {_left(counts)}", flush=True
+        )
+
+
+def _stalled(options: argparse.Namespace) -> None:
+    for stopped in (0, options.stopped):
+        found = stalled.trial(stopped, 10, options.churn, rounds=1)
+        p50, p99, last = (found.quantile(share) * 1000 for share in (0.5, 0.99, 1))
+        print(
+            f"{stopped} of {stopped + 10} members stop reading, {options.churn} routes churn: "
+            f"memory {found.before / 1e6:.1f} MB, then {found.peak / 1e6:.1f} MB at most; "
+            f"the others hear of a change after {p50:.2f} ms (p50), {p99:.2f} ms (p99), {last:.1f} ms (max)",
+            flush=True,
+        )
+
+
+def _sets(options: argparse.Namespace) -> None:
+    print(f"{options.sets} attribute sets through {options.routes} routes, without the cyclic collector")
+    for done, counts, resident in sets.churn(options.sets, options.routes, 10):
+        print(f"{done:9} {resident / 1e6:.1f} MB, {_left(counts)}", flush=True)
+
+
+def _left(counts: dict[str, int]) -> str:
+    return ", ".join(f"{value} {name}" for name, value in counts.items() if value)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
