@@ -8,7 +8,8 @@ once per `AttributeTable`, so identity is equality, and the canonical octets are
 
 from collections.abc import Iterable, Iterator, Mapping
 from ipaddress import IPv4Address, IPv6Address
-from typing import NamedTuple
+from operator import attrgetter
+from typing import Any, NamedTuple
 from weakref import ref
 
 from bgp.iana import AttributeFlag, AttributeType, Origin, WellKnownCommunity
@@ -103,21 +104,23 @@ def walk(octets: bytes) -> Iterator[tuple[int, int, bytes]]:
         position = start + size
 
 
-# What `_scan` fills in at the first reading of any of them.
-_SCANNED = frozenset(
-    (
-        "aigp",
-        "as_path_length",
-        "cluster_list",
-        "degree",
-        "local_pref",
-        "med",
-        "neighbor_as",
-        "origin",
-        "originator_id",
-        "stale",
-    )
-)
+class _Read(NamedTuple):
+    """What the decision reads of Attributes."""
+
+    origin: int
+    as_path_length: int
+    neighbor_as: int
+    med: int | None
+    local_pref: int | None
+    originator_id: bytes | None
+    cluster_list: bytes
+    aigp: int | None
+    stale: bool
+
+
+def _reading(name: str) -> Any:
+    """Return a property for a field of `_read`; all of it runs in C."""
+    return property(attrgetter(f"_read.{name}"))
 
 
 class Attributes:
@@ -135,36 +138,23 @@ class Attributes:
     (`bgp.wire.plain`), how many octets stand before ORIGINATOR_ID's place; else 0.
     """
 
-    __slots__ = (
-        "__weakref__",
-        "aigp",
-        "as_path_length",
-        "cluster_list",
-        "degree",
-        "head",
-        "local_pref",
-        "med",
-        "neighbor_as",
-        "next_hop",
-        "octets",
-        "origin",
-        "originator_id",
-        "stale",
-    )
+    # A lone path is never compared, so nothing is read of most Attributes: `_read` and `degree` are empty.
+    __slots__ = ("__weakref__", "_read", "degree", "head", "next_hop", "octets")
 
     octets: bytes
     next_hop: bytes
     head: int
-    origin: int
-    as_path_length: int
-    neighbor_as: int
-    med: int | None
-    local_pref: int | None
-    originator_id: bytes | None
-    cluster_list: bytes
-    aigp: int | None
-    stale: bool
     degree: int | None
+    _read: _Read
+    origin: int = _reading("origin")
+    as_path_length: int = _reading("as_path_length")
+    neighbor_as: int = _reading("neighbor_as")
+    med: int | None = _reading("med")
+    local_pref: int | None = _reading("local_pref")
+    originator_id: bytes | None = _reading("originator_id")
+    cluster_list: bytes = _reading("cluster_list")
+    aigp: int | None = _reading("aigp")
+    stale: bool = _reading("stale")
 
     def __init__(self, octets: bytes, next_hop: bytes, head: int = 0) -> None:
         self.octets = octets
@@ -172,53 +162,54 @@ class Attributes:
         self.head = head
 
     def __getattr__(self, name: str) -> object:
-        # Reached only while a slot is empty: a lone path is never compared, so it is never scanned.
-        if name not in _SCANNED:
-            raise AttributeError(name)
+        # Reached only while a slot is empty.
+        if name not in ("_read", "degree"):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         self._scan()
         return getattr(self, name)
 
     def _scan(self) -> None:
-        self.origin = Origin.INCOMPLETE
-        self.as_path_length = self.neighbor_as = 0
-        self.med = self.local_pref = self.originator_id = None
-        self.cluster_list = b""
+        origin: int = Origin.INCOMPLETE
+        as_path_length = neighbor_as = 0
+        med = local_pref = originator_id = None
+        cluster_list = b""
         octets = self.octets
         for _, type_, value in walk(octets):
             if type_ == 1:
-                self.origin = value[0]
+                origin = value[0]
             elif type_ == 2:
                 # One AS_SEQUENCE is by far the commonest path.
                 if value and value[0] == 2 and len(value) == 2 + 4 * value[1]:
-                    self.as_path_length = value[1]
-                    self.neighbor_as = int.from_bytes(value[2:6], "big")
+                    as_path_length = value[1]
+                    neighbor_as = int.from_bytes(value[2:6], "big")
                 else:
                     path = aspath.parse(value)
-                    self.as_path_length = aspath.length(path)
+                    as_path_length = aspath.length(path)
                     outside = aspath.without_confederation(path)
                     if outside and outside[0].type == 2:
-                        self.neighbor_as = outside[0].asns[0]
+                        neighbor_as = outside[0].asns[0]
             elif type_ == 4:
-                self.med = int.from_bytes(value, "big")
+                med = int.from_bytes(value, "big")
             elif type_ == 5:
-                self.local_pref = int.from_bytes(value, "big")
+                local_pref = int.from_bytes(value, "big")
             elif type_ == 9:
-                self.originator_id = value
+                originator_id = value
             elif type_ == 10:
-                self.cluster_list = value
+                cluster_list = value
                 break
             elif type_ > 10:
                 break
         # Hardly any path holds these octets, so these attributes are looked for in hardly any.
-        self.stale = _LLGR_STALE_OCTETS in octets and _LLGR_STALE in self.communities
-        self.aigp = _aigp(self.get(_T.AIGP) or b"") if _AIGP_OCTET in octets else None
-        if self.aigp is None:
-            preference = self.local_pref
-            if preference is None:
-                preference = DEFAULT_LOCAL_PREF
+        stale = _LLGR_STALE_OCTETS in octets and _LLGR_STALE in self.communities
+        aigp = _aigp(self.get(_T.AIGP) or b"") if _AIGP_OCTET in octets else None
+        self._read = _Read(
+            origin, as_path_length, neighbor_as, med, local_pref, originator_id, cluster_list, aigp, stale
+        )
+        if aigp is None:
+            preference = DEFAULT_LOCAL_PREF if local_pref is None else local_pref
             # No AS_PATH is so long that 16 bits do not hold its length.
-            first = (self.stale << 32) + 0xFFFFFFFF - preference
-            self.degree = first << 24 | self.as_path_length << 8 | self.origin
+            first = (stale << 32) + 0xFFFFFFFF - preference
+            self.degree = first << 24 | as_path_length << 8 | origin
         else:
             self.degree = None
 
