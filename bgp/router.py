@@ -78,6 +78,8 @@ class PeerSettings:
     `import_policy` or `export_policy` an external peer passes nothing that way (RFC 8212).
     `default_originate`: the families of which the peer is told a default route of ours in place of any that
     the table has, always or while a condition holds.  `conditional`: what it is told on conditions.
+    `advertisement_interval`: seconds between two announcements of a destination (RFC 4271 section 9.2.1.1);
+    then `flush` must be told the time.
     """
 
     name: str
@@ -96,6 +98,7 @@ class PeerSettings:
     add_path_select: Mapping[Family, Selection] = field(default_factory=dict)
     default_originate: Mapping[Family, Condition | None] = field(default_factory=dict)
     conditional: tuple[Conditional, ...] = ()
+    advertisement_interval: float = 0.0
 
     @property
     def conditions(self) -> list[Condition]:
@@ -261,6 +264,9 @@ class Router:
         self._origination = Origination(self._tables, self._local, self._slots, self.table, self._failures)
         self._members: dict[str, Member] = {}
         self._groups: dict[Terms, Group] = {}
+        # Those with an advertisement interval, and the time of the latest flush.
+        self._paced: dict[Terms, Group] = {}
+        self._now = 0.0
         # Members whose terms may have changed by what is originated.
         self._unsettled: dict[Member, None] = {}
         self._hiding = self._origination.hiding
@@ -341,7 +347,7 @@ class Router:
         listener = member._listener
         listener.group.leave(listener)
         if not listener.group.listeners:
-            del self._groups[listener.group.terms]
+            self._forget(listener.group)
         for family in member.negotiated.families:
             for source in member.sources(family):
                 self._jobs.add(Drain(self._tables[family], source))
@@ -349,10 +355,16 @@ class Router:
         if address and self._next_hops.remove_own(address):
             self._rejudge(address)
 
+    def _forget(self, group: Group) -> None:
+        del self._groups[group.terms]
+        self._paced.pop(group.terms, None)
+
     def _group(self, terms: Terms) -> Group:
         group = self._groups.get(terms)
         if group is None:
             group = self._groups[terms] = Group(terms, self._tables, self._lag_limit, self._failures)
+            if terms.advertisement_interval:
+                self._paced[terms] = group
         return group
 
     def _terms(self, settings: PeerSettings, negotiated: Negotiated) -> Terms:
@@ -399,6 +411,7 @@ class Router:
             members=self._hidden,
             shared=settings.connected if third_party else (),
             avoid=address if (address := settings.remote_address) in self._pointed or third_party else b"",
+            advertisement_interval=settings.advertisement_interval,
         )
 
     # --- Policy --------------------------------------------------------------------------------------
@@ -429,7 +442,7 @@ class Router:
         if group is not before:
             member._listener = group.take(member._listener)
             if not before.listeners:
-                del self._groups[before.terms]
+                self._forget(before)
 
     def preview_import(self, member: Member, policy: Policy | None) -> Iterator[Difference]:
         """Yield what another import policy would make of the routes that `member` has sent.
@@ -619,18 +632,27 @@ class Router:
 
     # --- The loop ------------------------------------------------------------------------------------
 
-    def flush(self) -> bool:
-        """Turn what changed into messages.
+    def flush(self, now: float = 0.0) -> bool:
+        """Turn what changed into messages; `now` matters where a peer has an advertisement interval.
 
         Return whether some member's last pull stopped for the sake of the others: then it should pull again
         in this turn or the next, though nothing else may happen.
         """
+        self._now = now
         self._settle()
         more = bool(self._origination or self._unsettled) and self._originate()
+        for group in self._paced.values():
+            group.release(now)
         waiting = self._waiting
         if waiting:
             self._waiting = set()
         return more or bool(waiting)
+
+    @property
+    def deadline(self) -> float | None:
+        """When to flush, though nothing else happens; None for never."""
+        found = [group.deadline for group in self._paced.values()]
+        return min((each for each in found if each is not None), default=None)
 
     def _settle(self) -> None:
         for family, table in self._tables.items():
@@ -678,9 +700,9 @@ class Router:
         best, several = table.settle(selections, None if hops is None else hops.note)
         for group, selection in groups:
             if selection is not None:
-                group.tell(family, several[selection])
+                group.tell(family, several[selection], self._now)
             elif family in group.terms.families:
-                group.tell(family, best)
+                group.tell(family, best, self._now)
         if best:
             if self._origination:
                 self._origination.note(family, best)

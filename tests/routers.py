@@ -75,6 +75,7 @@ class Peer:
     ) -> None:
         self.router = router
         self.name = name
+        self.now = 0.0  # of the flushes between its pulls
         self.kind = kind
         if asn is None:
             asn = LOCAL_AS if kind.internal else 64000 + identifier % 1000
@@ -169,7 +170,7 @@ class Peer:
             if not self.member.pending:
                 return
             self.pull()
-            self.router.flush()
+            self.router.flush(self.now)
         raise AssertionError(f"{self.name} is never done")
 
     def _hear(self, blob: bytes) -> None:
@@ -209,13 +210,14 @@ class Peer:
         return attributes
 
 
-def settle(router: Router, *peers: Peer) -> None:
-    """Let the router do all its work, and `peers` take all of it."""
+def settle(router: Router, *peers: Peer, now: float = 0.0) -> None:
+    """Let the router do all its work, and `peers` take all of it, at the time `now`."""
     while router.work():
         pass
-    while router.flush():
+    while router.flush(now):
         pass
     for peer in peers:
+        peer.now = now
         peer.drain()
 
 

@@ -93,6 +93,17 @@ PEERS: dict[str, tuple[Kind, dict[str, object]]] = {
         Kind.EXTERNAL,
         {"default_originate": {IPV4_UNICAST: None}, "policy": None},
     ),
+    "client-paced": (Kind.CLIENT, {"advertisement_interval": 5.0}),
+    "client-paced-2": (Kind.CLIENT, {"advertisement_interval": 5.0}),
+    "client-paced-add-path": (Kind.CLIENT, {"advertisement_interval": 5.0, "add_path": add_path()}),
+    "external-paced": (
+        Kind.EXTERNAL,
+        {
+            "advertisement_interval": 2.0,
+            "conditional": (Conditional(OTHERS, exists("10.2.0.0/16")),),
+            "policy": True,
+        },
+    ),
     "client-conditional": (
         Kind.CLIENT,
         {"conditional": (Conditional(ACCEPT_ALL, exists("10.0.0.0/15 ge 16", "2001:db8::/48")),)},
@@ -201,6 +212,7 @@ class Machine(RuleBasedStateMachine):
         self.on_import, self.on_export = policies(self.router.table)
         self.peers: dict[str, Peer] = {}
         self.parties: dict[str, Party] = {}
+        self.now = 100.0
         for name in ("client-1", "client-2", "external-1"):
             self._join(name)
 
@@ -217,7 +229,9 @@ class Machine(RuleBasedStateMachine):
                 import_policy = export_policy = None
         options.setdefault("extended_messages", False)
         origination = {
-            name: options.pop(name) for name in ("default_originate", "conditional") if name in options
+            name: options.pop(name)
+            for name in ("default_originate", "conditional", "advertisement_interval")
+            if name in options
         }
         next_hop_self = bool(options.pop("next_hop_self", False))
         select: Selection = options.pop("select", ALL)  # type: ignore[assignment]
@@ -259,6 +273,7 @@ class Machine(RuleBasedStateMachine):
             agreed.role,
             shared,
         )
+        peer.now = self.now
         self.peers[name] = peer
         self.parties[name] = self.reference.parties[name] = party
 
@@ -401,7 +416,13 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def flush(self) -> None:
-        self.router.flush()
+        self.router.flush(self.now)
+
+    @rule(seconds=st.sampled_from((0.5, 1.0, 3.0, 6.0)))
+    def pass_time(self, seconds: float) -> None:
+        self.now += seconds
+        for peer in self.peers.values():
+            peer.now = self.now
 
     @rule(quota=st.integers(1, 5))
     def work(self, quota: int) -> None:
@@ -433,7 +454,12 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def quiet(self) -> None:
         """All is done and taken; then everybody knows what it should."""
-        settle(self.router, *self.peers.values())
+        settle(self.router, *self.peers.values(), now=self.now)
+        if self.router.deadline is not None:
+            assert self.now < self.router.deadline <= self.now + 5
+        self.now += 5
+        settle(self.router, *self.peers.values(), now=self.now)
+        assert self.router.deadline is None
         self.check()
         assert not any(peer.member.pending or peer.member.behind for peer in self.peers.values())
         for name, peer in self.peers.items():
@@ -501,7 +527,7 @@ class Machine(RuleBasedStateMachine):
             self.router.aggregate(family, one, None)
         for family, one in self.reference.conditional:
             self.router.withdraw(family, one)
-        settle(self.router)
+        settle(self.router, now=self.now)
         assert self.router.routes == 0 and self.router.attribute_octets == 0
         assert not self.router.groups
 

@@ -30,7 +30,9 @@ class Router:
     def resting(self) -> bool:
         return False
 
-    def flush(self) -> bool:
+    deadline: float | None = None
+
+    def flush(self, now: float) -> bool:
         self.flushes += 1
         return False
 

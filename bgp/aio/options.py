@@ -34,10 +34,11 @@ class PeerOptions:
     before policy.  `add_path_select`: which paths it is told of a family that `add_path` sends, all by
     default.  `default_originate`: the families of which the peer is told a default route of ours, always
     (None) or on a condition (`bgp.policy.condition`), in place of any that we have; export policy has no say
-    in that.  `conditional`: what it is told only while a condition holds.  `replace_established`: a new
-    connection ends the Established one, for peers that die without a FIN and dial again (otherwise only
-    graceful restart allows that).  By default it is on for passive peers, of whom only they themselves dial,
-    and for those with a password.  Raises ValueError where a value cannot be.
+    in that.  `conditional`: what it is told only while a condition holds.  `advertisement_interval`: seconds
+    between two announcements of a destination (RFC 4271 section 9.2.1.1); withdrawals do not wait.
+    `replace_established`: a new connection ends the Established one, for peers that die without a FIN and
+    dial again (otherwise only graceful restart allows that).  By default it is on for passive peers, of whom
+    only they themselves dial, and for those with a password.  Raises ValueError where a value cannot be.
     """
 
     asn: int | AsExpected
@@ -96,6 +97,7 @@ class PeerOptions:
     maximum_prefixes: Mapping[Family, int] = field(default_factory=dict)
     default_originate: Mapping[Family, Condition | None] = field(default_factory=dict)
     conditional: tuple[Conditional, ...] = ()
+    advertisement_interval: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 < self.port <= 65535:
@@ -104,6 +106,8 @@ class PeerOptions:
             value = getattr(self, name)
             if value is not None and not least <= value <= 255:
                 raise ValueError(f"{name}: must be from {least} to 255")
+        if self.advertisement_interval < 0:
+            raise ValueError("advertisement_interval: must not be negative")
         if self.ttl is not None and self.multihop is not None:
             raise ValueError("multihop: excludes ttl, which says the same")
         if self.key is not None and not 0 < len(self.key) <= _KEY_LENGTH:

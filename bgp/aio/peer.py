@@ -250,6 +250,7 @@ class Peer:
             add_path_select=options.add_path_select,
             default_originate=options.default_originate,
             conditional=options.conditional,
+            advertisement_interval=options.advertisement_interval,
         )
 
     def set_policies(self, import_policy: Policy | None, export_policy: Policy | None) -> None:

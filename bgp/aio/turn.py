@@ -38,7 +38,11 @@ class Job(Protocol):
     def work(self, quota: int) -> bool:
         """Do about `quota` prefixes of the long jobs; return whether more is left."""
 
-    def flush(self) -> bool:
+    @property
+    def deadline(self) -> float | None:
+        """When to flush, though nothing else happens."""
+
+    def flush(self, now: float) -> bool:
         """Turn pending changes into messages; return whether a member should be asked again soon."""
 
     def share(self, limit: int) -> Iterable[tuple[bytes, Sequence[Taker]]]:
@@ -67,6 +71,7 @@ class Turns:
         self._shared: deque[tuple[bytes, list[Taker]]] = deque()
         self._again = False
         self._scheduled: asyncio.Handle | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._running = False
         self.failures = 0
 
@@ -85,6 +90,9 @@ class Turns:
         if self._scheduled is not None:
             self._scheduled.cancel()
             self._scheduled = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def may_receive(self) -> bool:
         """Whether there is time left to receive in this turn, and nobody in line."""
@@ -118,7 +126,7 @@ class Turns:
         self._scheduled = None
         self._receive()
         more = self._guard(self._work)
-        more = self._guard(self._router.flush) or more
+        more = self._guard(self._flush) or more
         if self._guard(self._share):
             # Who waits for its share must not pull what comes behind that.
             self.schedule()
@@ -128,6 +136,20 @@ class Turns:
             more = self._send() or more
         if more or self._line:
             self.schedule()
+
+    def _flush(self) -> bool:
+        more = self._router.flush(self._loop.time())
+        deadline = self._router.deadline
+        if self._timer is not None and self._timer.when() != deadline:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None and deadline is not None:
+            self._timer = self._loop.call_at(deadline, self._expire)
+        return more
+
+    def _expire(self) -> None:
+        self._timer = None
+        self.schedule()
 
     def _receive(self) -> None:
         self._spent = 0.0

@@ -5,7 +5,10 @@ path are an image, kept for the next member that joins until the path wins or lo
 join together share the work, and a thousand of them cost little more than one.
 """
 
-from bgp.export.pack import Packer, Told
+from collections.abc import Mapping
+
+from bgp.export.log import Route
+from bgp.export.pack import Packer, Routes, Told
 from bgp.export.rules import Withheld
 from bgp.family import Family
 from bgp.iana import RouteRefreshSubtype
@@ -15,16 +18,19 @@ from bgp.wire.message import RouteRefresh, encode
 
 # The prefixes of a path are told at once, unless they are more than this.
 _PREFIXES = 2048
+_NOTHING: Mapping[Route, Path | None] = {}
 
 
 class Images:
     """The messages of the paths of one table, as one group is told them."""
 
-    __slots__ = ("_packer", "_table", "known", "several")
+    __slots__ = ("_held", "_packer", "_table", "known", "several")
 
-    def __init__(self, table: Table, packer: Packer) -> None:
+    def __init__(self, table: Table, packer: Packer, held: Mapping[Route, Path | None] = _NOTHING) -> None:
+        """`held`: routes of which something else was told last than what the table has."""
         self._table = table
         self._packer = packer
+        self._held = held
         self.known: dict[Path, bytes] = {}
         # The number of messages in those images that hold more than one.
         self.several: dict[Path, int] = {}
@@ -35,6 +41,22 @@ class Images:
             for path in changes.touched():
                 self.known.pop(path, None)
                 self.several.pop(path, None)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self.known.clear()
+        self.several.clear()
+
+    def last(self, name: str) -> list[bytes]:
+        """Return the messages that tell the member `name` what was told last where that is held."""
+        family, packer = self._table.family, self._packer
+        found: dict[Told, Routes] = {}
+        for (prefix, slot), path in self._held.items():
+            if path is not None and path.slot.peer != name:
+                told = packer.told(family, path, prefix)
+                if isinstance(told, Told) and packer.fitting(family, told, [prefix]):
+                    found.setdefault(told, {}).setdefault(slot, []).append(prefix)
+        return [message for told, some in found.items() for message in packer.announce(family, told, some)]
 
     def keep(self, path: Path, messages: list[bytes]) -> None:
         """Keep the messages of `path`, one at least: only a path that is told is sure to be forgotten."""
@@ -49,6 +71,10 @@ class Images:
         table, packer = self._table, self._packer
         family = table.family
         selection = packer.selections.get(family)
+        if self._held:
+            slot = packer.slot(family, path)
+            some = path.prefixes if among is None else among
+            among = [prefix for prefix in some if (prefix, slot) not in self._held]
         if packer.by_prefix:
             messages: list[bytes] = []
             for told, prefixes in packer.parts(family, path, table.prefixes(path, selection, among)):
@@ -158,6 +184,9 @@ class Dump:
             limit -= sum(map(len, made))
         if self._position >= end:
             self.finished = True
+            made = images.last(name)
+            messages += made
+            self.updates += len(made)
             if self.initial:
                 messages.append(packer.encoder.end_of_rib(self.family))
                 self.updates += 1

@@ -13,6 +13,7 @@ from typing import Protocol
 from bgp.export.digest import Alone, Digest
 from bgp.export.dump import Dump, Images
 from bgp.export.log import ChangeLog, Route
+from bgp.export.pace import Pace
 from bgp.export.pack import Packer
 from bgp.export.portion import Portions
 from bgp.export.rerun import Rerun
@@ -121,8 +122,17 @@ class Group:
         # The members that are in the train, by name.
         self._following: dict[str, Place] = {}
         self._logs = {family: ChangeLog() for family in terms.families}
-        self._portions = {family: Portions(tables[family], self.packer) for family in terms.families}
-        self._images = {family: Images(tables[family], self.packer) for family in terms.families}
+        interval = terms.advertisement_interval
+        # None of them without an interval.
+        self._paces = {
+            family: Pace(interval, tables[family], self.packer) for family in terms.families if interval
+        }
+        self._portions: dict[Family, Portions] = {}
+        self._images: dict[Family, Images] = {}
+        for family in terms.families:
+            held = self._paces[family].held if interval else {}
+            self._portions[family] = Portions(tables[family], self.packer, held)
+            self._images[family] = Images(tables[family], self.packer, held)
         # Whether it is known that no member has anything to pull.
         self.resting = False
         # Where in the train begins what nobody has taken.
@@ -166,12 +176,18 @@ class Group:
             listener.behind = True
             for log in self._logs.values():
                 log.places[name] = log.end
-            for family, route in group.missed(former):
+            for family, route in (*group.missed(former), *group.held(), *self.held()):
                 self._logs[family].add(route)
             listener.rerun = self._rerun(None if former.arriving else group.packer)
             listener.rerun.members.add(name)
         group.leave(former)
         return listener
+
+    def held(self) -> Iterator[tuple[Family, Route]]:
+        """Yield the routes of which the members know something else than what the tables have."""
+        for family, pace in self._paces.items():
+            for route in pace.held:
+                yield family, route
 
     def missed(self, listener: Listener) -> Iterator[tuple[Family, Route]]:
         """Yield the routes of which a member has not taken the latest news."""
@@ -230,8 +246,44 @@ class Group:
 
     # --- The train -----------------------------------------------------------------------------------
 
-    def tell(self, family: Family, changes: Changes) -> None:
+    def tell(self, family: Family, changes: Changes, now: float = 0.0) -> None:
         """Tell the members what a flush of the family's table changed."""
+        if self._paces:
+            changes = self._admit(family, changes, now)
+        self._tell(family, changes)
+
+    def _admit(self, family: Family, changes: Changes, now: float) -> Changes:
+        """Hold back what was told of a moment ago; return the rest."""
+        pace, log = self._paces[family], self._logs[family]
+        self._images[family].forget(changes)
+        if not self._following and not log.places:
+            if pace.held:
+                self._images[family].clear()
+            pace.clear()
+            return changes
+        if self._reruns:
+            self._log(family, self._all_of(family, changes))
+        pace.dumping = self._dumping()
+        return pace.admit(changes, now)
+
+    def _dumping(self) -> bool:
+        return any(one.dumps and one.place is not None for one in self.listeners.values())
+
+    def release(self, now: float) -> None:
+        """Tell what was held back for long enough; the tables must not be dirty."""
+        for family, pace in self._paces.items():
+            deadline = pace.deadline
+            if deadline is not None and deadline <= now:
+                pace.dumping = self._dumping()
+                self._tell(family, pace.release(now))
+
+    @property
+    def deadline(self) -> float | None:
+        """When to call `release`, None while nothing is held back."""
+        found = [pace.deadline for pace in self._paces.values() if pace.deadline is not None]
+        return min(found, default=None)
+
+    def _tell(self, family: Family, changes: Changes) -> None:
         self._images[family].forget(changes)
         self._portions[family].forget()
         log = self._logs[family]

@@ -4,6 +4,8 @@ A portion tells the state of the last flush, so it is kept until the next one.  
 does that begins nearby, so that members who came to the log one after the other soon take the same ones.
 """
 
+from collections.abc import Mapping
+
 from bgp.export import default
 from bgp.export.log import ChangeLog, Route
 from bgp.export.pack import Packer, Routes, Told
@@ -14,6 +16,7 @@ from bgp.rib.table import Table
 # So many routes of the log make a portion, and so many portions are kept.
 _ROUTES = 512
 _KEPT = 64
+_NOTHING: Mapping[Route, Path | None] = {}
 
 
 class Portion:
@@ -39,11 +42,13 @@ class Portion:
 class Portions:
     """The portions of the log of one group and table."""
 
-    __slots__ = ("_known", "_packer", "_table")
+    __slots__ = ("_held", "_known", "_packer", "_table")
 
-    def __init__(self, table: Table, packer: Packer) -> None:
+    def __init__(self, table: Table, packer: Packer, held: Mapping[Route, Path | None] = _NOTHING) -> None:
+        """`held`: routes of which something else was told last than what the table has."""
         self._table = table
         self._packer = packer
+        self._held = held
         self._known: dict[tuple[int, int], Portion] = {}
 
     def forget(self) -> None:
@@ -92,8 +97,11 @@ class Portions:
             if prefix == default.PREFIX and family in packer.defaults and slot in (None, default.SLOT):
                 announced.setdefault((None, packer.defaults[family]), {}).setdefault(slot, []).append(prefix)
                 continue
-            found = table.selected(selection, table.entries.get(prefix))
-            path = next((path for path in found if slot is None or path.slot is slot), None)
+            if (prefix, slot) in self._held:
+                path = self._held[prefix, slot]
+            else:
+                found = table.selected(selection, table.entries.get(prefix))
+                path = next((path for path in found if slot is None or path.slot is slot), None)
             told: Told | Withheld | None = None
             if path is not None:
                 told = None if packer.by_prefix else known.get(path)

@@ -23,6 +23,7 @@ class Terms:
     told it as next hop (RFC 4271 section 5.1.3).  `hidden`: prefixes that are told in place of what is more
     specific.  `defaults`: the families of which a default route of ours is told.  `withheld`: policies that
     accept what is not told, as a condition does not hold.
+    `advertisement_interval`: seconds between news of the same destination (RFC 4271 section 9.2.1.1).
     """
 
     kind: Kind
@@ -45,3 +46,4 @@ class Terms:
     hidden: frozenset[tuple[Family, bytes]] = frozenset()
     defaults: frozenset[Family] = frozenset()
     withheld: tuple[Policy, ...] = ()
+    advertisement_interval: float = 0.0
