@@ -258,7 +258,7 @@ NEIGHBORS = ("", "64500", "64501", "64500 64501", "64501 64502", "64500 {64501}"
 def contenders(draw: st.DrawFn) -> list[Path]:
     paths = []
     for number in range(draw(st.integers(1, 6))):
-        kind = draw(st.sampled_from((Kind.CLIENT, Kind.NON_CLIENT, Kind.EXTERNAL, Kind.EXTERNAL, Kind.LOCAL)))
+        kind = draw(st.sampled_from((*Kind, Kind.EXTERNAL)))
         extra = {CLUSTER_LIST: bytes(4)} if draw(st.booleans()) else {}
         aigp = draw(st.sampled_from((None, None, None, 0, 1)))
         if aigp is not None:
@@ -396,6 +396,15 @@ def test_aigp_adds_up_with_the_interior_cost() -> None:
     assert Decision(DecisionOptions(aigp=False)).decided((far, near))[0] is far
     empty = path(extra={AIGP: b"\x09\x00\x03"})
     assert empty.attributes.aigp is None
+
+
+def test_other_members_of_the_confederation_are_internal() -> None:
+    # RFC 5065 section 5.3.
+    member, client = path(kind=Kind.CONFEDERATION, identifier=1), path(identifier=2)
+    assert best((client, member)) is member, "told apart by a later rung"
+    for kind in (Kind.EXTERNAL, Kind.ROUTE_SERVER_CLIENT):
+        outside = path(kind=kind, identifier=9)
+        assert best((member, client, outside)) is outside
 
 
 def test_a_path_of_confederation_segments_alone_is_of_the_local_as() -> None:

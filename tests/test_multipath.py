@@ -70,6 +70,13 @@ def test_kinds_are_not_mixed() -> None:
     assert multipath(multipath_relax=True).paths((inside[0], outside, inside[1])) == (outside,)
 
 
+def test_other_members_of_the_confederation_count_as_internal() -> None:
+    member = path(peer="m", kind=Kind.CONFEDERATION, as_path="64500", next_hop="10.9.0.7", identifier=7)
+    paths = (internal(1), member)
+    assert multipath(maximum_paths_external=1).paths(paths) == paths
+    assert multipath(maximum_paths_internal=1).paths(paths) == paths[:1]
+
+
 def test_a_route_of_our_own_shares_with_none() -> None:
     ours = path(peer="", kind=Kind.LOCAL, as_path="64500 64999", identifier=1, next_hop="10.9.0.9")
     theirs = external(2)

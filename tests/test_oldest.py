@@ -141,6 +141,9 @@ def test_internal_and_confederation_paths_have_no_age() -> None:
     decision = Decision(DecisionOptions(prefer_oldest=True))
     younger, older = path("a", identifier=1, age=2), path("b", identifier=2, age=1)
     assert decision.best((older, younger)) is younger
+    younger = path("a", Kind.CONFEDERATION, identifier=1, age=2)
+    older = path("b", Kind.CONFEDERATION, identifier=2, age=1)
+    assert decision.best((older, younger)) is younger
     router = Router(65000, ROUTER_ID, decision=DecisionOptions(prefer_oldest=True))
     client = Peer(router, "c", Kind.CLIENT, 1)
     client.announce([ONE, TWO], next_hop="10.9.0.1")

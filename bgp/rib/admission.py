@@ -5,13 +5,14 @@ A refused path stays in the table, so that a change of policy needs no route ref
 (RFC 4271 section 3.1): "ignoring" a looped route must not leave the one before it in use.
 """
 
-from bgp.iana import AttributeType, SegmentType
+from bgp.iana import AttributeType, SegmentType, WellKnownCommunity
 from bgp.rib import roles
 from bgp.rib.asking import Failures, ask
 from bgp.rib.nexthop import NextHops, is_connected, is_host
 from bgp.rib.path import Kind, Path, Refusal
 from bgp.wire.aspath import AsPath
-from bgp.wire.attributes import AttributeTable
+from bgp.wire.attributes import Attributes, AttributeTable
+from bgp.wire.community import encode_communities
 
 AS_LOOP = Refusal("as-loop", "RFC 4271 9.1.2", "our own AS is in the AS_PATH")
 CONFEDERATION_LOOP = Refusal(
@@ -95,6 +96,9 @@ class Admission:
                 path.attributes = checked
         if refusal is None and (source.policy is not None or source.kind < _CLIENT):
             refusal = self._policy(path, prefix)
+        if source.stale and refusal is None:
+            # RFC 9494 section 4.2: behind the policy, which must not take it away.
+            path.attributes = self._stale(path.attributes)
         if refusal is None and self._next_hops.costs:
             # Policy may have changed the next hop, so its cost comes last.
             cost = self._next_hops.cost(path.attributes.next_hop)
@@ -103,6 +107,12 @@ class Admission:
             else:
                 path.cost = cost
         path.refusal = refusal
+
+    def _stale(self, attributes: Attributes) -> Attributes:
+        if attributes.stale:
+            return attributes
+        communities = encode_communities((*attributes.communities, WellKnownCommunity.LLGR_STALE))
+        return self._table.derive(attributes, {AttributeType.COMMUNITIES: communities})
 
     def forget(self) -> None:
         """Look at next hops anew: our own addresses changed."""

@@ -145,8 +145,8 @@ class Source:
     is stale without a flag per route.  `identifier` is the BGP Identifier, 4 octets, and `address` the
     peer's, 4 or 16.  `policy`, `allow_own_as`, `connected` and `role`, which is ours towards the peer, are
     the terms of import.  `by_prefix`: the policy reads the prefix, so prefixes with equal attributes may have
-    different paths.  `session` is the same object for all sources of one session.  `routes` counts the
-    prefixes that have a path from here.
+    different paths.  `session` is the same object for all sources of one session.  `stale`: what is
+    from here is long-lived stale (RFC 9494).  `routes` counts the prefixes that have a path from here.
     """
 
     __slots__ = (
@@ -163,6 +163,7 @@ class Source:
         "role",
         "routes",
         "session",
+        "stale",
     )
 
     def __init__(
@@ -179,6 +180,7 @@ class Source:
         connected: tuple[IPv4Network | IPv6Network, ...] = (),
         session: object = None,
         role: Role | None = None,
+        stale: bool = False,
     ) -> None:
         self.peer = peer
         self.kind = kind
@@ -192,14 +194,25 @@ class Source:
         self.connected = connected
         self.session = session or object()
         self.role = role
+        self.stale = stale
         self.routes = 0
 
     def renewed(self) -> Source:
         """Return a source like this one: what stays with this one is stale (RFC 7313 section 4)."""
-        return self.under(self.policy)
+        return self._like(self.policy, False)
 
     def under(self, policy: Policy | None) -> Source:
         """Return a source like this one with another policy."""
+        return self._like(policy, self.stale)
+
+    def long_lived(self) -> Source:
+        """Return a source like this one for routes that outlive their session (RFC 9494 section 4.2).
+
+        They are marked LLGR_STALE, and so they are the last resort of the decision.
+        """
+        return self._like(self.policy, True)
+
+    def _like(self, policy: Policy | None, stale: bool) -> Source:
         return Source(
             self.peer,
             self.kind,
@@ -212,6 +225,7 @@ class Source:
             connected=self.connected,
             session=self.session,
             role=self.role,
+            stale=stale,
         )
 
     def __repr__(self) -> str:
