@@ -15,8 +15,8 @@ from pathlib import Path
 import daemons
 
 from bench import ROOT
+from bench.tables import ASN
 
-ASN = 65000
 HOLD_TIME = 240
 OURS = "martlet"
 

@@ -250,7 +250,6 @@ class Load:
     def __init__(self, options: dict[str, object]) -> None:
         self.target = str(options["address"]), int(str(options["port"]))
         self.net = str(options["net"])
-        self.asn = int(str(options.get("asn", 65000)))
         self.limit = float(str(options.get("timeout", 300)))
         self.inflight = int(str(options.get("inflight", 4)))
         self.messages = Messages()
@@ -310,11 +309,10 @@ class Load:
             self.retries += 1
             self.again.append((time.monotonic() + RETRY, peer))
             return
-        capabilities = bytes.fromhex("0104 0001 00 01 0104 0002 00 01 4104") + struct.pack("!I", self.asn)
+        capabilities = bytes.fromhex("0104 0001 00 01 0104 0002 00 01 4104") + struct.pack("!I", tables.ASN)
         parameters = bytes((2, len(capabilities))) + capabilities
-        my_as = self.asn if self.asn < 65536 else 23456
         identifier = socket.inet_aton(peer.address)
-        fixed = struct.pack("!BHH4sB", 4, my_as, HOLD_TIME, identifier, len(parameters))
+        fixed = struct.pack("!BHH4sB", 4, tables.ASN, HOLD_TIME, identifier, len(parameters))
         peer.opened = True
         peer.socket.send(tables.message(OPEN, fixed + parameters))
         self.epoll.modify(peer.socket, select.EPOLLIN)

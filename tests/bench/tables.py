@@ -21,6 +21,9 @@ MP_REACH, MP_UNREACH = 14, 15
 EXTENDED_COMMUNITIES, LARGE_COMMUNITIES = 16, 32
 UPDATE = 2
 MAXIMUM = 4096
+# Everyone's AS: of those for documentation (RFC 5398), so that no real path has it and would be a loop.
+ASN = 64496
+_RESERVED = range(64000, 65552)
 
 # type -> (flags without Extended Length, value)
 Attributes = dict[int, tuple[int, bytes]]
@@ -63,7 +66,8 @@ def _networks(rng: random.Random, routes: int) -> list[bytes]:
 
 
 def _attributes(rng: random.Random) -> Attributes:
-    path = [rng.randint(1, 64000), *(rng.randint(1, 400000) for _ in range(rng.randint(2, 5)))]
+    drawn = [rng.randint(1, 64000), *(rng.randint(1, 400000) for _ in range(rng.randint(2, 5)))]
+    path = [1 if asn in _RESERVED else asn for asn in drawn]
     found: Attributes = {
         ORIGIN: (0x40, bytes((rng.choice((0, 0, 0, 2)),))),
         AS_PATH: (0x40, bytes((2, len(path))) + struct.pack(f"!{len(path)}I", *path)),
