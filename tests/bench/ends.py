@@ -309,11 +309,12 @@ def _phases(
                 used = sampler.sample() - cpu
                 wall = max(time.monotonic() - start, 0.001)
                 sampler.sample_sockets()
-                others = machine_busy() - busy - used - float(str(event["load_cpu"]))
+                own = used + float(str(event["load_cpu"])) + float(str(event["check_cpu"]))
+                others = machine_busy() - busy - own
                 event["cpu"] = round(used, 2)
                 event["peak_mb"] = round(sampler.peak / 1e6, 1)
                 event["kernel_mb"] = round(sampler.kernel_peak / 1e6, 1)
-                # What others used meanwhile, in cores, the load generator's checking included.
+                # What others used meanwhile, in cores.
                 event["company"] = round(max(others, 0.0) / wall, 2)
                 if report is not None:
                     event["loop"] = _asked(process, report)
