@@ -69,7 +69,7 @@ class SessionLog:
 
 def session(negotiated: Negotiated) -> str:
     """Describe a session in a line."""
-    kind = "internal" if negotiated.internal else "external"
+    kind = "internal" if negotiated.internal else "member" if negotiated.confederation else "external"
     identifier = ".".join(str(octet) for octet in negotiated.remote_identifier.to_bytes(4))
     words = [
         f"{kind} AS {negotiated.remote_as}",

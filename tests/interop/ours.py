@@ -45,7 +45,7 @@ class Reflector:
             f"asn = {self.asn}",
             f'router_id = "{self.node.router_id}"',
             'listen = ["0.0.0.0:179", "[::]:179"]',
-            *(f"{key} = {json.dumps(value)}" for key, value in self.router.items()),
+            *(f"{key} = {_toml(value)}" for key, value in self.router.items()),
         ]
         tables: list[Mapping[str, object]] = [
             {
@@ -63,8 +63,7 @@ class Reflector:
             for neighbor in self.neighbors
         ]
         for table in (*tables, *self.extra):
-            # What JSON writes of text, numbers, truth and lists is TOML as well.
-            lines += ["[[neighbor]]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
+            lines += ["[[neighbor]]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
         return "\n".join(lines) + "\n"
 
     def start(self) -> None:
@@ -118,6 +117,13 @@ class Reflector:
     def received(self, address: str) -> dict[str, Route]:
         """Return what it says it has from this neighbor."""
         return by_prefix(_routes(self.report()[address]["received"]))
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_toml(each)}" for key, each in value.items()) + "}"
+    # What JSON writes of text, numbers, truth and lists is TOML as well.
+    return json.dumps(value)
 
 
 def _routes(found: object) -> list[Route]:

@@ -16,7 +16,8 @@ from routes import FAMILIES, Route, by_prefix, documents, from_bird, from_frr, f
 class Neighbor:
     """A session as one daemon must configure it; `client`: the neighbor is its route-reflection client.
 
-    With `add_path` it takes several paths for a prefix (RFC 7911).
+    With `add_path` it takes several paths for a prefix (RFC 7911).  `options`: further lines about it, as
+    BIRD or FRR wants them.
     """
 
     name: str
@@ -28,6 +29,7 @@ class Neighbor:
     client: bool = False
     add_path: bool = False
     hold_time: int = 90
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,8 @@ class Setup:
     """What a daemon shall be: its AS, its neighbors, and the routes that it originates.
 
     Without `graceful_restart` it forgets a lost neighbor's routes at once.  `cluster_id`: that of a
-    reflector, the router id if it is empty; without `client_to_client` its clients are meshed.
+    reflector, the router id if it is empty; without `client_to_client` its clients are meshed.  `options`:
+    further lines below FRR's `router bgp`.
     """
 
     asn: int
@@ -44,6 +47,7 @@ class Setup:
     graceful_restart: bool = True
     cluster_id: str = ""
     client_to_client: bool = True
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +144,7 @@ def _bird_configuration(node: Node, setup: Setup) -> str:
             f"  hold time {neighbor.hold_time};",
             "  connect delay time 1; connect retry time 1; error wait time 1, 2; error forget time 1;",
         ]
+        lines += [f"  {option};" for option in neighbor.options]
         if neighbor.passive:
             lines.append("  passive on;")
         if not setup.graceful_restart:
@@ -211,6 +216,7 @@ def _frr_configuration(node: Node, setup: Setup) -> str:
         " no bgp default ipv4-unicast",
         " no bgp ebgp-requires-policy",
         " no bgp network import-check",
+        *(f" {option}" for option in setup.options),
     ]
     if not setup.graceful_restart:
         lines.append(" bgp graceful-restart-disable")
@@ -224,6 +230,7 @@ def _frr_configuration(node: Node, setup: Setup) -> str:
             f"{to} advertisement-interval 0",
             f"{to} timers {neighbor.hold_time // 3} {neighbor.hold_time}",
             f"{to} timers connect 1",
+            *(f"{to} {option}" for option in neighbor.options),
         ]
         if neighbor.passive:
             lines.append(f"{to} passive")

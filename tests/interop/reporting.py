@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, ip_address
 from routes import ORIGINS, Route, as_path, extended, numbers
 
 from bgp.aio.peer import Peer
-from bgp.family import FAMILIES, Family
+from bgp.family import Family
 from bgp.wire import aspath, prefix
 from bgp.wire.attributes import Attributes
 from reflector import app
@@ -39,6 +39,7 @@ def route(family: Family, octets: bytes, attributes: Attributes) -> Route:
         communities=numbers(f"{value >> 16}:{value & 0xFFFF}" for value in attributes.communities),
         extended_communities=tuple(sorted(extended(value) for value in attributes.extended_communities)),
         large_communities=numbers(":".join(map(str, value)) for value in attributes.large_communities),
+        only_to_customer=attributes.only_to_customer,
         originator_id=str(IPv4Address(attributes.originator_id)) if attributes.originator_id else None,
         cluster_list=tuple(str(IPv4Address(clusters[at : at + 4])) for at in range(0, len(clusters), 4)),
     )
@@ -52,7 +53,7 @@ def _peer(service: app.Service, peer: Peer) -> dict[str, object]:
     member, router = peer.member, service.speaker.router
     advertised, received = [], []
     if member is not None:
-        for family in FAMILIES:
+        for family in member.negotiated.families:
             advertised += [
                 asdict(route(family, told.prefix, told.attributes))
                 for told in router.advertised(member, family)

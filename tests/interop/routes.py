@@ -15,7 +15,7 @@ ORIGINS = ("igp", "egp", "incomplete")
 class Route:
     """A prefix and every path attribute of issue to a reflector, as text and numbers.
 
-    The `next_hop` of IPv6 may have a second, link-local address.  AS_PATH is written "1 2 {3 4}", sets
+    The `next_hop` of IPv6 may have a second, link-local address.  AS_PATH is written "(1) 2 {3 4}", sets
     ascending; communities ascending too, since daemons sort them.
     """
 
@@ -32,6 +32,7 @@ class Route:
     large_communities: tuple[str, ...] = ()
     originator_id: str | None = None
     cluster_list: tuple[str, ...] = ()
+    only_to_customer: int | None = None
 
     @property
     def family(self) -> str:
@@ -53,8 +54,8 @@ def numbers(values: Iterable[str]) -> tuple[str, ...]:
 
 
 def as_path(text: str) -> str:
-    """Write an AS_PATH of any daemon as "1 2 {3 4}"."""
-    tokens = re.findall(r"\{[^}]*\}|\d+", text)
+    """Write an AS_PATH of any daemon as "(1) 2 {3 4}"."""
+    tokens = re.findall(r"\{[^}]*\}|\([^)]*\)|\d+", text)
     parts = []
     for token in tokens:
         members = re.findall(r"\d+", token)
@@ -106,6 +107,7 @@ def _bird_route(prefix: str, values: dict[str, str]) -> Route:
         as_path=as_path(values.get("as_path", "")),
         med=_number(values.get("med")),
         local_pref=_number(values.get("local_pref")),
+        only_to_customer=_number(values.get("otc")),
         atomic_aggregate="atomic_aggr" in values,
         aggregator=aggregator,
         communities=numbers(
@@ -153,6 +155,7 @@ def _frr_route(prefix: str, path: dict[str, Any]) -> Route:
         as_path=as_path(path["aspath"].get("string", "")),
         med=path.get("metric"),
         local_pref=path.get("locPrf"),
+        only_to_customer=path.get("otc"),
         atomic_aggregate="atomicAggregate" in path,
         aggregator=aggregator,
         communities=numbers(_well_known(path.get("community", {}).get("list", []))),
