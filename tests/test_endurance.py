@@ -23,7 +23,8 @@ def test_sessions_leave_nothing_behind() -> None:
 
 
 async def test_sessions_over_tcp_leave_nothing_behind() -> None:
-    samples = await sessions.over_tcp(500, 5)
+    samples = [sample async for sample in sessions.over_tcp(500, 5)]
+    assert len(samples) == 5
     for _, counts, objects, _ in samples:
         assert counts == samples[0][1]
         assert objects == samples[0][2]

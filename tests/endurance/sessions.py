@@ -8,7 +8,7 @@ breaks off.  A sample is taken every now and then, when nobody is there.
 import asyncio
 import socket
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 
 from bgp.aio.options import PeerOptions
 from bgp.family import IPV4_UNICAST
@@ -103,10 +103,11 @@ def _turns(router: Router, there: list[_Session]) -> None:
             more = session.pull() or more
 
 
-async def over_tcp(count: int, samples: int) -> list[tuple[int, dict[str, int], dict[str, int], int]]:
-    """Let `count` sessions come and go over TCP; return how many were, counts, objects and memory."""
+async def over_tcp(
+    count: int, samples: int
+) -> AsyncIterator[tuple[int, dict[str, int], dict[str, int], int]]:
+    """Let `count` sessions come and go over TCP; yield how many were, counts, objects and memory."""
     options = PeerOptions(asn=wire.ASN, client=True, passive=True, families=(IPV4_UNICAST,))
-    found = []
     every = max(count // samples, TOGETHER)
     async with Speaker(asn=wire.ASN, router_id="10.0.0.1", listen=["127.0.0.1:0"]) as speaker:
         speaker.add_listen_range("127.0.0.0/8", options, limit=2 * TOGETHER)
@@ -118,8 +119,7 @@ async def over_tcp(count: int, samples: int) -> list[tuple[int, dict[str, int], 
             done = first + TOGETHER
             if done % every == 0:
                 counts = census.of_speaker(speaker)
-                found.append((done, counts, dict(census.of_objects()), census.resident()))
-    return found
+                yield done, counts, dict(census.of_objects()), census.resident()
 
 
 async def _visit(address: tuple[str, int], number: int) -> None:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,14 +31,16 @@ _LONGEST = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Latencies in seconds, in ascending order, and octets of memory before the churn and at most."""
+    """Latencies in seconds, as they came, and octets of memory before the churn and at most."""
 
     latencies: list[float]
     before: int
     peak: int
 
-    def quantile(self, share: float) -> float:
-        return self.latencies[min(int(len(self.latencies) * share), len(self.latencies) - 1)]
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """Return the value that `share` of them do not exceed."""
+    return sorted(values)[min(int(len(values) * share), len(values) - 1)]
 
 
 class _Peer:
@@ -142,7 +144,7 @@ class _Trial:
         reading = [peer.socket.fileno() for peer in self._readers]
         self._until(lambda: all(number - 1 in self._heard[each] for each in reading))
         self.peak = max(self.peak, self._resident())
-        return Result(sorted(self.latencies), before, self.peak)
+        return Result(self.latencies, before, self.peak)
 
     def _batch(self, batch: int, number: int) -> bytes:
         routes = b"".join(wire.prefix(batch * _BATCH + each) for each in range(_BATCH))
