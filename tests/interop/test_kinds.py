@@ -164,3 +164,17 @@ def test_roles(lan: Network) -> None:
     wait_for(daemons["gobgp"], {net["frr"]})
     told = reflector.advertised(lan["gobgp"].ipv4)
     assert told == {net["frr"]: replace(told[net["frr"]], only_to_customer=OURS)}
+
+
+@pytest.mark.interop("bird", "birdc", "gobgpd", "gobgp")
+@pytest.mark.parametrize("third_party", [False, True])
+def test_third_party_next_hops(lan: Network, third_party: bool) -> None:
+    """On the LAN that all share, one is told the other's address where that is asked for (RFC 4271 5.1.3)."""
+    asns = {name: AS[name] for name in ("bird", "gobgp")}
+    keys = {"third_party_next_hop": third_party}
+    _, daemons = surround(lan, 4, asns, lambda _: OURS, dict.fromkeys(asns, keys), {})
+    for name, other in (("bird", "gobgp"), ("gobgp", "bird")):
+        net = origin(lan, other, 4).prefix
+        route = wait_for(daemons[name], {net})[net]
+        assert route.next_hop == (lan[other if third_party else "reflector"].ipv4,)
+        assert route.as_path == f"{OURS} {AS[other]} 64700"
