@@ -30,7 +30,7 @@ from bgp.export.rules import SENDER, TOO_LONG, Withheld
 from bgp.export.terms import Terms
 from bgp.family import BY_CODE, FAMILIES, Family
 from bgp.iana import CeaseSubcode, ErrorCode, RouteRefreshSubtype
-from bgp.policy import Policy
+from bgp.policy import ACCEPT_ALL, Policy
 from bgp.rib import roles
 from bgp.rib.admission import Admission
 from bgp.rib.aggregate import Aggregate
@@ -399,7 +399,8 @@ class Router:
             cluster_id=self.cluster_id.to_bytes(4, "big"),
             reflect_clients=self._client_to_client,
             aigp=negotiated.aigp,
-            policy=settings.export_policy,
+            # Towards internal peers, to accept all is what happens without a policy.
+            policy=None if kind.internal and settings.export_policy is ACCEPT_ALL else settings.export_policy,
             hidden=frozenset(each for each in self._origination.hiding if each[0] in negotiated.families),
             defaults=frozenset(
                 family

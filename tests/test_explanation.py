@@ -162,7 +162,7 @@ def test_towards_a_member(router: Router) -> None:
 
     assert why(a, "10.1.0.0/16") == "not told: it came from this very peer (RFC 4271 9.2)"
     assert why(m, "10.2.0.0/16") == "not told: internal paths are not sent to internal peers (RFC 4271 9.2)"
-    assert why(x, "10.2.0.0/16") == "not told: NO_EXPORT keeps it within the AS (RFC 1997)"
+    assert why(x, "10.2.0.0/16") == "not told: NO_EXPORT keeps it within the AS or confederation (RFC 1997)"
     assert why(b, "10.3.0.0/16") == 'not told: term "secret" of policy "out" refuses it (RFC 4271 9.1.3)'
     assert why(x, "10.1.0.0/16") == "told"
     nothing = router.explain_to(b.member, IPV4_UNICAST, prefix("192.0.2.0/24"))

@@ -22,6 +22,7 @@ from bgp.rib.path import Kind
 from bgp.rib.selection import ALL
 from bgp.router import PeerSettings, Router
 from bgp.session.negotiation import Negotiated
+from bgp.wire.encoder import Encoder
 from bgp.wire.message import RouteRefresh
 
 CLIENT, NON_CLIENT, EXTERNAL = Kind.CLIENT, Kind.NON_CLIENT, Kind.EXTERNAL
@@ -326,21 +327,29 @@ def test_joiners_share_what_was_encoded(router: Router, monkeypatch: pytest.Monk
     for med in range(20):
         a.announce([f"10.{med}.0.0/16"], med=med)
     settle(router, a)
-    (group,) = router.groups.values()
     calls: list[object] = []
-    announce = type(group.packer).announce
-    monkeypatch.setattr(
-        type(group.packer), "announce", lambda *arguments: calls.append(1) or announce(*arguments)
-    )
+    classic = Encoder.classic
+    monkeypatch.setattr(Encoder, "classic", lambda *arguments: calls.append(1) or classic(*arguments))
     joiners = [Peer(router, f"j-{n}", CLIENT, 10 + n) for n in range(10)]
     settle(router, *joiners)
     assert len(calls) == 20 and all(len(one.held) == 20 for one in joiners)
     # A change costs one encoding for those who are there, and one for the next joiner.
     a.announce(["10.3.0.0/16"], med=100)
+    calls.clear()
     settle(router, *joiners)
     last = Peer(router, "last", CLIENT, 99)
     settle(router, last)
-    assert len(calls) == 22 and last.heard("10.3.0.0/16").med == 100 and len(last.held) == 20
+    assert len(calls) == 2 and last.heard("10.3.0.0/16").med == 100 and len(last.held) == 20
+
+
+def test_a_path_whose_local_pref_was_taken_away_gets_the_usual_one(router: Router) -> None:
+    """An external peer's usual route may have the very attributes that are left."""
+    a, b = Peer(router, "a", CLIENT, 1), Peer(router, "b", CLIENT, 2, export_policy=None)
+    attributes = router.table.make(next_hop="10.9.0.2", as_path="64500", med=5)
+    attributes.head = len(attributes.octets)
+    a.announce(["10.0.0.0/16"], attributes)
+    settle(router, a, b)
+    assert b.heard("10.0.0.0/16").local_pref == 100
 
 
 def test_images_die_with_their_paths(router: Router) -> None:
@@ -399,7 +408,7 @@ def test_a_path_of_very_many_prefixes_is_dumped_in_parts(router: Router) -> None
     a = Peer(router, "a", CLIENT, 1)
     a.announce(many(10000))
     settle(router, a)
-    b = Peer(router, "b", CLIENT, 2)
+    b = Peer(router, "b", CLIENT, 2, extended_messages=False)
     router.flush()
     pulls = 0
     while b.member.pending:

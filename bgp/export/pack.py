@@ -120,9 +120,10 @@ class Packer:
             rewritten = self._rewrite(family, path, path.attributes, Treatment.SEND)
             if not isinstance(rewritten, Withheld):
                 self.defaults[family] = Told(*rewritten, AMPLE)
-        self._longest = {family: 1 + family.bits // 8 + self._identified(family) for family in terms.families}
+        self._longest = {family: 1 + family.bits // 8 + self.identified(family) for family in terms.families}
 
-    def _identified(self, family: Family) -> int:
+    def identified(self, family: Family) -> int:
+        """Return the octets of a path identifier, if there is one."""
         return _PATH_ID_OCTETS if family in self.selections else 0
 
     def told(self, family: Family, path: Path, prefix: bytes | None = None) -> Told | Withheld:
@@ -164,7 +165,7 @@ class Packer:
         room = self.encoder.room(family, octets, next_hop)
         if room >= self._longest[family]:
             return Told(octets, next_hop, AMPLE)
-        if room <= self._identified(family):
+        if room <= self.identified(family):
             return TOO_LONG
         return Told(octets, next_hop, room)
 
@@ -215,7 +216,7 @@ class Packer:
         """Return those of `prefixes` that fit into a message beside `told`."""
         if told.room >= AMPLE:
             return prefixes
-        room = told.room - self._identified(family)
+        room = told.room - self.identified(family)
         return [prefix for prefix in prefixes if len(prefix) <= room]
 
     def announce(self, family: Family, told: Told, routes: Routes) -> list[bytes]:

@@ -15,6 +15,7 @@ _CLUSTER_LIST = int(AttributeType.CLUSTER_LIST)
 _NEXT_HOP_HEADER = bytes((WELL_KNOWN, AttributeType.NEXT_HOP, 4))
 # ORIGIN, and AS_PATH's header with the length in its last octet.
 _AS_PATH_LENGTH, _AS_PATH_START = 6, 7
+_MED, _LOCAL_PREF = bytes((AttributeType.MULTI_EXIT_DISC,)), bytes((AttributeType.LOCAL_PREF,))
 _ORIGINATORS = 4096  # so many are remembered
 
 Horizon = dict[Kind, Treatment | Withheld]
@@ -54,10 +55,17 @@ class Quick:
         rest = octets[head:]
         if rest and rest[1] <= _CLUSTER_LIST:
             return None
+        after = _AS_PATH_START + octets[_AS_PATH_LENGTH]
+        # LOCAL_PREF stands behind AS_PATH, or behind the MED there: unless import policy took it away, and an
+        # external peer's route, whose usual shape has none, happens to have the same attributes.
+        behind = octets[after + 1 : after + 2]
+        if behind == _MED:
+            behind = octets[after + 8 : after + 9]
+        if behind != _LOCAL_PREF:
+            return None
         added = self._added.get(source.identifier)
         if added is None:
             added = self._add(source.identifier)
-        after = _AS_PATH_START + octets[_AS_PATH_LENGTH]
         return b"".join(
             (octets[:after], _NEXT_HOP_HEADER, attributes.next_hop, octets[after:head], added, rest)
         )
