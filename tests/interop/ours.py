@@ -27,15 +27,19 @@ class Reflector:
         reporting: bool = True,
         extra: Collection[Mapping[str, object]] = (),
         router: Mapping[str, object] | None = None,
+        tables: str = "",
+        each: Mapping[str, Mapping[str, object]] | None = None,
         **options: object,
     ) -> None:
-        """`router` are further keys of [router], `options` of all `neighbors`; `extra` are further neighbors.
+        """`router` are further keys of [router], `options` of all `neighbors`, and `each` of one by its name.
 
-        Without `reporting` it is the plain command.
+        `extra` are further neighbors, and `tables` is whatever else the configuration has.  Without
+        `reporting` it is the plain command.
         """
         self.node, self.asn, self.neighbors = node, asn, tuple(neighbors)
         self.reporting, self.extra, self.options = reporting, tuple(extra), options
         self.router = router or {}
+        self.tables, self.each = tables, each or {}
         self.process: Process | None = None
         self._socket = node.directory / "report"
 
@@ -59,12 +63,13 @@ class Reflector:
                 "hold_time": neighbor.hold_time,
                 "connect_retry_time": 1,
                 **self.options,
+                **self.each.get(neighbor.name, {}),
             }
             for neighbor in self.neighbors
         ]
         for table in (*tables, *self.extra):
             lines += ["[[neighbor]]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
-        return "\n".join(lines) + "\n"
+        return "\n".join([*lines, self.tables]) + "\n"
 
     def start(self) -> None:
         """Start it and wait until it listens."""
