@@ -324,6 +324,18 @@ def test_a_route_hidden_by_a_nested_aggregate_of_its_own_prefix(
     assert peer.heard("10.0.0.0/8").origin == Origin.INCOMPLETE
 
 
+def test_an_inner_aggregate_does_not_contribute_to_the_outer_one(
+    router: Router, peers: tuple[Peer, Peer]
+) -> None:
+    feeder, peer = peers
+    aggregate(router, origin_as=64504)
+    aggregate(router, "10.128.0.0/9")
+    feeder.announce(["10.129.0.0/16"], as_path="64504 64501")
+    settle(router, *peers)
+    assert told_path(peer, "10.128.0.0/9") == f"{LOCAL_AS}"
+    assert told_path(peer, "10.0.0.0/8") == f"{LOCAL_AS} 64504"
+
+
 def test_add_path_peers_are_told_the_same_way(router: Router) -> None:
     feeders = [Peer(router, f"from-{n}", Kind.CLIENT, n) for n in (1, 2)]
     peer = Peer(router, "to", Kind.CLIENT, 3, add_path=add_path())

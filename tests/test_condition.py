@@ -218,7 +218,9 @@ def test_a_condition_that_flaps_costs_one_re_run_at_a_time(router: Router, feede
     told, heard = slow.announced + slow.withdrawn, other.announced
     for _ in range(25):
         feeder.withdraw(["192.0.2.0/24"])
+        listener = slow.member._listener
         router.flush()
+        assert slow.member._listener is listener or not listener.arriving, "a re-run ends before the next"
         slow.pull(1000)
         feeder.announce(["192.0.2.0/24"])
         router.flush()

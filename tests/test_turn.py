@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+import jumpingloop
 import pytest
 
 from bgp.aio import turn as module
@@ -99,6 +100,27 @@ async def test_changes_of_one_turn_are_flushed_once(router: Router) -> None:
     turns.schedule()
     await asyncio.sleep(0)
     assert router.flushes == 1
+
+
+def test_a_turn_comes_at_the_router_s_deadline() -> None:
+    async def waiting() -> None:
+        loop, router = asyncio.get_running_loop(), Router()
+        turns = Turns(router)
+        router.deadline = loop.time() + 30
+        turns.start()
+        await asyncio.sleep(29)
+        assert router.flushes == 1
+        router.deadline += 10
+        turns.schedule()
+        await asyncio.sleep(9)
+        assert router.flushes == 2, "the earlier one is forgotten"
+        # A timer may be early by the resolution of the clock.
+        router.deadline, due = None, router.deadline
+        await asyncio.sleep(due - loop.time() + 0.1)
+        assert router.flushes == 3
+        turns.close()
+
+    jumpingloop.run(waiting())
 
 
 async def test_work_is_sliced(router: Router) -> None:

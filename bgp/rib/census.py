@@ -59,8 +59,8 @@ class Tally:
             self._add(new, 1)
 
     def see(self, prefix: bytes, path: Path) -> None:
-        """Count what the table holds, if it is not counted."""
-        if self._counted is not None and prefix not in self._counted:
+        """Count what the table holds, unless all of it was seen."""
+        if self._counted is not None:
             self.move(prefix, None, path)
 
     def complete(self) -> None:
