@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bgp.family import IPV4_UNICAST, IPV6_UNICAST, Family
     from bgp.iana import AddPathMode, Origin, Role
     from bgp.policy import ACCEPT, ACCEPT_ALL, NEXT, REFUSE, Policy, Rules, Term, function
+    from bgp.policy.condition import Conditional, exists, missing
     from bgp.policy.prefixes import PrefixList
     from bgp.rib.decision import DecisionOptions
     from bgp.rib.multipath import Hop
@@ -51,6 +52,7 @@ __all__ = [
     "AttributeTable",
     "Attributes",
     "Confederation",
+    "Conditional",
     "Connection",
     "DecisionOptions",
     "EventKind",
@@ -76,7 +78,9 @@ __all__ = [
     "Term",
     "Watcher",
     "best_n",
+    "exists",
     "function",
+    "missing",
 ]
 
 _MODULES = {
@@ -95,6 +99,7 @@ _MODULES = {
     "AttributeTable": "bgp.wire.attributes",
     "Attributes": "bgp.wire.attributes",
     "Confederation": "bgp.session.config",
+    "Conditional": "bgp.policy.condition",
     "Connection": "bgp.session.connection",
     "DecisionOptions": "bgp.rib.decision",
     "EventKind": "bgp.aio.events",
@@ -120,7 +125,9 @@ _MODULES = {
     "Term": "bgp.policy",
     "Watcher": "bgp.aio.events",
     "best_n": "bgp.rib.selection",
+    "exists": "bgp.policy.condition",
     "function": "bgp.policy",
+    "missing": "bgp.policy.condition",
 }
 
 
