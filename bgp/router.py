@@ -15,7 +15,7 @@ may be empty though the member is still `pending`; `flush` says that there is mo
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network
 from typing import NamedTuple
@@ -46,6 +46,7 @@ from bgp.rib.selection import ALL, Selection
 from bgp.rib.table import Changes, Table
 from bgp.session.config import Confederation
 from bgp.session.negotiation import Negotiated
+from bgp.views import Walk
 from bgp.wire.attributes import Attributes, AttributeTable
 from bgp.wire.message import RouteRefresh
 from bgp.wire.notification import encode_maximum_prefixes
@@ -58,6 +59,8 @@ LAG_AGE = 300.0
 # So many members change their groups in one flush for what is originated.
 _REGROUPED = 256
 
+Trials = Mapping[Source, Source]
+Judged = dict[Path, Path]
 Watcher = Callable[[Family, Changes], None]
 HopWatcher = Callable[[Family, Mapping[bytes, tuple[Hop, ...]]], None]
 
@@ -124,6 +127,14 @@ class Difference(NamedTuple):
     path: Path
     before: Attributes | Refusal | Withheld
     after: Attributes | Refusal | Withheld
+    # On import: the best path of the prefix, and what would be in its place, perhaps as it is now.
+    best: Path | None = None
+    instead: Path | None = None
+
+    @property
+    def moves(self) -> bool:
+        """Whether another path would be the best one, or the best one would be another."""
+        return self.best is not self.instead
 
 
 class Member:
@@ -207,8 +218,9 @@ class Router:
     `asn` and `router_id` are our own; `cluster_id` that of the reflector (RFC 4456 section 7), by default the
     router id.  In a `confederation` the `asn` is our member AS in it.  `client_to_client`: reflect between
     clients.  `max_paths` and `max_attribute_octets` bound what all peers together may make us hold.
-    `lag_limit`: octets that a member may be behind before it is told the latest state only.  `decision`: what
-    may be chosen about that.
+    `lag_limit`: octets that a member may be behind before it is told the latest state only; `lag_age`:
+    seconds that it may be behind before it is `overdue`, 0 for ever.  `decision`: what may be chosen about
+    that.
     """
 
     def __init__(
@@ -448,20 +460,33 @@ class Router:
     def preview_import(self, member: Member, policy: Policy | None) -> Iterator[Difference]:
         """Yield what another import policy would make of the routes that `member` has sent.
 
-        The tables must not change meanwhile.
+        A difference says what would be the best path of the prefix then; where that is one of the member's as
+        the policy changes it, it is in no table.  The tables must not change meanwhile.
         """
         for family in member.negotiated.families:
-            for source in member.sources(family):
-                trial = source.under(policy)
-                judged: dict[Path, Path] = {}
-                for prefix, path in self._tables[family].from_source(source):
-                    again = judged.get(path)
-                    if again is None or trial.by_prefix:
-                        again = judged[path] = Path(trial, path.slot, path.received, path.age)
-                        self.admission(again, prefix if trial.by_prefix else None)
+            table, judged = self._tables[family], dict[Path, Path]()
+            trials = {source: source.under(policy) for source in member.sources(family)}
+
+            def tried(path: Path, prefix: bytes, trials: Trials = trials, judged: Judged = judged) -> Path:
+                trial = trials.get(path.source)
+                if trial is None:
+                    return path
+                again = judged.get(path)
+                if again is None or trial.by_prefix:
+                    again = judged[path] = Path(trial, path.slot, path.received, path.age)
+                    self.admission(again, prefix if trial.by_prefix else None)
+                same = (again.refusal, again.attributes) == (path.refusal, path.attributes)
+                return path if same and again.cost == path.cost else again
+
+            for source in trials:
+                for prefix, path in table.from_source(source):
+                    again = tried(path, prefix)
                     before, after = path.refusal or path.attributes, again.refusal or again.attributes
                     if before != after:
-                        yield Difference(family, prefix, path, before, after)
+                        paths = table.paths(prefix)
+                        then = self.decision.decided(tuple(tried(each, prefix) for each in paths))
+                        best, instead = best_of(paths), best_of(then)
+                        yield Difference(family, prefix, path, before, after, best, instead)
 
     def preview_export(self, member: Member, policy: Policy | None) -> Iterator[Difference]:
         """Yield what `member` would be told otherwise by another export policy.
@@ -822,10 +847,53 @@ class Router:
             if path is not None:
                 yield prefix, path
 
-    def received(self, member: Member, family: Family) -> Iterator[tuple[bytes, Path]]:
-        """Yield what `member` has sent: its Adj-RIB-In, with refused paths."""
+    def received(
+        self, member: Member, family: Family, refused: bool | None = None
+    ) -> Iterator[tuple[bytes, Path]]:
+        """Yield what `member` has sent: its Adj-RIB-In, all of it or what is `refused` or is not.
+
+        The path tells by which rule it is refused (`Path.refusal`).
+        """
         for source in member.sources(family):
-            yield from self._tables[family].from_source(source)
+            for prefix, path in self._tables[family].from_source(source):
+                if refused is None or refused is (path.refusal is not None):
+                    yield prefix, path
+
+    def walk_best(self, family: Family) -> Walk[tuple[bytes, Path]]:
+        """Return a walk that finds what `best` yields, in steps between which the tables may change."""
+        table = self._tables[family]
+
+        def rows(path: Path, prefixes: list[bytes]) -> Iterable[tuple[bytes, Path]]:
+            return ((prefix, path) for prefix in prefixes if table.paths(prefix)[0] is path)
+
+        return Walk(table, lambda path: path.refusal is None, rows)
+
+    def walk_received(
+        self, member: Member, family: Family, refused: bool | None = None
+    ) -> Walk[tuple[bytes, Path]]:
+        """Return a walk that finds what `received` yields, in steps between which the tables may change."""
+
+        def wanted(path: Path) -> bool:
+            if path.slot.peer != member.name or path.source not in member.sources(family):
+                return False
+            return refused is None or refused is (path.refusal is not None)
+
+        return Walk(self._tables[family], wanted, lambda path, some: ((prefix, path) for prefix in some))
+
+    def walk_advertised(self, member: Member, family: Family) -> Walk[Advertised]:
+        """Return a walk that finds what `advertised` yields, but for a default route that is in no table."""
+        table = self._tables[family]
+
+        def rows(path: Path, prefixes: list[bytes]) -> Iterable[Advertised]:
+            packer = member._listener.group.packer
+            selection = packer.selections.get(family)
+            for prefix in prefixes:
+                if path in table.selected(selection, table.paths(prefix)):
+                    attributes = self._outgoing(packer, family, path, prefix)
+                    if isinstance(attributes, Attributes):
+                        yield Advertised(prefix, path.slot.number if selection else None, attributes, path)
+
+        return Walk(table, lambda path: path.refusal is None and path.slot.peer != member.name, rows)
 
     def advertised(self, member: Member, family: Family) -> Iterator[Advertised]:
         """Yield what `member` has been told, or is about to be: its Adj-RIB-Out."""

@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from socket import socket
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from bgp.aio.address import Endpoint, parse_endpoint
 from bgp.aio.events import EventKind, Events, PeerEvent, Watcher
@@ -28,6 +28,7 @@ from bgp.rib.multipath import Hop
 from bgp.rib.path import Path
 from bgp.router import LAG_AGE, Router
 from bgp.session.config import Confederation
+from bgp.views import Walk
 from bgp.wire import prefix as nlri
 from bgp.wire.aspath import AsPath
 from bgp.wire.attributes import Attributes
@@ -35,6 +36,7 @@ from bgp.wire.community import LargeCommunity
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
 Network = IPv4Network | IPv6Network
 
 # So often within `lag_age`, or in such intervals at the longest, it is looked for who is behind.
@@ -221,6 +223,16 @@ class Speaker:
             return []
         told = self.router.advertised(peer.member, family)
         return [(nlri.text(family, route.prefix), route.attributes) for route in told]
+
+    async def walk(self, walk: Walk[T]) -> AsyncIterator[T]:
+        """Yield what a walk of the router finds, and let the loop turn between its steps.
+
+        That is for large tables: `async for prefix, path in speaker.walk(speaker.router.walk_best(family))`.
+        """
+        while not walk.done:
+            for found in walk.step():
+                yield found
+            await asyncio.sleep(0)
 
     def explain(self, prefix: str | Network) -> Explanation:
         """Say of each path of `prefix` why it is best, lost or was refused; `str` gives it in words."""

@@ -26,6 +26,7 @@ LAYERS = {
     "bgp.export": 3,
     "bgp.explanation": 4,
     "bgp.router": 4,
+    "bgp.views": 4,
     "fib.backend": 4,
     "fib.memory": 4,
     "fib.plan": 4,
@@ -44,7 +45,7 @@ LAYERS = {
 # Within these sets the members of one layer are one component: the rank alone does not part them.
 TOGETHER = (
     {"bgp.iana", "bgp.errors", "bgp.family"},
-    {"bgp.explanation", "bgp.router"},
+    {"bgp.explanation", "bgp.router", "bgp.views"},
     {"fib.backend", "fib.memory", "fib.plan", "fib.resolve", "fib.route"},
     {"bgp", "bgp.__main__", "bgp.speaker", "bgp.tools"},
     {"fib", "fib.follow"},

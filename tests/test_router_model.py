@@ -6,6 +6,7 @@ slices and flushes at any time.  What a peer was sent is decoded as it arrives.
 
 from collections.abc import Callable
 from ipaddress import ip_network
+from typing import TypeVar
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from reference_router import Party, Reference
 from routers import CONFEDERATION, LOCAL_AS, OUR_ADDRESS, ROUTER_ID, Peer, add_path, address, prefix, settle
 
+from bgp.export import default
 from bgp.family import IPV4_UNICAST, IPV6_UNICAST, Family
 from bgp.iana import AttributeType, Role, RouteRefreshSubtype, WellKnownCommunity
 from bgp.policy import ACCEPT, ACCEPT_ALL, Policy, Rules, Term, match
@@ -23,9 +25,11 @@ from bgp.rib.path import Kind, Path
 from bgp.rib.selection import ALL, BEST, EQUAL, Selection, best_n
 from bgp.router import Router
 from bgp.session.config import Confederation
+from bgp.views import Walk
 from bgp.wire.attributes import Attributes, AttributeTable
 from bgp.wire.message import RouteRefresh
 
+T = TypeVar("T")
 CLUSTER = 0x0A0000FF
 OUR_IPV6 = address("2001:db8::1")
 UNWANTED = 0xFFFE0001  # import and export policies refuse this community
@@ -192,6 +196,15 @@ def values(draw: st.DrawFn, family: Family) -> dict[str, object]:
             )
         ),
     }
+
+
+def walked(walk: Walk[T]) -> set[T]:
+    """Return what a walk finds, each thing once."""
+    found: list[T] = []
+    while not walk.done:
+        found += walk.step(2)
+    assert len(set(found)) == len(found)
+    return set(found)
 
 
 class Machine(RuleBasedStateMachine):
@@ -488,7 +501,18 @@ class Machine(RuleBasedStateMachine):
             assert sorted(peer.end_of_rib, key=str) == sorted(peer.negotiated.families, key=str)
             begun = [body for body in peer.refreshes if body[2] == 1]
             assert len(begun) * 2 == len(peer.refreshes)
+            for family in peer.negotiated.families:
+                for refused in (None, True, False):
+                    assert walked(self.router.walk_received(peer.member, family, refused)) == set(
+                        self.router.received(peer.member, family, refused)
+                    )
+                assert walked(self.router.walk_advertised(peer.member, family)) == {
+                    route
+                    for route in self.router.advertised(peer.member, family)
+                    if route.path.slot is not default.SLOT
+                }
         for family in (IPV4_UNICAST, IPV6_UNICAST):
+            assert walked(self.router.walk_best(family)) == set(self.router.best(family))
             best = {one: path.slot.peer for one, path in self.router.best(family)}
             chosen = {
                 one: self.reference.best(family, one)
