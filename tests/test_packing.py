@@ -150,3 +150,23 @@ def test_a_dump_is_as_short_as_can_be(data: st.DataObject) -> None:
     assert taken(router, *readers) == [fewest(router, reader) for reader in readers]
     assert len({frozenset(reader.held.items()) for reader in readers}) == 1
     assert {key[1] for key in readers[0].held} <= {one for one, _ in router.best(IPV4_UNICAST)}
+
+
+def test_what_several_peers_say_alike_goes_in_one_message_to_the_others(router: Router) -> None:
+    speakers = [Peer(router, f"s-{n}", EXTERNAL, n + 1, asn=64999) for n in range(10)]
+    other = Peer(router, "other", EXTERNAL, 50, asn=64998)
+    taken(router, other, *speakers)
+    for number, speaker in enumerate(speakers):
+        speaker.announce([f"10.{number}.{n}.0/24" for n in range(5)], as_path=[64999, 7])
+    router.flush()
+    before = [peer.messages for peer in (other, *speakers)]
+    taken(router, other, *speakers)
+    assert [peer.messages for peer in (other, *speakers)] == [number + 1 for number in before]
+    assert len(other.held) == 50 and {len(speaker.held) for speaker in speakers} == {45}
+    for number, speaker in enumerate(speakers):
+        speaker.withdraw([f"10.{number}.{n}.0/24" for n in range(4)])
+    router.flush()
+    taken(router, other, *speakers)
+    assert [peer.messages for peer in (other, *speakers)] == [number + 2 for number in before]
+    assert len(other.held) == 10 and {len(speaker.held) for speaker in speakers} == {9}
+    assert other.withdrawn == 40 and {speaker.withdrawn for speaker in speakers} == {36}

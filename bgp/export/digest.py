@@ -15,6 +15,9 @@ from bgp.family import Family
 from bgp.rib.path import Path, Slot
 from bgp.rib.table import Changes
 
+# Messages for different peers are joined if that makes no more than so many prefixes for these peers alone.
+_JOINED = 1 << 14
+
 
 class Alone:
     """What one peer is told instead of what is not for it."""
@@ -32,7 +35,17 @@ class Digest:
     `following` holds the names of the peers that are in the train: no other needs a line of its own.
     """
 
-    __slots__ = ("_family", "_following", "_known", "_packer", "alone", "announced", "blocks", "withdrawn")
+    __slots__ = (
+        "_family",
+        "_following",
+        "_known",
+        "_packer",
+        "alone",
+        "announced",
+        "blocks",
+        "joined",
+        "withdrawn",
+    )
 
     def __init__(self, packer: Packer, family: Family, changes: Changes, following: Container[str]) -> None:
         self._packer = packer
@@ -42,6 +55,8 @@ class Digest:
         self.announced: dict[tuple[str | None, Told], Routes] = {}
         self.withdrawn: dict[str | None, Routes] = {}
         self.alone: dict[str, Alone] = {}
+        # What is for all but several, each of whom gets alone what is not from itself; None withdraws.
+        self.joined: list[tuple[list[str], Told | None, Routes]] = []
         # Finished attribute blocks with their prefixes, by the peer that is not told.
         self.blocks: dict[str | None, dict[bytes, list[bytes]]] = {}
         quick = packer.quick.get(family)
@@ -60,11 +75,47 @@ class Digest:
             blocks[block] = prefixes if known is None else known + prefixes
         for (before, now), prefixes in changes.moved.items():
             self._moved(before, now, prefixes)
+        self._join()
+
+    def _join(self) -> None:
+        """Join what looks the same but is not for different peers: to the others it is one message then."""
+        owners: dict[Told | None, list[str | None]] = {}
+        if len({owner for owner, _ in self.announced}) > 1:
+            for owner, look in self.announced:
+                owners.setdefault(look, []).append(owner)
+        if len(self.withdrawn) > 1:
+            owners[None] = list(self.withdrawn)
+        for told, some in owners.items():
+            if len(some) < 2:
+                continue
+            parts = {
+                owner: self.withdrawn[owner] if told is None else self.announced[owner, told]
+                for owner in some
+            }
+            number = sum(len(prefixes) for routes in parts.values() for prefixes in routes.values())
+            if number * len(some) > _JOINED:
+                continue
+            names = [owner for owner in some if owner is not None]
+            whole: Routes = {}
+            for owner, routes in parts.items():
+                if told is None:
+                    del self.withdrawn[owner]
+                else:
+                    del self.announced[owner, told]
+                for slot, prefixes in routes.items():
+                    _extend(whole, slot, prefixes)
+                    for name in names:
+                        if name != owner:
+                            alone = self._alone(name)
+                            to = alone.withdrawn if told is None else alone.announced.setdefault(told, {})
+                            _extend(to, slot, prefixes)
+            self.joined.append((names, told, whole))
 
     def routes(self) -> list[tuple[Slot | None, list[bytes]]]:
         """Return the prefixes of all routes that are told to anybody, by slot."""
         found = [item for routes in self.announced.values() for item in routes.items()]
         found += [item for routes in self.withdrawn.values() for item in routes.items()]
+        found += [item for _, _, routes in self.joined for item in routes.items()]
         found += [(None, prefixes) for blocks in self.blocks.values() for prefixes in blocks.values()]
         for alone in self.alone.values():
             found += [item for routes in alone.announced.values() for item in routes.items()]

@@ -339,6 +339,14 @@ class Group:
             train.append(messages)
             if name is not None:
                 train.detour(self._following[name], start, alone.pop(name, []))
+        for names, joined, routes in digest.joined:
+            start = train.end
+            if joined is None:
+                train.append(packer.withdraw(family, routes))
+            else:
+                train.append(packer.announce(family, joined, routes))
+            for name in names:
+                train.detour(self._following[name], start, alone.pop(name, []))
         for name, messages in alone.items():
             train.detour(self._following[name], train.end, messages)
 
