@@ -79,6 +79,9 @@ class PeerSettings:
     4271 section 5.1.3).  `maximum_prefixes`: routes per family, counted before policy.  `add_path_select`:
     which paths the peer is told of a family with ADD-PATH, all by default.  Without
     `import_policy` or `export_policy` an external peer passes nothing that way (RFC 8212).
+    `prepend_local_as` and `replace_as` matter where the session shows an external peer another AS than ours:
+    whether that AS is prepended to what comes from the peer, and whether ours is left out of what it is told
+    (RFC 7705 section 3.3).
     `default_originate`: the families of which the peer is told a default route of ours in place of any that
     the table has, always or while a condition holds.  `conditional`: what it is told on conditions.
     `advertisement_interval`: seconds between two announcements of a destination (RFC 4271 section 9.2.1.1);
@@ -96,6 +99,8 @@ class PeerSettings:
     import_policy: Policy | None = None
     export_policy: Policy | None = None
     allow_own_as: int = 0
+    prepend_local_as: bool = True
+    replace_as: bool = False
     connected: tuple[IPv4Network | IPv6Network, ...] = ()
     maximum_prefixes: Mapping[Family, int] = field(default_factory=dict)
     add_path_select: Mapping[Family, Selection] = field(default_factory=dict)
@@ -269,7 +274,7 @@ class Router:
         self._tables = {family: Table(family, self.admission, self.decision) for family in FAMILIES}
         self._slots = Slots()
         # What AGGREGATOR says of us may be seen outside of a confederation.
-        shown = confederation.identifier if confederation else asn
+        shown = self._shown = confederation.identifier if confederation else asn
         self._local = {
             family: Source("", Kind.LOCAL, shown, identifier, family=family) for family in FAMILIES
         }
@@ -320,6 +325,7 @@ class Router:
             self._origination.acquire(condition)
         group = self._group(self._terms(settings, negotiated))
         terms = group.terms
+        alias = self._alias(terms.kind, negotiated)
         sources = {
             family: Source(
                 name,
@@ -332,6 +338,9 @@ class Router:
                 allow_own_as=settings.allow_own_as,
                 connected=settings.connected if terms.kind.external else (),
                 role=negotiated.role if family in roles.FAMILIES else None,
+                local_as=alias,
+                # A route server leaves the AS_PATHs of its clients as they are (RFC 7947 section 2.2.2).
+                prepends=bool(alias) and settings.prepend_local_as and terms.kind is Kind.EXTERNAL,
             )
             for family in negotiated.families
         }
@@ -379,6 +388,10 @@ class Router:
                 self._paced[terms] = group
         return group
 
+    def _alias(self, kind: Kind, negotiated: Negotiated) -> int:
+        """Return the AS that an external peer sees in place of ours, 0 if it sees ours."""
+        return negotiated.local_as if kind.external and negotiated.local_as != self._shown else 0
+
     def _terms(self, settings: PeerSettings, negotiated: Negotiated) -> Terms:
         kind = _kind(settings, negotiated)
         third_party = settings.third_party_next_hop and kind.external
@@ -400,6 +413,7 @@ class Router:
             kind=kind,
             families=negotiated.families,
             local_as=negotiated.local_as,
+            behind=self._shown if self._alias(kind, negotiated) and not settings.replace_as else 0,
             four_octet_as=negotiated.four_octet_as,
             add_path=frozenset(
                 [(family, settings.add_path_select.get(family, ALL)) for family in negotiated.add_path_send]

@@ -102,6 +102,12 @@ def _check_kind(peer: Table, router: Table) -> None:
         where("role").refuse("roles are for external peers (RFC 9234 4)", "remove role")
     if given.get("strict_role") and "role" not in peer.places:
         where("strict_role").refuse("needs a role of our own", "add role")
+    for name in ("local_as_no_prepend", "local_as_replace_as"):
+        if given.get(name) and "local_as" not in peer.places:
+            where(name).refuse("says what becomes of local_as, of which there is none", "add local_as")
+    if "local_as" in given and "confederation" in router.values and inside:
+        if given["local_as"] != router.values.get("asn"):
+            where("local_as").refuse("is for peers outside our confederation", "remove local_as")
     if "multihop" in given and inside:
         what = "is for external peers; internal ones may be any distance away"
         where("multihop").refuse(what, "remove multihop")

@@ -58,6 +58,9 @@ class Party:
     conditional: tuple[Conditional, ...] = ()
     role: Role | None = None
     shared: tuple[IPv4Network | IPv6Network, ...] = ()
+    local_as: int = 0
+    prepends: bool = False
+    replaces: bool = False
 
 
 @dataclass(frozen=True)
@@ -158,7 +161,7 @@ class Reference:
             return attributes
         for type_, asns in attributes.as_path:
             confederate = type_ in (SegmentType.AS_CONFED_SEQUENCE, SegmentType.AS_CONFED_SET)
-            if self.public in asns or (confederate and self.asn in asns):
+            if self.public in asns or party.local_as in asns or (confederate and self.asn in asns):
                 return None
         if attributes.get(T.ORIGINATOR_ID) == self.identifier:
             return None
@@ -180,6 +183,9 @@ class Reference:
                 return None
         elif party.role in (Role.CUSTOMER, Role.ROUTE_SERVER_CLIENT, Role.PEER):
             attributes = self.table.derive(attributes, {T.ONLY_TO_CUSTOMER: party.asn.to_bytes(4, "big")})
+        if party.prepends:
+            behind = aspath.encode(aspath.prepended(attributes.as_path, party.local_as))
+            attributes = self.table.derive(attributes, {T.AS_PATH: behind})
         if party.import_policy is not None:
             accepted = self.judged(party.import_policy, route, attributes, family, prefix)
             if accepted is None:
@@ -341,7 +347,9 @@ class Reference:
             changes = {T.LOCAL_PREF: None}
         elif to.kind.external:
             outside = aspath.without_confederation(attributes.as_path)
-            path = aspath.prepended(outside, self.public)
+            path = outside if to.replaces else aspath.prepended(outside, self.public)
+            if to.local_as:
+                path = aspath.prepended(path, to.local_as)
             changes = {
                 T.AS_PATH: aspath.encode(path),
                 T.LOCAL_PREF: None,
@@ -382,7 +390,7 @@ class Reference:
             next_hop = b""  # RFC 4271 5.1.3: never the peer's own address
         next_hop = next_hop or self.own[family]
         if marked is None and to.role in (Role.PROVIDER, Role.ROUTE_SERVER, Role.PEER):
-            changes[T.ONLY_TO_CUSTOMER] = self.public.to_bytes(4, "big")
+            changes[T.ONLY_TO_CUSTOMER] = (to.local_as or self.public).to_bytes(4, "big")
         if family is IPV4_UNICAST and len(next_hop) != 4 and family not in to.extended_next_hop:
             return None
         if family is not IPV4_UNICAST and len(next_hop) == 4:

@@ -67,6 +67,7 @@ class Peer:
         identifier: int,
         *,
         asn: int | None = None,
+        shown: int | None = None,
         role: Role | None = None,
         import_policy: Policy | None = ACCEPT_ALL,
         export_policy: Policy | None = ACCEPT_ALL,
@@ -81,6 +82,7 @@ class Peer:
             asn = LOCAL_AS if kind.internal else 64000 + identifier % 1000
         confederation = router.confederation
         local_as = confederation.identifier if confederation and kind.external else LOCAL_AS
+        local_as = shown or local_as
         if kind is Kind.CONFEDERATION:
             options["confederation"] = True
         self.negotiated = replace(session(identifier, asn, local_as, **options), role=role)

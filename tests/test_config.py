@@ -1031,3 +1031,20 @@ def test_anything_is_read_or_refused_with_a_line(text: str) -> None:
         assert isinstance(configuration, Configuration)
         for options in (*configuration.neighbors, *(each.options for each in configuration.listen_ranges)):
             options.session(configuration.router.asn, configuration.router.router_id)  # takes what was let in
+
+
+@pytest.mark.parametrize("key", ["local_as_no_prepend", "local_as_replace_as"])
+def test_local_as_and_what_becomes_of_it(key: str) -> None:
+    neighbor = ROUTER + '[[neighbor]]\naddress = "192.0.2.2"\nasn = 65001\npolicy = "accept-all"\n'
+    ((number, where, what, remedy),) = problems(neighbor + f"{key} = true\n")
+    assert (number, where, remedy) == (8, f"[[neighbor]] 1, {key}", "add local_as")
+    assert "local_as, of which there is none" in what
+    (options,) = loads(neighbor + f"local_as = 64510\n{key} = true\n").neighbors
+    assert getattr(options, key) and options.local_as == 64510
+
+
+def test_no_local_as_within_a_confederation() -> None:
+    text = CONFEDERATE + '[[neighbor]]\naddress = "192.0.2.2"\nasn = 65101\nlocal_as = 64510\n'
+    ((_, where, what, remedy),) = problems(text)
+    assert (where, remedy) == ("[[neighbor]] 1, local_as", "remove local_as")
+    assert what == "is for peers outside our confederation"

@@ -71,6 +71,7 @@ EXTERNAL_SETTINGS: dict[str, Callable[[PeerSettings], PeerSettings]] = {
 }
 EXTERNAL_NEGOTIATED: dict[str, Callable[[Negotiated], Negotiated]] = {
     "confederation": lambda base: replace(base, confederation=True),
+    "local_as": lambda base: replace(base, local_as=64999),
     **{
         f"role {role.name}": lambda base, role=role: replace(base, role=role)  # type: ignore[misc]
         for role in Role
@@ -136,6 +137,7 @@ def test_every_field_of_the_terms_parts_groups() -> None:
         "kind": EXTERNAL,
         "families": (IPV4_UNICAST,),
         "local_as": 2,
+        "behind": 3,
         "four_octet_as": False,
         "add_path": frozenset({(IPV4_UNICAST, ALL)}),
         "extended_next_hop": frozenset({IPV4_UNICAST}),

@@ -60,6 +60,7 @@ def policies(table: AttributeTable) -> tuple[Policy, Policy]:
 
 SOME = Rules("some", [Term("low", match.prefix_in(["10.0.0.0/14 le 24"]), then=ACCEPT)])
 OTHERS = Rules("others", [Term("marked", match.community("0:1"), then=ACCEPT)])
+ALIAS = 64998  # the AS that some external peers see in place of ours
 # name -> kind and what else is special about the peer
 PEERS: dict[str, tuple[Kind, dict[str, object]]] = {
     "client-1": (Kind.CLIENT, {}),
@@ -122,6 +123,15 @@ PEERS: dict[str, tuple[Kind, dict[str, object]]] = {
         },
     ),
     "external-shared": (Kind.EXTERNAL, {"shared": True}),
+    "external-alias": (Kind.EXTERNAL, {"shown": ALIAS}),
+    "external-alias-replace": (
+        Kind.EXTERNAL,
+        {"shown": ALIAS, "replace_as": True, "policy": True, "add_path": add_path()},
+    ),
+    "external-alias-no-prepend": (
+        Kind.EXTERNAL,
+        {"shown": ALIAS, "prepend_local_as": False, "role": Role.PEER},
+    ),
     "external-customer": (Kind.EXTERNAL, {"role": Role.PROVIDER}),
     "external-peer": (Kind.EXTERNAL, {"role": Role.PEER}),
     "external-provider": (Kind.EXTERNAL, {"role": Role.CUSTOMER}),
@@ -129,6 +139,7 @@ PEERS: dict[str, tuple[Kind, dict[str, object]]] = {
     "server-client-1": (Kind.ROUTE_SERVER_CLIENT, {}),
     "server-client-2": (Kind.ROUTE_SERVER_CLIENT, {"role": Role.ROUTE_SERVER}),
     "server-client-3": (Kind.ROUTE_SERVER_CLIENT, {"policy": True}),
+    "server-client-alias": (Kind.ROUTE_SERVER_CLIENT, {"shown": ALIAS}),
     "server-client-4": (Kind.ROUTE_SERVER_CLIENT, {"policy": None, "add_path": add_path()}),
 }
 # In the machine with a confederation there are these as well.
@@ -163,7 +174,7 @@ NEXT_HOPS = {
     IPV6_UNICAST: ("2001:db8::8", "2001:db8::9"),
 }
 AS_PATHS = (
-    *("", "64500", "64501", "64500 64501", "4200000000 64500", f"64500 {LOCAL_AS}"),
+    *("", "64500", "64501", "64500 64501", "4200000000 64500", f"64500 {LOCAL_AS}", f"{ALIAS} 64500"),
     *("(65101) 64500", "(65102 65101)", f"(65101 {LOCAL_AS}) 64500", f"64500 {CONFEDERATION.identifier}"),
 )
 # What OTC may hold: nothing, the AS of the peer with that role, a member's, our own, another one's.
@@ -243,7 +254,10 @@ class Machine(RuleBasedStateMachine):
         options.setdefault("extended_messages", False)
         origination = {
             name: options.pop(name)
-            for name in ("default_originate", "conditional", "advertisement_interval")
+            for name in (
+                *("default_originate", "conditional", "advertisement_interval"),
+                *("prepend_local_as", "replace_as"),
+            )
             if name in options
         }
         next_hop_self = bool(options.pop("next_hop_self", False))
@@ -267,6 +281,7 @@ class Machine(RuleBasedStateMachine):
             **options,
         )
         agreed = peer.negotiated
+        alias = peer.negotiated.local_as if "shown" in special else 0
         party = Party(
             name,
             kind,
@@ -285,6 +300,9 @@ class Machine(RuleBasedStateMachine):
             peer.settings.conditional,
             agreed.role,
             shared,
+            alias,
+            bool(alias) and peer.settings.prepend_local_as and kind is Kind.EXTERNAL,
+            bool(alias) and peer.settings.replace_as,
         )
         peer.now = self.now
         self.peers[name] = peer

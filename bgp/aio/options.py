@@ -27,6 +27,10 @@ class PeerOptions:
     external peers, which belong on a shared subnet, and the system's towards internal ones; `multihop`
     allows an external peer that many hops.  `minimum_ttl` drops what came farther (RFC 5082 section 3).
 
+    `local_as` is another AS that an external peer is shown as ours (RFC 7705 section 3).  It is prepended to
+    the AS_PATHs that come from there, unless `local_as_no_prepend`, and stands before our own in those that
+    the peer is told, or in place of it with `local_as_replace_as`; what holds it already is a loop.
+
     `client` makes an internal peer a client of our reflector (RFC 4456), and `route_server_client` an
     external one a client of our route server (RFC 7947).  `third_party_next_hop`: tell an external peer on a
     subnet that we share the next hops that are there, in place of ourselves (RFC 4271 section 5.1.3).  An
@@ -55,6 +59,8 @@ class PeerOptions:
     minimum_ttl: int | None = None
 
     local_as: int | None = None
+    local_as_no_prepend: bool = False
+    local_as_replace_as: bool = False
     families: tuple[Family, ...] = DEFAULT_FAMILIES
     hold_time: int = 90
     minimum_hold_time: int = 0
@@ -108,6 +114,10 @@ class PeerOptions:
                 raise ValueError(f"{name}: must be from {least} to 255")
         if self.advertisement_interval < 0:
             raise ValueError("advertisement_interval: must not be negative")
+        if self.local_as is None:
+            for name in ("local_as_no_prepend", "local_as_replace_as"):
+                if getattr(self, name):
+                    raise ValueError(f"{name}: needs a local_as")
         if self.ttl is not None and self.multihop is not None:
             raise ValueError("multihop: excludes ttl, which says the same")
         if self.key is not None and not 0 < len(self.key) <= _KEY_LENGTH:
@@ -177,6 +187,8 @@ class PeerOptions:
             raise ValueError("asn: must say whether the peer is in our confederation: our OPEN depends on it")
         if self.is_external(asn, confederation):
             return confederation.identifier, False
+        if self.local_as not in (None, asn):
+            raise ValueError("local_as: is for peers outside our confederation")
         return asn, self.asn not in (AsExpected.INTERNAL, asn)
 
     @property

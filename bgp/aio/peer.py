@@ -245,6 +245,8 @@ class Peer:
             import_policy=options.import_policy,
             export_policy=options.export_policy,
             allow_own_as=options.allow_own_as,
+            prepend_local_as=not options.local_as_no_prepend,
+            replace_as=options.local_as_replace_as,
             connected=interfaces.connected(local.address) if on_link else (),
             maximum_prefixes=options.maximum_prefixes,
             add_path_select=options.add_path_select,

@@ -208,7 +208,7 @@ def _external(path: Path, attributes: Attributes, terms: Terms, chosen: frozense
     for flags, type_, value in walk(attributes.octets):
         match type_:
             case AttributeType.AS_PATH:
-                value = _prepended(value, terms.local_as)
+                value = _prepended(value, terms)
                 prepended = True
             case AttributeType.MULTI_EXIT_DISC:
                 # RFC 4271 section 5.1.4: one from a neighboring AS "MUST NOT be propagated to other
@@ -225,7 +225,7 @@ def _external(path: Path, attributes: Attributes, terms: Terms, chosen: frozense
         if value or type_ not in (_EXTENDED, _IPV6_EXTENDED):
             items.append((flags, type_, value))
     if not prepended:
-        items.append((WELL_KNOWN, _AS_PATH, _prepended(b"", terms.local_as)))
+        items.append((WELL_KNOWN, _AS_PATH, _prepended(b"", terms)))
         items.sort(key=lambda item: item[1])
     return b"".join([attribute(*item) for item in items])
 
@@ -250,9 +250,13 @@ def _relayed(attributes: Attributes) -> bytes:
     return attributes.octets[:start] + attributes.octets[end:]
 
 
-def _prepended(value: bytes, asn: int) -> bytes:
+def _prepended(value: bytes, terms: Terms) -> bytes:
     path = aspath.without_confederation(aspath.parse(value))
-    return aspath.encode(aspath.prepended(path, asn))
+    if terms.behind:
+        # RFC 7705 section 3.3: "first append the globally configured ASN to the AS_PATH immediately followed
+        # by the 'Local AS' value".
+        path = aspath.prepended(path, terms.behind)
+    return aspath.encode(aspath.prepended(path, terms.local_as))
 
 
 def _transitive(value: bytes, size: int) -> bytes:

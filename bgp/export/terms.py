@@ -17,6 +17,7 @@ class Terms:
     octets: global and link-local, RFC 2545 section 3).  `add_path`: which paths are told for each family of
     which the peer takes path identifiers (RFC 7911); of others it is told the best.  `extended_next_hop`:
     families for which it takes IPv6 next hops for IPv4 (RFC 8950).  `maximum`: the longest message.
+    `behind`: our own AS where an external peer sees `local_as` before it (RFC 7705 section 3.3), else 0.
     `reflect_clients`: reflect between clients (RFC 4456 section 5).  `role`: ours towards the peer (RFC
     9234).  `members`: the ASes that only our confederation knows (RFC 5065).  `shared`: the subnets shared
     with an external peer on which next hops are kept, and `avoid` an address of the peer's that must not be
@@ -29,6 +30,7 @@ class Terms:
     kind: Kind
     families: tuple[Family, ...]
     local_as: int
+    behind: int = 0
     four_octet_as: bool = True
     add_path: frozenset[tuple[Family, Selection]] = frozenset()
     extended_next_hop: frozenset[Family] = frozenset()

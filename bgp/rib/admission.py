@@ -10,6 +10,7 @@ from bgp.rib import roles
 from bgp.rib.asking import Failures, ask
 from bgp.rib.nexthop import NextHops, is_connected, is_host
 from bgp.rib.path import Kind, Path, Refusal
+from bgp.wire import aspath
 from bgp.wire.aspath import AsPath
 from bgp.wire.attributes import Attributes, AttributeTable
 from bgp.wire.community import encode_communities
@@ -83,6 +84,7 @@ class Admission:
         if (
             self._asn_octets in octets
             or self._shown_octets in octets
+            or source.local_as
             or (received.head != len(octets) and (self._identifier in octets or self._cluster_id in octets))
         ):
             refusal = self._loop(path)
@@ -94,6 +96,9 @@ class Admission:
                 refusal = checked
             else:
                 path.attributes = checked
+        if source.prepends and refusal is None:
+            # RFC 7705 section 3.3: "before installing the route".
+            path.attributes = self._behind(path.attributes, source.local_as)
         if refusal is None and (source.policy is not None or source.kind < _CLIENT):
             refusal = self._policy(path, prefix)
         if source.stale and refusal is None:
@@ -114,6 +119,10 @@ class Admission:
         communities = encode_communities((*attributes.communities, WellKnownCommunity.LLGR_STALE))
         return self._table.derive(attributes, {AttributeType.COMMUNITIES: communities})
 
+    def _behind(self, attributes: Attributes, local_as: int) -> Attributes:
+        as_path = aspath.encode(aspath.prepended(attributes.as_path, local_as))
+        return self._table.derive(attributes, {AttributeType.AS_PATH: as_path})
+
     def forget(self) -> None:
         """Look at next hops anew: our own addresses changed."""
         self._passed.clear()
@@ -124,6 +133,10 @@ class Admission:
             found = sum(segment.asns.count(self._asn) for segment in received.as_path)
         else:
             found = self._in_confederation(received.as_path, self._confederation)
+        other = path.source.local_as
+        if other:
+            # As far as that peer knows, it is ours as well.
+            found += sum(segment.asns.count(other) for segment in received.as_path)
         if found > path.source.allow_own_as:
             return AS_LOOP if self._confederation is None else CONFEDERATION_LOOP
         if received.get(_ORIGINATOR_ID) == self._identifier:

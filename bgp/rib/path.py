@@ -144,8 +144,10 @@ class Source:
     Each session has sources of its own, and so has each refresh that the peer announces: that tells what
     is stale without a flag per route.  `identifier` is the BGP Identifier, 4 octets, and `address` the
     peer's, 4 or 16.  `policy`, `allow_own_as`, `connected` and `role`, which is ours towards the peer, are
-    the terms of import.  `by_prefix`: the policy reads the prefix, so prefixes with equal attributes may have
-    different paths.  `session` is the same object for all sources of one session.  `stale`: what is
+    the terms of import.  `local_as`: the AS that an external peer sees in place of ours, 0 for none; whether
+    it `prepends`: puts that before what comes from there (RFC 7705 section 3.3).  `by_prefix`: the policy
+    reads the prefix, so prefixes with equal attributes may have different paths.  `session` is the same
+    object for all sources of one session.  `stale`: what is
     from here is long-lived stale (RFC 9494).  `routes` counts the prefixes that have a path from here.
     """
 
@@ -158,8 +160,10 @@ class Source:
         "family",
         "identifier",
         "kind",
+        "local_as",
         "peer",
         "policy",
+        "prepends",
         "role",
         "routes",
         "session",
@@ -181,6 +185,8 @@ class Source:
         session: object = None,
         role: Role | None = None,
         stale: bool = False,
+        local_as: int = 0,
+        prepends: bool = False,
     ) -> None:
         self.peer = peer
         self.kind = kind
@@ -195,6 +201,8 @@ class Source:
         self.session = session or object()
         self.role = role
         self.stale = stale
+        self.local_as = local_as
+        self.prepends = prepends
         self.routes = 0
 
     def renewed(self) -> Source:
@@ -226,6 +234,8 @@ class Source:
             session=self.session,
             role=self.role,
             stale=stale,
+            local_as=self.local_as,
+            prepends=self.prepends,
         )
 
     def __repr__(self) -> str:
