@@ -28,13 +28,18 @@ if TYPE_CHECKING:
     from bgp.rib.multipath import Hop
     from bgp.rib.path import Path
     from bgp.rib.selection import ALL, BEST, EQUAL, Selection, best_n
-    from bgp.router import Router
+    from bgp.router import PeerSettings, Router
+    from bgp.session.action import Close, Connect, Down, Established, Opened
     from bgp.session.config import AsExpected, Confederation, SessionConfig
     from bgp.session.connection import Connection
-    from bgp.session.event import State
+    from bgp.session.event import Event, State
     from bgp.session.negotiation import Negotiated
     from bgp.speaker import Announcement, ListenRange, Speaker
     from bgp.wire.attributes import Attributes, AttributeTable
+    from bgp.wire.context import Context
+    from bgp.wire.encoder import Encoder
+    from bgp.wire.framing import Framer
+    from bgp.wire.update import Decoder, Update
 
 __all__ = [
     "ACCEPT",
@@ -51,21 +56,32 @@ __all__ = [
     "AsExpected",
     "AttributeTable",
     "Attributes",
+    "Close",
     "Conditional",
     "Confederation",
+    "Connect",
     "Connection",
+    "Context",
     "DecisionOptions",
+    "Decoder",
+    "Down",
+    "Encoder",
+    "Established",
+    "Event",
     "EventKind",
     "Family",
+    "Framer",
     "Hop",
     "ListenRange",
     "Negotiated",
     "Notify",
+    "Opened",
     "Origin",
     "Path",
     "Peer",
     "PeerEvent",
     "PeerOptions",
+    "PeerSettings",
     "Policy",
     "PrefixList",
     "Role",
@@ -76,6 +92,7 @@ __all__ = [
     "Speaker",
     "State",
     "Term",
+    "Update",
     "Watcher",
     "best_n",
     "exists",
@@ -98,21 +115,32 @@ _MODULES = {
     "AsExpected": "bgp.session.config",
     "AttributeTable": "bgp.wire.attributes",
     "Attributes": "bgp.wire.attributes",
-    "Confederation": "bgp.session.config",
+    "Close": "bgp.session.action",
     "Conditional": "bgp.policy.condition",
+    "Confederation": "bgp.session.config",
+    "Connect": "bgp.session.action",
     "Connection": "bgp.session.connection",
+    "Context": "bgp.wire.context",
     "DecisionOptions": "bgp.rib.decision",
+    "Decoder": "bgp.wire.update",
+    "Down": "bgp.session.action",
+    "Encoder": "bgp.wire.encoder",
+    "Established": "bgp.session.action",
+    "Event": "bgp.session.event",
     "EventKind": "bgp.aio.events",
     "Family": "bgp.family",
+    "Framer": "bgp.wire.framing",
     "Hop": "bgp.rib.multipath",
     "ListenRange": "bgp.speaker",
     "Negotiated": "bgp.session.negotiation",
     "Notify": "bgp.errors",
+    "Opened": "bgp.session.action",
     "Origin": "bgp.iana",
     "Path": "bgp.rib.path",
     "Peer": "bgp.aio.peer",
     "PeerEvent": "bgp.aio.events",
     "PeerOptions": "bgp.aio.options",
+    "PeerSettings": "bgp.router",
     "Policy": "bgp.policy",
     "PrefixList": "bgp.policy.prefixes",
     "Role": "bgp.iana",
@@ -123,6 +151,7 @@ _MODULES = {
     "Speaker": "bgp.speaker",
     "State": "bgp.session.event",
     "Term": "bgp.policy",
+    "Update": "bgp.wire.update",
     "Watcher": "bgp.aio.events",
     "best_n": "bgp.rib.selection",
     "exists": "bgp.policy.condition",
