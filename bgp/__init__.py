@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bgp.rib.selection import ALL, BEST, EQUAL, Selection, best_n
     from bgp.router import PeerSettings, Router
     from bgp.session.action import Close, Connect, Down, Established, Opened
-    from bgp.session.config import AsExpected, Confederation, SessionConfig
+    from bgp.session.config import AsExpected, Confederation, LimitAction, SessionConfig
     from bgp.session.connection import Connection
     from bgp.session.event import Event, State
     from bgp.session.negotiation import Negotiated
@@ -72,6 +72,7 @@ __all__ = [
     "Family",
     "Framer",
     "Hop",
+    "LimitAction",
     "ListenRange",
     "Negotiated",
     "Notify",
@@ -131,6 +132,7 @@ _MODULES = {
     "Family": "bgp.family",
     "Framer": "bgp.wire.framing",
     "Hop": "bgp.rib.multipath",
+    "LimitAction": "bgp.session.config",
     "ListenRange": "bgp.speaker",
     "Negotiated": "bgp.session.negotiation",
     "Notify": "bgp.errors",

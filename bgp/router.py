@@ -38,8 +38,10 @@ from bgp.rib.asking import Failures
 from bgp.rib.condition import Condition, Conditional
 from bgp.rib.decision import Decision, DecisionOptions
 from bgp.rib.jobs import Drain, Jobs, Rejudge, Transfer
+from bgp.rib.limits import limits
 from bgp.rib.multipath import Hop, HopChanges, Multipath
 from bgp.rib.nexthop import NextHops, is_host
+from bgp.rib.notice import EndOfRib, Notice, Refresh
 from bgp.rib.origination import Origination
 from bgp.rib.path import Kind, Path, Refusal, Slot, Slots, Source, best_of
 from bgp.rib.selection import ALL, Selection
@@ -49,7 +51,6 @@ from bgp.session.negotiation import Negotiated
 from bgp.views import Walk
 from bgp.wire.attributes import Attributes, AttributeTable
 from bgp.wire.message import RouteRefresh
-from bgp.wire.notification import encode_maximum_prefixes
 from bgp.wire.update import Reach, Unreach, Update
 
 _log = logging.getLogger(__name__)
@@ -76,7 +77,9 @@ class PeerSettings:
     will not do (4, 16 or 32 octets, RFC 2545).  `connected`: the subnets shared with a single-hop external
     peer; a next hop elsewhere is refused (RFC 4271 section 6.3); empty for no such check.
     `third_party_next_hop`: next hops there go to that peer as they are, and not ourselves in their place (RFC
-    4271 section 5.1.3).  `maximum_prefixes`: routes per family, counted before policy.  `add_path_select`:
+    4271 section 5.1.3).  `maximum_prefixes`: routes per family, counted before policy; watchers
+    of notices hear when `maximum_prefixes_warning` percent are reached, and if it is `tolerant` of more, of
+    that, too (`bgp.rib.limits`).  `add_path_select`:
     which paths the peer is told of a family with ADD-PATH, all by default.  Without
     `import_policy` or `export_policy` an external peer passes nothing that way (RFC 8212).
     `prepend_local_as` and `replace_as` matter where the session shows an external peer another AS than ours:
@@ -103,6 +106,8 @@ class PeerSettings:
     replace_as: bool = False
     connected: tuple[IPv4Network | IPv6Network, ...] = ()
     maximum_prefixes: Mapping[Family, int] = field(default_factory=dict)
+    maximum_prefixes_warning: int | None = None
+    maximum_prefixes_tolerant: bool = False
     add_path_select: Mapping[Family, Selection] = field(default_factory=dict)
     default_originate: Mapping[Family, Condition | None] = field(default_factory=dict)
     conditional: tuple[Conditional, ...] = ()
@@ -151,6 +156,7 @@ class Member:
     __slots__ = (
         "_former",
         "_identified",
+        "_limits",
         "_listener",
         "_slot",
         "_sources",
@@ -172,6 +178,9 @@ class Member:
         self.negotiated = negotiated
         self.end_of_rib: set[Family] = set()
         self._identified = negotiated.add_path_receive
+        self._limits = limits(
+            settings.maximum_prefixes, settings.maximum_prefixes_warning, settings.maximum_prefixes_tolerant
+        )
         self._listener = listener
         self._slot = slot
         self._sources = sources
@@ -215,6 +224,9 @@ class Member:
     def received(self, family: Family) -> int:
         """Return how many routes of `family` the peer has sent and not withdrawn."""
         return sum(source.routes for source in self.sources(family))
+
+
+NoticeWatcher = Callable[[Member, Notice], None]
 
 
 class Router:
@@ -293,6 +305,7 @@ class Router:
         self._jobs = Jobs()
         self._watchers: list[Watcher] = []
         self._hop_watchers: list[HopWatcher] = []
+        self._notice_watchers: list[NoticeWatcher] = []
         self._waiting: set[Member] = set()
         self._at: dict[bytes, set[Member]] = {}  # members by their address
         # The next hops of our own routes where there are any, and how many routes have each.
@@ -548,7 +561,7 @@ class Router:
                 for path_id, prefix in zip(path_ids, prefixes, strict=True):
                     table.withdraw(self._slots.get(member.name, path_id), [prefix])
         for reach in update.announced:
-            if self._limited or member.settings.maximum_prefixes:
+            if self._limited or member._limits:
                 self._limits(member, reach)
             table, source = self._tables[reach.family], sources[reach.family]
             if reach.path_ids is None:
@@ -559,21 +572,16 @@ class Router:
                     table.announce(source, slot, reach.attributes, [prefix])
         if update.end_of_rib is not None:
             member.end_of_rib.add(update.end_of_rib)
+            self._notice(member, EndOfRib(update.end_of_rib))
 
     def _limits(self, member: Member, reach: Reach) -> None:
         """Raise Notify where `reach` passes a limit; routes that only replace others do not count."""
-        maximum = member.settings.maximum_prefixes.get(reach.family)
-        if maximum is not None:
-            received = member.received(reach.family)
-            if received + len(reach.prefixes) > maximum and received + self._new(member, reach) > maximum:
-                # RFC 4486 section 4: AFI, SAFI and the bound.
-                data = encode_maximum_prefixes(reach.family.afi, reach.family.safi, maximum)
-                raise Notify(
-                    ErrorCode.CEASE,
-                    CeaseSubcode.MAXIMUM_NUMBER_OF_PREFIXES_REACHED,
-                    data,
-                    f"more than {maximum} prefixes of {reach.family}",
-                )
+        limit = member._limits.get(reach.family)
+        if limit is not None:
+            held = member.received(reach.family)
+            reached = limit.offered(held, len(reach.prefixes), lambda: self._new(member, reach))
+            if reached is not None:
+                self._notice(member, reached)
         if self.max_paths is not None:
             routes = self.routes
             if routes + len(reach.prefixes) > self.max_paths:
@@ -598,6 +606,7 @@ class Router:
         if family is None or family not in member._sources:
             return
         enhanced = member.negotiated.enhanced_route_refresh
+        self._notice(member, Refresh(family, message.subtype))
         match message.subtype:
             case RouteRefreshSubtype.REQUEST:
                 listener = member._listener
@@ -806,6 +815,15 @@ class Router:
         """Call `watcher` at each flush with how the best paths changed; return what ends that."""
         self._watchers.append(watcher)
         return lambda: self._watchers.remove(watcher)
+
+    def watch_notices(self, watcher: NoticeWatcher) -> Callable[[], None]:
+        """Call `watcher` with what is noticed about members (`bgp.rib.notice`); return what ends that."""
+        self._notice_watchers.append(watcher)
+        return lambda: self._notice_watchers.remove(watcher)
+
+    def _notice(self, member: Member, notice: Notice) -> None:
+        for watcher in self._notice_watchers:
+            watcher(member, notice)
 
     def watch_multipath(self, watcher: HopWatcher) -> Callable[[], None]:
         """Call `watcher` at each flush with the multipath sets that changed; return what ends that.

@@ -25,8 +25,9 @@ from bgp.policy.condition import Condition
 from bgp.rib.aggregate import Aggregate
 from bgp.rib.decision import DecisionOptions
 from bgp.rib.multipath import Hop
+from bgp.rib.notice import Notice
 from bgp.rib.path import Path
-from bgp.router import LAG_AGE, Router
+from bgp.router import LAG_AGE, Member, Router
 from bgp.session.config import Confederation
 from bgp.views import Walk
 from bgp.wire import prefix as nlri
@@ -116,6 +117,7 @@ class Speaker:
             lag_age=lag_age,
             decision=decision,
         )
+        self.router.watch_notices(self._notice)
         self.refusals = Refusals()
         self.lag: LoopLag | None = None
         self._endpoints = tuple(parse_endpoint(text) for text in listen)
@@ -402,6 +404,11 @@ class Speaker:
         """Forget a dynamic peer whose last connection is gone."""
         if peer.dynamic:
             self._remove(peer)
+
+    def _notice(self, member: Member, notice: Notice) -> None:
+        peer = self._names.get(member.name)
+        if peer is not None:
+            peer.notice(notice)
 
     def _drop_overdue(self) -> None:
         """End sessions whose peers are too far behind for too long, now and from time to time."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from bgp.family import FAMILIES, IPV4_UNICAST
 from bgp.iana import AddPathMode
-from bgp.session.config import AsExpected
+from bgp.session.config import AsExpected, LimitAction
 from reflector import schema
 from reflector.document import Problem
 from reflector.tables import Table
@@ -57,6 +57,7 @@ def check_peer(peer: Table, router: Table) -> None:
     _check_as(peer, router)
     _check_kind(peer, router)
     _check_times(peer)
+    _check_limits(peer)
     _check_families(peer)
     given, where = peer.values, peer.where
     if "multihop" in given and "ttl" in peer.places:
@@ -130,6 +131,18 @@ def _check_times(peer: Table) -> None:
         key = "idle_hold_maximum" if "idle_hold_maximum" in given else "idle_hold_time"
         what = f"an idle_hold_time of {rest:g} seconds exceeds the idle_hold_maximum of {longest:g}"
         where(key).refuse(what, "lower the one or raise the other")
+
+
+def _check_limits(peer: Table) -> None:
+    given, where = peer.values, peer.where
+    for name in ("action", "warning", "restart"):
+        if f"maximum_prefixes_{name}" in given and "maximum_prefixes" not in peer.places:
+            what = "says what becomes of maximum_prefixes, of which there is none"
+            where(f"maximum_prefixes_{name}").refuse(what, "add maximum_prefixes")
+    action = given.get("maximum_prefixes_action", LimitAction.RESTART)
+    if "maximum_prefixes_restart" in given and action is not LimitAction.RESTART:
+        what = f'nothing is restarted with maximum_prefixes_action = "{action.value}"'
+        where("maximum_prefixes_restart").refuse(what, "keep one of the two")
 
 
 def _check_families(peer: Table) -> None:

@@ -58,6 +58,12 @@ class SessionLog:
                 known, self._failures[name] = self._failures.get(name), event.text
                 level = logging.DEBUG if known == event.text else logging.INFO
                 return level, f"{name}: no connection yet: {event.text}"
+            case EventKind.LIMIT:
+                return logging.WARNING, f"{name}: {event.text}"
+            case EventKind.ERROR:
+                return None  # the library logs it with its octets
+            case EventKind.END_OF_RIB | EventKind.REFRESH:
+                return logging.DEBUG, f"{name}: {event.text}"
             case EventKind.ALARM:
                 return logging.ERROR, f"{name}: {event.text}"
             case _:

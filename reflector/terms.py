@@ -5,7 +5,7 @@ import re
 from bgp.family import BY_NAME, IPV4_UNICAST, Family
 from bgp.iana import AS_TRANS, AddPathMode, CapabilityCode, Origin, Role, WellKnownCommunity
 from bgp.rib.selection import ALL, BEST, EQUAL, Selection, best_n
-from bgp.session.config import AsExpected, Confederation
+from bgp.session.config import AsExpected, Confederation, LimitAction
 from bgp.wire.capability import Fqdn
 from reflector.document import Place, nearest
 from reflector.values import flag, kind, list_of, number, one_of, text
@@ -150,6 +150,15 @@ def by_family(value: object, place: Place) -> dict[Family, int] | None:
         return {row: each for row, each in found.items() if row is not None and each is not None}
     each = read(value, place)
     return None if each is None else dict.fromkeys(BY_NAME.values(), each)
+
+
+LIMIT_ACTIONS = {each.value: each for each in LimitAction}
+
+
+def limit_action(value: object, place: Place) -> LimitAction | None:
+    """Read what becomes of a session whose peer sends too many prefixes."""
+    name = one_of(LIMIT_ACTIONS)(value, place)
+    return None if name is None else LIMIT_ACTIONS[name]
 
 
 def families(value: object, place: Place) -> tuple[Family, ...] | None:

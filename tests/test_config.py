@@ -15,7 +15,7 @@ from bgp.policy.condition import Conditional, exists, missing
 from bgp.rib.aggregate import Aggregate
 from bgp.rib.decision import DecisionOptions
 from bgp.rib.selection import ALL, BEST, EQUAL, best_n
-from bgp.session.config import AsExpected, Confederation
+from bgp.session.config import AsExpected, Confederation, LimitAction
 from bgp.wire.capability import Fqdn
 from reflector import schema
 from reflector.config import LISTEN, Aggregated, Configuration, ListenRange, Originated, load, loads
@@ -1048,3 +1048,51 @@ def test_no_local_as_within_a_confederation() -> None:
     ((_, where, what, remedy),) = problems(text)
     assert (where, remedy) == ("[[neighbor]] 1, local_as", "remove local_as")
     assert what == "is for peers outside our confederation"
+
+
+@pytest.mark.parametrize(
+    ("lines", "key", "what", "remedy"),
+    [
+        ("maximum_prefixes_warning = 80", "warning", "of which there is none", "add maximum_prefixes"),
+        ('maximum_prefixes_action = "shut"', "action", "of which there is none", "add maximum_prefixes"),
+        (
+            'maximum_prefixes = 9\nmaximum_prefixes_action = "shut"\nmaximum_prefixes_restart = 60',
+            "restart",
+            'nothing is restarted with maximum_prefixes_action = "shut"',
+            "keep one of the two",
+        ),
+        (
+            'maximum_prefixes = 9\nmaximum_prefixes_action = "stop"',
+            "action",
+            '"stop" is not known',
+            'write one of "warn", "restart", "shut"',
+        ),
+        ("maximum_prefixes = 9\nmaximum_prefixes_warning = 101", "warning", "101 is out of range", "to 100"),
+    ],
+)
+def test_what_becomes_of_too_many_prefixes(lines: str, key: str, what: str, remedy: str) -> None:
+    neighbor = ROUTER + '[[neighbor]]\naddress = "192.0.2.2"\nclient = true\n'
+    ((number, where, found, cure),) = problems(neighbor + lines + "\n")
+    assert (number, where) == (7 + lines.count("\n"), f"[[neighbor]] 1, maximum_prefixes_{key}")
+    assert what in found and remedy in cure
+
+
+def test_limits_with_all_their_keys() -> None:
+    text = (
+        ROUTER
+        + """
+[group.nodes]
+client = true
+maximum_prefixes = 10
+maximum_prefixes_warning = 80
+maximum_prefixes_restart = 300
+[[neighbor]]
+address = "192.0.2.2"
+group = "nodes"
+"""
+    )
+    (options,) = loads(text).neighbors
+    assert options.maximum_prefixes == {IPV4_UNICAST: 10, IPV6_UNICAST: 10}
+    assert (options.maximum_prefixes_warning, options.maximum_prefixes_restart) == (80, 300.0)
+    shut = loads(text.replace("maximum_prefixes_restart = 300", 'maximum_prefixes_action = "shut"'))
+    assert shut.neighbors[0].maximum_prefixes_action is LimitAction.SHUT

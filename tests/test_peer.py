@@ -556,7 +556,7 @@ async def test_a_peer_that_stays_behind_loses_its_session() -> None:
                     while (event := await anext(events)).kind is not EventKind.DOWN:
                         pass
             assert event.peer is slow and event.text == slow.last_error
-            assert "sent cease/out-of-resources: behind for 6" in slow.last_error
+            assert "sent cease/out-of-resources (RFC 4486 4): behind for 6" in slow.last_error
             assert 60 < loop.time() - start <= 60 + 2 * 6 + 1
             assert good.state == State.ESTABLISHED and good.times_established == 1
             messages = await raw.rest()

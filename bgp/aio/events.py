@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bgp.aio.peer import Peer
+    from bgp.family import Family
     from bgp.session.event import State
 
 logger = logging.getLogger(__name__)
@@ -25,6 +26,10 @@ class EventKind(Enum):
     ADDED = "added"
     STATE = "state"  # the state of the peer's most advanced connection changed
     DOWN = "down"  # a connection ended; `text` says why
+    END_OF_RIB = "end-of-rib"  # the peer has sent all its routes of `family` (RFC 4724 section 2)
+    REFRESH = "refresh"  # the peer asks for routes of `family` again, or sends its own again
+    LIMIT = "limit"  # the peer's routes of `family` have come to a threshold, or to their maximum
+    ERROR = "error"  # an UPDATE was malformed, and the session goes on (RFC 7606); at most one a minute
     ALARM = "alarm"  # something that only a human can put right
     REMOVED = "removed"
     LAGGED = "lagged"  # the listener was too slow: `lost` events are missing here
@@ -41,6 +46,7 @@ class PeerEvent:
     text: str = ""
     lost: int = 0
     time: float = field(default_factory=time.time)
+    family: "Family | None" = None
 
 
 class Events:

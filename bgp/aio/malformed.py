@@ -28,18 +28,23 @@ class Malformed:
         self._silent = 0
         self.total = 0
 
-    def softened(self, update: Update, now: float) -> None:
-        """Report an UPDATE that was treated as withdrawal, or from which attributes were discarded."""
+    def softened(self, update: Update, now: float) -> str:
+        """Report an UPDATE that was treated as withdrawal, or from which attributes were discarded.
+
+        Return what was wrong if that was logged, else nothing.
+        """
         if not self._due(now):
-            return
+            return ""
         parts = update.withdrawn if update.outcome == Outcome.TREAT_AS_WITHDRAW else update.announced
+        reaction = f"{update.outcome.label}: " + "; ".join(map(str, update.faults))
         routes = " ".join(prefix.text(part.family, octets) for part in parts for octets in part.prefixes)
         self._log(
             logging.WARNING if update.outcome == Outcome.TREAT_AS_WITHDRAW else logging.INFO,
-            f"{update.outcome.label}: " + "; ".join(map(str, update.faults)),
+            reaction,
             routes or "none",
             frame(MessageType.UPDATE, update.body),
         )
+        return reaction
 
     def refused(self, reason: str, message: bytes, now: float) -> None:
         """Report an UPDATE that ended the session; its routes cannot be told."""

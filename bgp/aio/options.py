@@ -9,7 +9,7 @@ from bgp.iana import BGP_PORT, AddPathMode, CapabilityCode, Role
 from bgp.policy import Policy
 from bgp.policy.condition import Condition, Conditional
 from bgp.rib.selection import Selection
-from bgp.session.config import AsExpected, Confederation, SessionConfig
+from bgp.session.config import AsExpected, Confederation, LimitAction, SessionConfig
 from bgp.wire.capability import Fqdn
 
 _KEY_LENGTH = 80  # of TCP-MD5 in Linux
@@ -35,7 +35,11 @@ class PeerOptions:
     external one a client of our route server (RFC 7947).  `third_party_next_hop`: tell an external peer on a
     subnet that we share the next hops that are there, in place of ourselves (RFC 4271 section 5.1.3).  An
     external peer without a policy passes nothing that way (RFC 8212).  `maximum_prefixes` counts by family,
-    before policy.  `add_path_select`: which paths it is told of a family that `add_path` sends, all by
+    before policy; beyond it `maximum_prefixes_action` is taken, where RESTART waits for
+    `maximum_prefixes_restart` seconds, by default as after any error, and SHUT until `Peer.start`.  At
+    `maximum_prefixes_warning` percent, and beyond the maximum with WARN, there is a LIMIT event.
+
+    `add_path_select`: which paths it is told of a family that `add_path` sends, all by
     default.  `default_originate`: the families of which the peer is told a default route of ours, always
     (None) or on a condition (`bgp.policy.condition`), in place of any that we have; export policy has no say
     in that.  `conditional`: what it is told only while a condition holds.  `advertisement_interval`: seconds
@@ -101,6 +105,9 @@ class PeerOptions:
     export_policy: Policy | None = None
     allow_own_as: int = 0
     maximum_prefixes: Mapping[Family, int] = field(default_factory=dict)
+    maximum_prefixes_action: LimitAction = LimitAction.RESTART
+    maximum_prefixes_warning: int | None = None
+    maximum_prefixes_restart: float | None = None
     default_originate: Mapping[Family, Condition | None] = field(default_factory=dict)
     conditional: tuple[Conditional, ...] = ()
     advertisement_interval: float = 0.0
@@ -112,6 +119,13 @@ class PeerOptions:
             value = getattr(self, name)
             if value is not None and not least <= value <= 255:
                 raise ValueError(f"{name}: must be from {least} to 255")
+        if self.maximum_prefixes_warning is not None and not 0 < self.maximum_prefixes_warning <= 100:
+            raise ValueError("maximum_prefixes_warning: must be from 1 to 100 percent")
+        if self.maximum_prefixes_restart is not None:
+            if self.maximum_prefixes_restart <= 0:
+                raise ValueError("maximum_prefixes_restart: must exceed 0")
+            if self.maximum_prefixes_action is not LimitAction.RESTART:
+                raise ValueError("maximum_prefixes_restart: is for LimitAction.RESTART only")
         if self.advertisement_interval < 0:
             raise ValueError("advertisement_interval: must not be negative")
         if self.local_as is None:

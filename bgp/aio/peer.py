@@ -25,9 +25,12 @@ from bgp.errors import Notify
 from bgp.explanation import Account
 from bgp.iana import CeaseSubcode, ErrorCode
 from bgp.policy import Policy
+from bgp.rib.limits import LimitReached
+from bgp.rib.notice import EndOfRib, Notice, Refresh
 from bgp.router import Member, PeerSettings
 from bgp.session.action import Down
 from bgp.session.collision import decide
+from bgp.session.config import LimitAction
 from bgp.session.event import Event, State
 from bgp.session.negotiation import Negotiated
 from bgp.wire import prefix as nlri
@@ -40,6 +43,8 @@ logger = logging.getLogger(__name__)
 PeerKey = tuple[IPv4Address | IPv6Address | None, IPv4Address | IPv6Address, int]
 
 _KEEPALIVE = encode(Keepalive())
+_TOO_MANY = (ErrorCode.CEASE, CeaseSubcode.MAXIMUM_NUMBER_OF_PREFIXES_REACHED)
+_NOTICES = {EndOfRib: EventKind.END_OF_RIB, Refresh: EventKind.REFRESH, LimitReached: EventKind.LIMIT}
 
 
 class Overseer(Protocol):
@@ -74,6 +79,7 @@ class Peer:
         self._revive = False  # the dialer has lost to a connection that may still come to nothing
         self._running = False
         self._removed = False
+        self._resting: asyncio.TimerHandle | None = None  # after too many prefixes
         self._up = asyncio.Event()
         self._past = Traffic()
         self._state = State.IDLE
@@ -158,6 +164,7 @@ class Peer:
     # --- what may be done ------------------------------------------------------------------------------
     def start(self) -> None:
         """Begin to dial and to take connections."""
+        self._rest_no_more()
         if self._running or self._removed:
             return
         self._running = True
@@ -167,6 +174,7 @@ class Peer:
 
     def stop(self, communication: str = "", subcode: int = CeaseSubcode.ADMINISTRATIVE_SHUTDOWN) -> None:
         """End the session with a Cease, and stay so until started; the text goes along (RFC 9003)."""
+        self._rest_no_more()
         if not self._running:
             return
         self._running = False
@@ -249,6 +257,8 @@ class Peer:
             replace_as=options.local_as_replace_as,
             connected=interfaces.connected(local.address) if on_link else (),
             maximum_prefixes=options.maximum_prefixes,
+            maximum_prefixes_warning=options.maximum_prefixes_warning,
+            maximum_prefixes_tolerant=options.maximum_prefixes_action is LimitAction.WARN,
             add_path_select=options.add_path_select,
             default_originate=options.default_originate,
             conditional=options.conditional,
@@ -281,7 +291,15 @@ class Peer:
 
     def link_malformed(self, update: Update) -> None:
         """Report an UPDATE that RFC 7606 softens."""
-        self._malformed.softened(update, asyncio.get_running_loop().time())
+        text = self._malformed.softened(update, asyncio.get_running_loop().time())
+        if text:
+            self._events.emit(PeerEvent(EventKind.ERROR, self, self._state, text=text))
+
+    def notice(self, notice: Notice) -> None:
+        """Tell what the router has noticed about the session."""
+        kind = _NOTICES[type(notice)]
+        logger.log(logging.WARNING if kind is EventKind.LIMIT else logging.DEBUG, "%s: %s", self.name, notice)
+        self._events.emit(PeerEvent(kind, self, self._state, text=str(notice), family=notice.family))
 
     def link_ended(self, link: Link, down: Down) -> None:
         """Hear that the TCP connection of `link` is over."""
@@ -311,6 +329,8 @@ class Peer:
                 self._make_dialer().handle(Event.AUTOMATIC_START_DAMPED)
         elif down.event == Event.OPEN_COLLISION_DUMP:
             self._revive = True
+        if down.sent is not None and (down.sent.code, down.sent.subcode) == _TOO_MANY:
+            self._rest(down.text)
         self._wake_dialer()
         if not self._links and self._running:
             self._overseer.peer_idle(self)
@@ -333,6 +353,29 @@ class Peer:
             state.label,
         )
         self._events.emit(PeerEvent(EventKind.STATE, self, state, previous))
+
+    # --- rest after too many prefixes ------------------------------------------------------------------
+    def _rest(self, reason: str) -> None:
+        """Stay down as the options want it: for some time, or until somebody calls `start`."""
+        seconds = self.options.maximum_prefixes_restart
+        shut = self.options.maximum_prefixes_action is LimitAction.SHUT
+        if not self._running or (seconds is None and not shut):
+            return
+        self.stop()
+        if seconds is not None:
+            self._resting = asyncio.get_running_loop().call_later(seconds, self._rested)
+        else:
+            self.alarm(f"shut down until it is started: {reason}")
+
+    def _rested(self) -> None:
+        self.start()
+        if not self._links:
+            self._overseer.peer_idle(self)
+
+    def _rest_no_more(self) -> None:
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
 
     # --- connections -----------------------------------------------------------------------------------
     @property

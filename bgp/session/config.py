@@ -18,6 +18,14 @@ class AsExpected(Enum):
     CONFEDERATION = "confederation"  # in another member AS of our confederation
 
 
+class LimitAction(Enum):
+    """What becomes of a session whose peer sends more prefixes than it may."""
+
+    WARN = "warn"  # it goes on
+    RESTART = "restart"  # it ends (RFC 4486 section 4), and is tried again
+    SHUT = "shut"  # it ends, and is not tried again before somebody starts it
+
+
 @dataclass(frozen=True, slots=True)
 class Confederation:
     """ASes that are one AS to all others (RFC 5065): its number, and those of its members.

@@ -432,12 +432,14 @@ def _words(
     it: Occurrence, sent: Notification | None, received: Notification | None, reason: Rule | None
 ) -> str:
     """Say why the connection ended."""
-    what = it.event.label
-    if received is not None:
-        what = f"received {received}"
-    elif sent is not None:
-        what = f"sent {sent}"
     why = it.text or (str(reason) if reason else "")
+    what = it.event.label
+    notification = received or sent
+    if notification is not None:
+        title, colon, data = str(notification).partition(": ")
+        # Once is enough.
+        section = "" if "(RFC" in why else f" (RFC {notification.section})"
+        what = f"{'received' if received else 'sent'} {title}{section}{colon}{data}"
     text = f"{what}: {why}" if why else what
     # The peer's data may be long, and this ends up in logs.
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -26,6 +26,24 @@ _SUBCODES: dict[int, type[IntEnum]] = {
     ErrorCode.CEASE: CeaseSubcode,
     ErrorCode.ROUTE_REFRESH_MESSAGE_ERROR: RouteRefreshErrorSubcode,
 }
+# Where the RFCs say what a code is for, and where subcodes are on their own.
+_SECTION: dict[int, str] = {
+    ErrorCode.MESSAGE_HEADER_ERROR: "4271 6.1",
+    ErrorCode.OPEN_MESSAGE_ERROR: "4271 6.2",
+    ErrorCode.UPDATE_MESSAGE_ERROR: "4271 6.3",
+    ErrorCode.HOLD_TIMER_EXPIRED: "4271 6.5",
+    ErrorCode.FINITE_STATE_MACHINE_ERROR: "6608 4",
+    ErrorCode.CEASE: "4486 4",
+    ErrorCode.ROUTE_REFRESH_MESSAGE_ERROR: "7313 5",
+    ErrorCode.SEND_HOLD_TIMER_EXPIRED: "9687 4.3",
+}
+_SECTION_OF_SUBCODE: dict[tuple[int, int], str] = {
+    (ErrorCode.OPEN_MESSAGE_ERROR, OpenSubcode.UNSUPPORTED_CAPABILITY): "5492 3",
+    (ErrorCode.OPEN_MESSAGE_ERROR, OpenSubcode.ROLE_MISMATCH): "9234 4.2",
+    (ErrorCode.CEASE, CeaseSubcode.CONNECTION_COLLISION_RESOLUTION): "4271 6.8",
+    (ErrorCode.CEASE, CeaseSubcode.HARD_RESET): "8538 3",
+    (ErrorCode.CEASE, CeaseSubcode.BFD_DOWN): "9384 3",
+}
 # RFC 9003 section 2: the subcodes that a text may follow.
 _WITH_COMMUNICATION = (CeaseSubcode.ADMINISTRATIVE_SHUTDOWN, CeaseSubcode.ADMINISTRATIVE_RESET)
 # RFC 9003 section 3: what every receiver of RFC 8203 takes, and what one of RFC 9003 does.
@@ -64,6 +82,11 @@ class Notification:
         if cause.code == ErrorCode.CEASE and cause.subcode in _WITH_COMMUNICATION:
             return shutdown_communication(cause.data)
         return ""
+
+    @property
+    def section(self) -> str:
+        """The RFC and section that define it, as "4271 6.3"."""
+        return _SECTION_OF_SUBCODE.get((self.code, self.subcode)) or _SECTION.get(self.code, "4271 4.5")
 
     def __str__(self) -> str:
         title = describe_error(self.code, self.subcode)

@@ -1,0 +1,37 @@
+"""What a router notices about a peer's session that is no change of routes, for who wants to hear of it."""
+
+from dataclasses import dataclass
+
+from bgp.family import Family
+from bgp.iana import RouteRefreshSubtype
+from bgp.rib.limits import LimitReached
+
+
+@dataclass(frozen=True, slots=True)
+class EndOfRib:
+    """The peer has sent all its routes of `family` (RFC 4724 section 2)."""
+
+    family: Family
+
+    def __str__(self) -> str:
+        return f"End-of-RIB of {self.family}"
+
+
+@dataclass(frozen=True, slots=True)
+class Refresh:
+    """The peer asks for our routes of `family`, or begins or ends to send all of its own again."""
+
+    family: Family
+    subtype: int = RouteRefreshSubtype.REQUEST
+
+    def __str__(self) -> str:
+        match self.subtype:
+            case RouteRefreshSubtype.BEGIN_OF_ROUTE_REFRESH:
+                return f"begins to send {self.family} again (RFC 7313 4)"
+            case RouteRefreshSubtype.END_OF_ROUTE_REFRESH:
+                return f"has sent {self.family} again (RFC 7313 4)"
+            case _:
+                return f"asks for {self.family} again (RFC 2918 4)"
+
+
+Notice = EndOfRib | Refresh | LimitReached
