@@ -15,10 +15,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bgp.aio.announcement import Announcement
     from bgp.aio.events import EventKind, PeerEvent, Watcher
     from bgp.aio.options import PeerOptions
     from bgp.aio.peer import Peer
+    from bgp.aio.transaction import Transaction
+    from bgp.aio.waits import NotAdvertised, PeerDown
     from bgp.errors import Notify
+    from bgp.export.rules import Withheld
     from bgp.family import IPV4_UNICAST, IPV6_UNICAST, Family
     from bgp.iana import AddPathMode, Origin, Role
     from bgp.policy import ACCEPT, ACCEPT_ALL, NEXT, REFUSE, Policy, Rules, Term, function
@@ -34,11 +38,12 @@ if TYPE_CHECKING:
     from bgp.session.connection import Connection
     from bgp.session.event import Event, State
     from bgp.session.negotiation import Negotiated
-    from bgp.speaker import Announcement, ListenRange, Speaker
+    from bgp.speaker import ListenRange, Speaker
     from bgp.wire.attributes import Attributes, AttributeTable
     from bgp.wire.context import Context
     from bgp.wire.encoder import Encoder
     from bgp.wire.framing import Framer
+    from bgp.wire.given import RouteAttributes
     from bgp.wire.update import Decoder, Update
 
 __all__ = [
@@ -75,17 +80,20 @@ __all__ = [
     "LimitAction",
     "ListenRange",
     "Negotiated",
+    "NotAdvertised",
     "Notify",
     "Opened",
     "Origin",
     "Path",
     "Peer",
+    "PeerDown",
     "PeerEvent",
     "PeerOptions",
     "PeerSettings",
     "Policy",
     "PrefixList",
     "Role",
+    "RouteAttributes",
     "Router",
     "Rules",
     "Selection",
@@ -93,8 +101,10 @@ __all__ = [
     "Speaker",
     "State",
     "Term",
+    "Transaction",
     "Update",
     "Watcher",
+    "Withheld",
     "best_n",
     "exists",
     "function",
@@ -112,7 +122,7 @@ _MODULES = {
     "NEXT": "bgp.policy",
     "REFUSE": "bgp.policy",
     "AddPathMode": "bgp.iana",
-    "Announcement": "bgp.speaker",
+    "Announcement": "bgp.aio.announcement",
     "AsExpected": "bgp.session.config",
     "AttributeTable": "bgp.wire.attributes",
     "Attributes": "bgp.wire.attributes",
@@ -135,17 +145,20 @@ _MODULES = {
     "LimitAction": "bgp.session.config",
     "ListenRange": "bgp.speaker",
     "Negotiated": "bgp.session.negotiation",
+    "NotAdvertised": "bgp.aio.waits",
     "Notify": "bgp.errors",
     "Opened": "bgp.session.action",
     "Origin": "bgp.iana",
     "Path": "bgp.rib.path",
     "Peer": "bgp.aio.peer",
+    "PeerDown": "bgp.aio.waits",
     "PeerEvent": "bgp.aio.events",
     "PeerOptions": "bgp.aio.options",
     "PeerSettings": "bgp.router",
     "Policy": "bgp.policy",
     "PrefixList": "bgp.policy.prefixes",
     "Role": "bgp.iana",
+    "RouteAttributes": "bgp.wire.given",
     "Router": "bgp.router",
     "Rules": "bgp.policy",
     "Selection": "bgp.rib.selection",
@@ -153,8 +166,10 @@ _MODULES = {
     "Speaker": "bgp.speaker",
     "State": "bgp.session.event",
     "Term": "bgp.policy",
+    "Transaction": "bgp.aio.transaction",
     "Update": "bgp.wire.update",
     "Watcher": "bgp.aio.events",
+    "Withheld": "bgp.export.rules",
     "best_n": "bgp.rib.selection",
     "exists": "bgp.policy.condition",
     "function": "bgp.policy",

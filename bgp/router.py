@@ -24,9 +24,10 @@ from bgp import explanation
 from bgp.errors import Notify
 from bgp.explanation import Account, Explanation
 from bgp.export import default
+from bgp.export.errand import Errand
 from bgp.export.group import Group, Listener, Taker
 from bgp.export.pack import Packer, Told
-from bgp.export.rules import SENDER, TOO_LONG, Withheld
+from bgp.export.rules import NO_ROUTE, NOT_NEGOTIATED, SENDER, TOO_LONG, Withheld
 from bgp.export.terms import Terms
 from bgp.family import BY_CODE, FAMILIES, Family
 from bgp.iana import CeaseSubcode, ErrorCode, RouteRefreshSubtype
@@ -291,6 +292,7 @@ class Router:
             family: Source("", Kind.LOCAL, shown, identifier, family=family) for family in FAMILIES
         }
         self._origination = Origination(self._tables, self._local, self._slots, self.table, self._failures)
+        self._own = self._slots.get("", None)
         self._members: dict[str, Member] = {}
         self._groups: dict[Terms, Group] = {}
         # Those with an advertisement interval, and the time of the latest flush.
@@ -644,6 +646,10 @@ class Router:
         self._origination.withdraw(family, prefix)
         self._name(family, prefix, b"")
 
+    def check_conditions(self, conditions: Mapping[tuple[Family, bytes], Condition | None]) -> None:
+        """Raise ValueError if the conditions of our routes, with these, would depend on their own outcome."""
+        self._origination.check(conditions)
+
     def _name(self, family: Family, prefix: bytes, next_hop: bytes) -> None:
         """Note the next hop of a route of ours: a peer with that address has to be told another."""
         before = self._named.pop((family, prefix), b"")
@@ -866,6 +872,31 @@ class Router:
         verdicts = self.decision.explain(table.paths(prefix))
         selected = table.selected(packer.selections.get(family), table.paths(prefix) or None)
         return explanation.account(member.name, packer, family, prefix, verdicts, selected, member.pending)
+
+    def withheld(self, member: Member, family: Family, prefix: bytes) -> Withheld | None:
+        """Return the rule by which our own route for `prefix` does not go to `member`, None if it goes."""
+        if family not in member._sources:
+            return NOT_NEGOTIATED
+        packer, table = member._listener.group.packer, self._tables[family]
+        paths = table.paths(prefix)
+        path = next((path for path in paths if path.slot is self._own), None)
+        if path is None:
+            return NO_ROUTE
+        if path in table.selected(packer.selections.get(family), paths):
+            told = packer.told(family, path, prefix)
+            if isinstance(told, Told) and packer.fitting(family, told, [prefix]):
+                return None
+        account = self.explain_to(member, family, prefix)
+        return next((each.reason for each in account if each.path.slot is self._own), None)
+
+    def errand(self, member: Member, family: Family, prefix: bytes) -> Errand:
+        """Return what says whether `member` has pulled the news of our own route for `prefix`."""
+        identified = family in member._listener.group.packer.selections
+        return Errand(family, (prefix, self._own if identified else None))
+
+    def done(self, member: Member, errand: Errand) -> bool:
+        """Whether `member` has pulled what `errand` asks for; ask once more behind each `pull` or `share`."""
+        return not any(table.dirty for table in self._tables.values()) and errand.done(member._listener)
 
     def multipath(self, family: Family, prefix: bytes) -> tuple[Hop, ...]:
         """Return the paths that traffic to `prefix` may share, with weights, the best one first."""

@@ -4,22 +4,23 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
 from socket import socket
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self, TypeVar, Unpack
 
 from bgp.aio.address import Endpoint, parse_endpoint
+from bgp.aio.announcement import Announcement, Announcements, Destination, blackhole
 from bgp.aio.events import EventKind, Events, PeerEvent, Watcher
 from bgp.aio.host import Host
 from bgp.aio.lag import LoopLag
 from bgp.aio.listener import Listener, Listeners, Refusals
 from bgp.aio.options import PeerOptions
 from bgp.aio.peer import Peer, PeerKey
+from bgp.aio.transaction import Transaction
 from bgp.aio.turn import Turns
 from bgp.explanation import Account, Explanation
 from bgp.family import Family
-from bgp.iana import Origin
 from bgp.policy import Policy
 from bgp.policy.condition import Condition
 from bgp.rib.aggregate import Aggregate
@@ -31,9 +32,8 @@ from bgp.router import LAG_AGE, Member, Router
 from bgp.session.config import Confederation
 from bgp.views import Walk
 from bgp.wire import prefix as nlri
-from bgp.wire.aspath import AsPath
 from bgp.wire.attributes import Attributes
-from bgp.wire.community import LargeCommunity
+from bgp.wire.given import RouteAttributes
 
 logger = logging.getLogger(__name__)
 
@@ -61,23 +61,6 @@ class ListenRange:
     peers: set[Peer] = field(default_factory=set)
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Announcement:
-    """A route of our own, as `Speaker.announce` returned it."""
-
-    family: Family
-    prefix: bytes
-    attributes: Attributes
-    _withdraw: "Callable[[Announcement], None]" = field(repr=False)
-
-    def withdraw(self) -> None:
-        """Take the route back, unless it was replaced since."""
-        self._withdraw(self)
-
-    def __str__(self) -> str:
-        return nlri.text(self.family, self.prefix)
-
-
 class Speaker:
     """Speak BGP on the running event loop; use as `async with Speaker(...) as speaker`.
 
@@ -86,8 +69,11 @@ class Speaker:
     that one (RFC 5065).  `listen` takes addresses, `address:port` and `[address]:port`; port 0 lets the
     system choose, see `listening`.  A peer that has not taken for `lag_age` seconds what it is to be told
     loses its session (0: never).  `on_event` is called with what happens to peers.  `decision` is what may be
-    chosen about the best path.  Peers may be added before the start and at any time later.  All methods
-    belong to the loop's thread.
+    chosen about the best path.  Peers may be added before the start and at any time later.
+
+    Leaving the `async with` ends all sessions, and so withdraws all that peers were told; that takes
+    `stop_timeout` seconds at most.  All methods belong to the loop on which the speaker was started: a call
+    from another thread raises RuntimeError.  Each `await` may be canceled.
     """
 
     def __init__(
@@ -104,6 +90,7 @@ class Speaker:
         max_attribute_octets: int | None = None,
         lag_age: float = LAG_AGE,
         decision: DecisionOptions | None = None,
+        stop_timeout: float = STOP_TIMEOUT,
     ) -> None:
         identifier = int(IPv4Address(router_id))
         self.router = Router(
@@ -132,27 +119,33 @@ class Speaker:
         self._identities: dict[Peer, tuple[int, int]] = {}
         self._routers: dict[tuple[int, int], set[Peer]] = {}
         self._ranges: list[ListenRange] = []
-        self._announcements: dict[tuple[Family, bytes], Announcement] = {}
+        self._announcements = Announcements(self._host)
         self._started = False
+        self._stop_timeout = stop_timeout
         self._lag_check: asyncio.TimerHandle | None = None
 
     # --- start and stop --------------------------------------------------------------------------------
     async def start(self) -> None:
         """Listen and start all peers; raise OSError, naming the address, where one cannot be had."""
+        self._host.home.check()
         if self._started:
             return
         self._listeners.open(self._endpoints, self._admit)
         self._started = True
+        self._host.home.enter()
         self._host.turns.start()
         self._drop_overdue()
         for peer in list(self._peers.values()):
             peer.start()
 
-    async def stop(self, communication: str = "", timeout: float = STOP_TIMEOUT) -> None:
+    async def stop(self, communication: str = "", timeout: float | None = None) -> None:
         """End all sessions with a Cease that carries the text (RFC 9003), and listen no more.
 
-        Return when all last messages are out and acknowledged, or after `timeout` seconds.
+        With the sessions go all routes that peers were told.  Return when all last messages are out and
+        acknowledged, or after `timeout` seconds, by default `stop_timeout`; what is not out by then, or
+        when the task is canceled, is cut off.
         """
+        self._host.home.check()
         self._started = False
         if self._lag_check is not None:
             self._lag_check.cancel()
@@ -160,12 +153,17 @@ class Speaker:
         for peer in list(self._peers.values()):
             peer.stop(communication)
             self.peer_idle(peer)
-        await self._host.drained(timeout)
-        for stream in list(self._host.closing):
-            stream.abort()
-        self._host.turns.close()
-        self.measure_lag(None)
-        self._events.close()
+        self._host.waits.close()
+        try:
+            await self._host.drained(self._stop_timeout if timeout is None else timeout)
+        finally:
+            for stream in list(self._host.closing):
+                stream.abort()
+            self._host.turns.close()
+            self._announcements.close()
+            self.measure_lag(None)
+            self._events.close()
+            self._host.home.leave()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -202,18 +200,22 @@ class Speaker:
 
         At most `limit` events wait; if more come, the oldest are lost and a LAGGED event says how many.
         """
+        self._host.home.check()
         return self._events.watch(limit)
 
     def best(self, family: Family) -> dict[str, Path]:
         """Return the best path for each prefix of `family`, as of now."""
+        self._host.home.check()
         return {nlri.text(family, prefix): path for prefix, path in self.router.best(family)}
 
     def multipath(self, prefix: str | Network) -> tuple[Hop, ...]:
         """Return the paths that traffic to `prefix` may share, with weights, the best one first."""
+        self._host.home.check()
         return self.router.multipath(*nlri.parse(prefix))
 
     def received(self, peer: Peer, family: Family) -> list[tuple[str, Path]]:
         """Return what `peer` told us, refused paths included."""
+        self._host.home.check()
         if peer.member is None:
             return []
         paths = self.router.received(peer.member, family)
@@ -221,6 +223,7 @@ class Speaker:
 
     def advertised(self, peer: Peer, family: Family) -> list[tuple[str, Attributes]]:
         """Return what we told `peer`, as it went out."""
+        self._host.home.check()
         if peer.member is None:
             return []
         told = self.router.advertised(peer.member, family)
@@ -238,14 +241,17 @@ class Speaker:
 
     def explain(self, prefix: str | Network) -> Explanation:
         """Say of each path of `prefix` why it is best, lost or was refused; `str` gives it in words."""
+        self._host.home.check()
         return self.router.explain(*nlri.parse(prefix))
 
     def explain_to(self, peer: Peer, prefix: str | Network) -> Account:
         """Say of each path of `prefix` how `peer` is told of it, or why it is not; see `Peer.explain`."""
+        self._host.home.check()
         return peer.explain(prefix)
 
     def measure_lag(self, interval: float | None = 0.05) -> LoopLag | None:
         """Measure from now on how late the loop is, or no more with None; the figures are in `lag`."""
+        self._host.home.check()
         if self.lag is not None:
             self.lag.stop()
         self.lag = None if interval is None else LoopLag(interval)
@@ -254,6 +260,7 @@ class Speaker:
     # --- peers -----------------------------------------------------------------------------------------
     def add_peer(self, options: PeerOptions) -> Peer:
         """Add a peer, and start it if we are started; raise ValueError where the options cannot be."""
+        self._host.home.check()
         if not options.address:
             raise ValueError("address: must not be empty")
         peer = self._new_peer(options)
@@ -270,13 +277,15 @@ class Speaker:
 
     async def remove_peer(self, peer: Peer, communication: str = "") -> None:
         """End the peer's session for good, with the text if there is one (RFC 9003), and forget it."""
+        self._host.home.check()
         self._remove(peer, communication)
-        await self._host.drained(STOP_TIMEOUT)
+        await self._host.drained(self._stop_timeout)
 
     def add_listen_range(
         self, prefix: str | Network, options: PeerOptions, *, limit: int = 1000
     ) -> ListenRange:
         """Let whoever connects from within `prefix` be a peer with these options, `limit` at most."""
+        self._host.home.check()
         if options.address:
             raise ValueError("address: must be empty for a listen range")
         network = ip_network(prefix)
@@ -296,60 +305,50 @@ class Speaker:
 
     async def remove_listen_range(self, listen_range: ListenRange, communication: str = "") -> None:
         """Take nobody more from the range, and end the sessions of those who came from it."""
+        self._host.home.check()
         if listen_range in self._ranges:
             self._ranges.remove(listen_range)
             self._demand()
         for peer in list(listen_range.peers):
             self._remove(peer, communication)
-        await self._host.drained(STOP_TIMEOUT)
+        await self._host.drained(self._stop_timeout)
 
     # --- routes of our own -----------------------------------------------------------------------------
     def announce(
         self,
-        prefix: str | Network,
+        prefix: Destination,
         *,
-        next_hop: str | IPv4Address | IPv6Address | bytes = b"",
-        origin: int = Origin.IGP,
-        as_path: AsPath | str | Iterable[int] = (),
-        med: int | None = None,
-        local_pref: int | None = None,
-        communities: Iterable[int] = (),
-        extended_communities: Iterable[bytes] = (),
-        large_communities: Iterable[LargeCommunity] = (),
         condition: Condition | None = None,
+        **attributes: Unpack[RouteAttributes],
     ) -> Announcement:
         """Originate a route, in place of an earlier one for `prefix`; raise ValueError for a bad value.
 
-        Without a `next_hop` each peer is told our own address.  With a `condition` (`bgp.policy.condition`)
-        the route is there only while that holds; what it looks for must not depend on a condition itself.
+        The prefix is text or an object of `ipaddress`; `RouteAttributes` has the attributes, all of which
+        may be left out.  Without a `next_hop` each peer is told our own address.  With a `condition`
+        (`bgp.policy.condition`) the route is there only while that holds; what it looks for must not depend
+        on a condition itself.
         """
-        family, octets = nlri.parse(prefix)
-        attributes = self.router.table.make(
-            next_hop=next_hop,
-            origin=origin,
-            as_path=as_path,
-            med=med,
-            local_pref=local_pref,
-            communities=communities,
-            extended_communities=extended_communities,
-            large_communities=large_communities,
-        )
-        announcement = Announcement(family, octets, attributes, self._withdraw)
-        self.router.announce(family, octets, attributes, condition)
-        self._announcements[family, octets] = announcement
-        self._host.turns.schedule()
-        return announcement
+        self._host.home.check()
+        return self._announcements.announce(prefix, condition, attributes)
 
-    def withdraw(self, prefix: str | Network) -> None:
+    def blackhole(self, prefix: Destination, **attributes: Unpack[RouteAttributes]) -> Announcement:
+        """Originate a route that asks to discard the traffic to `prefix` (RFC 7999).
+
+        It has the community BLACKHOLE besides those given.  Unless it is given, the next hop is the discard
+        address, 192.0.2.1 or 100::1 (RFC 6666), which the routers of our AS must have a discard route for
+        (RFC 5635 section 4); external peers are told our own address instead, as ever.
+        """
+        self._host.home.check()
+        return self._announcements.announce(prefix, None, blackhole(prefix, attributes))
+
+    def withdraw(self, prefix: Destination) -> None:
         """Take back the route of our own for `prefix`; raise KeyError if there is none."""
-        self._withdraw(self._announcements[nlri.parse(prefix)])
+        self._host.home.check()
+        self._announcements.withdraw_prefix(prefix)
 
-    def _withdraw(self, announcement: Announcement) -> None:
-        key = announcement.family, announcement.prefix
-        if self._announcements.get(key) is announcement:
-            del self._announcements[key]
-            self.router.withdraw(*key)
-            self._host.turns.schedule()
+    def transaction(self) -> Transaction:
+        """Return what makes many changes of our routes one: `async with speaker.transaction():`."""
+        return Transaction(self._host.home, self._announcements)
 
     def aggregate(
         self,
@@ -362,6 +361,8 @@ class Speaker:
         policy: Policy | None = None,
     ) -> None:
         """Originate `prefix` for as long as there are more specific routes, as `Aggregate` says."""
+        self._host.home.check()
+        self._announcements.refuse_within("an aggregate")
         family, octets = nlri.parse(prefix)
         aggregate = Aggregate(
             summary_only=summary_only,
@@ -375,6 +376,8 @@ class Speaker:
 
     def remove_aggregate(self, prefix: str | Network) -> None:
         """Aggregate `prefix` no more; raise KeyError if it was not aggregated."""
+        self._host.home.check()
+        self._announcements.refuse_within("an aggregate")
         self.router.aggregate(*nlri.parse(prefix), None)
         self._host.turns.schedule()
 

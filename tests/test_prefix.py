@@ -1,6 +1,7 @@
 """Prefixes: the pattern and the readable loop agree, and so does the standard library."""
 
-from ipaddress import ip_network
+import re
+from ipaddress import IPv4Address, ip_network
 
 import pytest
 from hypothesis import given
@@ -108,3 +109,17 @@ def test_addresses_in_text() -> None:
 def test_host_bits_in_text_are_refused() -> None:
     with pytest.raises(ValueError, match="host bits"):
         prefix.parse("10.0.0.1/8")
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(0, 33), st.booleans())
+def test_text_is_read_as_the_standard_library_does(address: int, length: int, strict: bool) -> None:
+    if strict and length <= 32:
+        address &= ~((1 << (32 - length)) - 1)
+    text = f"{IPv4Address(address)}/{length}"
+    try:
+        standard = ip_network(text)
+    except ValueError:
+        with pytest.raises(ValueError, match=re.escape(str(IPv4Address(address)))):
+            prefix.parse(text)
+    else:
+        assert prefix.network(*prefix.parse(text)) == standard

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 
 from bgp.aio import sockopt
 from bgp.aio.address import end_of
+from bgp.aio.home import Home
 from bgp.aio.stream import Stream
 from bgp.aio.turn import Turns
+from bgp.aio.waits import Waits
 from bgp.router import Router
 from bgp.session.config import Confederation
 
@@ -28,7 +30,12 @@ class Host:
     turns: Turns
     confederation: Confederation | None = None
     closing: dict[Stream, object] = field(default_factory=dict)
+    home: Home = field(default_factory=Home)
+    waits: Waits = field(init=False)
     _quiet: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.waits = Waits(self.router, self.turns)
 
     def part(self, stream: Stream, final: bytes) -> None:
         """Let a connection end by itself, with `final` as its last message."""

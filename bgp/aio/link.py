@@ -131,6 +131,15 @@ class Link:
             now.octets_received, now.octets_sent = self._stream.received, self._stream.sent
         return now + self._past
 
+    @property
+    def mark(self) -> int | None:
+        """Where the routing messages end that were handed over so far; None where there is no way out."""
+        return None if self._stream is None else self._stream.mark
+
+    def has_passed(self, mark: int) -> bool:
+        """Whether the kernel took all that was before `mark`."""
+        return self._stream is not None and self._stream.has_passed(mark)
+
     def accept(self, sock: socket.socket) -> None:
         """Take the connection that the peer opened; raise OSError if it is gone already."""
         self._owner.prepare(sock, dialing=False)

@@ -109,19 +109,19 @@ class Peer:
     @property
     def negotiated(self) -> Negotiated | None:
         """What the session is, while Established."""
-        link = self._session
+        link = self.session
         return None if link is None else link.negotiated
 
     @property
     def member(self) -> Member | None:
         """The session as the router knows it, while Established."""
-        link = self._session
+        link = self.session
         return None if link is None else link.member
 
     @property
     def local_address(self) -> Endpoint | None:
         """Our end of the session, while Established."""
-        link = self._session
+        link = self.session
         return None if link is None else link.local
 
     @property
@@ -147,6 +147,7 @@ class Peer:
 
         Raises ValueError while there is no session, or none for the family.
         """
+        self._host.home.check()
         member = self.member
         if member is None:
             raise ValueError(f"nothing is told to {self.name}: its session is not Established")
@@ -154,6 +155,7 @@ class Peer:
 
     async def established(self) -> None:
         """Wait until the session is Established; raise ConnectionError if the peer is removed."""
+        self._host.home.check()
         await self._up.wait()
         if self._removed:
             raise ConnectionError(f"peer {self.name} was removed")
@@ -164,6 +166,7 @@ class Peer:
     # --- what may be done ------------------------------------------------------------------------------
     def start(self) -> None:
         """Begin to dial and to take connections."""
+        self._host.home.check()
         self._rest_no_more()
         if self._running or self._removed:
             return
@@ -174,6 +177,7 @@ class Peer:
 
     def stop(self, communication: str = "", subcode: int = CeaseSubcode.ADMINISTRATIVE_SHUTDOWN) -> None:
         """End the session with a Cease, and stay so until started; the text goes along (RFC 9003)."""
+        self._host.home.check()
         self._rest_no_more()
         if not self._running:
             return
@@ -189,6 +193,7 @@ class Peer:
 
     def reset(self, communication: str = "", subcode: int = CeaseSubcode.ADMINISTRATIVE_RESET) -> None:
         """End the session with a Cease, and let it start anew."""
+        self._host.home.check()
         cease = Notification(ErrorCode.CEASE, subcode, _communication(communication, subcode))
         for link in list(self._links):
             if link.state >= State.OPEN_SENT:
@@ -267,6 +272,7 @@ class Peer:
 
     def set_policies(self, import_policy: Policy | None, export_policy: Policy | None) -> None:
         """Pass routes by these policies from now on; the session stays, and what differs is told anew."""
+        self._host.home.check()
         self.options = replace(self.options, import_policy=import_policy, export_policy=export_policy)
         member = self.member
         if member is not None:
@@ -379,7 +385,8 @@ class Peer:
 
     # --- connections -----------------------------------------------------------------------------------
     @property
-    def _session(self) -> Link | None:
+    def session(self) -> Link | None:
+        """The connection that is Established."""
         for link in self._links:
             if link.is_up:
                 return link

@@ -73,6 +73,7 @@ class Stream:
         self._closed: Callable[[], None] | None = None
         self.received = 0
         self.sent = 0
+        self._urged = 0  # urgent octets so far: they come before what was queued earlier
         self.taken_at = 0.0
 
     @property
@@ -83,6 +84,17 @@ class Stream:
     def queued(self) -> int:
         """Octets that the kernel has not taken."""
         return self._queued
+
+    @property
+    def mark(self) -> int | None:
+        """Where the routing messages end that were queued so far; None after a failure."""
+        if self._reader is None or self._error is not None:
+            return None
+        return self.sent + self._queued - self._urged
+
+    def has_passed(self, mark: int) -> bool:
+        """Whether the kernel took all that was before `mark`."""
+        return self.sent - self._urged >= mark
 
     @property
     def is_open(self) -> bool:
@@ -113,7 +125,11 @@ class Stream:
         octets = sum(map(len, messages))
         if not octets:
             return
-        (self._urgent if urgent else self._waiting).extend(messages)
+        if urgent:
+            self._urgent.extend(messages)
+            self._urged += octets
+        else:
+            self._waiting.extend(messages)
         self._queued += octets
         if not self._writing:
             self._send()

@@ -2,10 +2,11 @@
 
 Octets are received as they arrive until the turn's share of time is used up; who comes later in the turn
 waits in line, not reading, so that TCP holds the peer back.  At the start of the next turn those in line go
-first; then the router does a slice of its long jobs and turns what changed into messages, once however many
-peers changed something; members that have taken all so far get what is new to all of them; then members
-with room towards their sockets pull, one chunk each in rotation.  Each of these steps has its own share of
-time, so no peer, and no number of them, keeps timers and others waiting.
+first; then changes that belong together are applied, and nothing else happens in a turn that does not see
+their end; then the router does a slice of its long jobs and turns what changed into messages, once however
+many peers changed something; members that have taken all so far get what is new to all of them; then
+members with room towards their sockets pull, one chunk each in rotation.  Each of these steps has its own
+share of time, so no peer, and no number of them, keeps timers and others waiting.
 """
 
 import asyncio
@@ -26,6 +27,8 @@ QUOTA = 512
 # time.
 SHARE = 65536
 _TAKERS = 16
+# Changes of a batch between two looks at the time.
+_CHANGES = 64
 
 
 class Job(Protocol):
@@ -59,6 +62,16 @@ class Party(Protocol):
         """Send a chunk if there is one and the socket has room; return whether there may be more."""
 
 
+class Batch(Protocol):
+    """Changes that belong into one flush, however many turns it takes to apply them."""
+
+    def slice(self, quota: int) -> bool:
+        """Apply so many of them; return whether there are more."""
+
+    def flushed(self) -> bool:
+        """Hear that all of them are flushed; return whether there is another batch."""
+
+
 class Turns:
     """Share the loop's turns among parties and the router."""
 
@@ -70,6 +83,9 @@ class Turns:
         # What many are told alike: the octets, and those who have not got them yet, the next one last.
         self._shared: deque[tuple[bytes, list[Taker]]] = deque()
         self._again = False
+        self._batch: Batch | None = None
+        # What looks, at the end of a turn, at how far everybody is; it returns whether a turn should follow.
+        self.look: Callable[[], bool] | None = None
         self._scheduled: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._running = False
@@ -122,11 +138,27 @@ class Turns:
         if self._scheduled is None and self._running:
             self._scheduled = self._loop.call_soon(self._run)
 
+    @property
+    def running(self) -> bool:
+        """Whether turns are taken."""
+        return self._running
+
+    def apply(self, batch: Batch) -> None:
+        """Apply a batch in slices, and flush nothing before its end: so nobody sees a part of it."""
+        self._batch = batch
+        self.schedule()
+
     def _run(self) -> None:
         self._scheduled = None
         self._receive()
+        batch = self._batch
+        if batch is not None and self._guard(self._apply):
+            self.schedule()
+            return
         more = self._guard(self._work)
         more = self._guard(self._flush) or more
+        if batch is not None and not self._guard(batch.flushed):
+            self._batch = None
         if self._guard(self._share):
             # Who waits for its share must not pull what comes behind that.
             self.schedule()
@@ -134,8 +166,18 @@ class Turns:
         if not self._router.resting:
             # A member without room may have something to pull for long: that is no reason for a turn.
             more = self._send() or more
+        if self.look is not None:
+            more = self._guard(self.look) or more
         if more or self._line:
             self.schedule()
+
+    def _apply(self) -> bool:
+        end = self._loop.time() + SLICE
+        assert self._batch is not None
+        while self._batch.slice(_CHANGES):
+            if self._loop.time() >= end:
+                return True
+        return False
 
     def _flush(self) -> bool:
         more = self._router.flush(self._loop.time())

@@ -189,6 +189,15 @@ class Group:
             for route in pace.held:
                 yield family, route
 
+    def holds_back(self, family: Family, route: Route) -> bool:
+        """Whether news of `route` wait for the advertisement interval."""
+        pace = self._paces.get(family)
+        return pace is not None and route in pace.held
+
+    def is_ahead(self, listener: Listener, family: Family, route: Route) -> bool:
+        """Whether a member that is behind has not been told the latest news of `route`."""
+        return self._logs[family].is_ahead(listener.name, route)
+
     def missed(self, listener: Listener) -> Iterator[tuple[Family, Route]]:
         """Yield the routes of which a member has not taken the latest news."""
         if listener.behind:

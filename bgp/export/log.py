@@ -59,6 +59,10 @@ class ChangeLog:
         """Return the routes that the member `name` has not taken."""
         return [route for _, route in self._from(self.places[name])]
 
+    def is_ahead(self, name: str, route: Route) -> bool:
+        """Whether the member `name` has not taken the latest news of `route`."""
+        return self._latest.get(route, -1) >= self.places[name]
+
     def leave(self, name: str) -> None:
         """Let the member `name` go, and what only it kept."""
         self.marks.pop(name, None)

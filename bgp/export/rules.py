@@ -81,6 +81,9 @@ NO_NEXT_HOP = Withheld(
     "no-next-hop", "RFC 4760 3", "we have no address of our own that could be the next hop"
 )
 TOO_LONG = Withheld("too-long", "RFC 4271 9.2", "it does not fit into a message, even alone")
+NOT_NEGOTIATED = Withheld("not-negotiated", "RFC 4760 8", "the session does not carry this address family")
+NO_ROUTE = Withheld("no-route", "RFC 4271 9.1.3", "there is no such route now: its condition does not hold")
+WITHDRAWN = Withheld("withdrawn", "RFC 4271 9.1.3", "the route was withdrawn, or announced anew by another")
 SENDER = Withheld("sender", "RFC 4271 9.2", "it came from this very peer")
 
 _ALL = frozenset(Kind)

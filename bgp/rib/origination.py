@@ -72,7 +72,8 @@ class Origination:
         if aggregate is None:
             aggregates.remove(prefix)
         else:
-            self._refuse_circles(self._routes, [*self._aggregated(), (family, prefix)])
+            routes = {key: condition for key, (_, condition) in self._routes.items()}
+            self._refuse_circles(routes, [*self._aggregated(), (family, prefix)])
             aggregates.add(prefix, aggregate)
         self._hide()
 
@@ -105,8 +106,7 @@ class Origination:
         Raises ValueError where a condition would depend on its own outcome.
         """
         if condition is not None:
-            routes = {**self._routes, (family, prefix): (attributes, condition)}
-            self._refuse_circles(routes, self._aggregated())
+            self.check({(family, prefix): condition})
             self._watches.acquire(condition)
         before = self._routes.pop((family, prefix), None)
         if condition is not None:
@@ -118,6 +118,19 @@ class Origination:
         else:
             self._tables[family].withdraw(self._slot, [prefix])
 
+    def check(self, conditions: Mapping[tuple[Family, bytes], Condition | None]) -> None:
+        """Raise ValueError if a condition would depend on its own outcome with these for our routes.
+
+        None stands for a route without a condition, or for none at all.
+        """
+        routes = {key: condition for key, (_, condition) in self._routes.items()}
+        for key, wanted in conditions.items():
+            if wanted is None:
+                routes.pop(key, None)
+            else:
+                routes[key] = wanted
+        self._refuse_circles(routes, self._aggregated())
+
     def withdraw(self, family: Family, prefix: bytes) -> None:
         """Take back a route of our own."""
         before = self._routes.pop((family, prefix), None)
@@ -127,7 +140,7 @@ class Origination:
 
     def _refuse_circles(
         self,
-        routes: Mapping[tuple[Family, bytes], tuple[Attributes, Condition]],
+        routes: Mapping[tuple[Family, bytes], Condition],
         aggregates: Iterable[tuple[Family, bytes]],
     ) -> None:
         """Raise ValueError where a condition of `routes` looks at one of them, or at an aggregate of one."""
@@ -136,7 +149,7 @@ class Origination:
             covers = Covering({outer: True})
             if any(each is family and covers(prefix) for each, prefix in routes):
                 suspects.add((family, outer))
-        for (of, prefix), (_, condition) in routes.items():
+        for (of, prefix), condition in routes.items():
             for family, suspect in suspects:
                 if condition.prefixes.matches(family, suspect):
                     raise ValueError(

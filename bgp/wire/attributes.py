@@ -7,23 +7,21 @@ once per `AttributeTable`, so identity is equality, and the canonical octets are
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 from weakref import ref
 
 from bgp.iana import AttributeFlag, AttributeType, Origin, WellKnownCommunity
-from bgp.wire import aspath
+from bgp.wire import aspath, given
 from bgp.wire.aspath import AsPath
 from bgp.wire.community import (
     LargeCommunity,
     decode_communities,
     decode_large,
-    distinct,
-    encode_communities,
-    encode_large,
     split_extended,
 )
+from bgp.wire.given import RouteAttributes
 
 OPTIONAL = int(AttributeFlag.OPTIONAL)
 TRANSITIVE = int(AttributeFlag.TRANSITIVE)
@@ -377,63 +375,14 @@ class AttributeTable:
                 items[type_] = (flags, type_, value)
         return self.build(items.values(), attributes.next_hop if next_hop is None else next_hop)
 
-    def make(
-        self,
-        *,
-        next_hop: str | IPv4Address | IPv6Address | bytes = b"",
-        origin: int = Origin.IGP,
-        as_path: AsPath | str | Iterable[int] = (),
-        med: int | None = None,
-        local_pref: int | None = None,
-        atomic_aggregate: bool = False,
-        aggregator: tuple[int, str | IPv4Address] | None = None,
-        communities: Iterable[int] = (),
-        extended_communities: Iterable[bytes] = (),
-        large_communities: Iterable[LargeCommunity] = (),
-    ) -> Attributes:
-        """Return Attributes of plain values; raise ValueError for a value out of range."""
-        if isinstance(next_hop, str):
-            next_hop = IPv6Address(next_hop) if ":" in next_hop else IPv4Address(next_hop)
-        if not isinstance(next_hop, bytes):
-            next_hop = next_hop.packed
-        path = _as_path(as_path)
-        if any(asn == 0 for segment in path for asn in segment.asns):
-            raise ValueError("AS 0 must not stand in an AS_PATH (RFC 7607)")
-        if origin not in tuple(Origin):
-            raise ValueError(f"origin must be 0, 1 or 2, not {origin}")
-        items = [(WELL_KNOWN, int(_T.ORIGIN), bytes((origin,)))]
-        items.append((WELL_KNOWN, _T.AS_PATH, aspath.encode(path)))
-        if med is not None:
-            items.append((OPTIONAL_NON_TRANSITIVE, _T.MULTI_EXIT_DISC, _number("med", med)))
-        if local_pref is not None:
-            items.append((WELL_KNOWN, _T.LOCAL_PREF, _number("local_pref", local_pref)))
-        if atomic_aggregate:
-            items.append((WELL_KNOWN, _T.ATOMIC_AGGREGATE, b""))
-        if aggregator is not None:
-            value = _number("aggregator", aggregator[0]) + IPv4Address(aggregator[1]).packed
-            items.append((OPTIONAL_TRANSITIVE, _T.AGGREGATOR, value))
-        for type_, value, size in (
-            (_T.COMMUNITIES, encode_communities(tuple(communities)), 4),
-            (_T.EXTENDED_COMMUNITIES, b"".join(extended_communities), 8),
-            (_T.LARGE_COMMUNITIES, encode_large(tuple(large_communities)), 12),
-        ):
-            if value:
-                items.append((OPTIONAL_TRANSITIVE, type_, distinct(value, size)))
-        return self.build(items, next_hop)
+    def make(self, **values: Unpack[RouteAttributes]) -> Attributes:
+        """Return Attributes of plain values; raise ValueError for a value that cannot be."""
+        return self.build(given.items(values), given.next_hop(values.get("next_hop", b"")))
 
-
-def _number(name: str, value: int) -> bytes:
-    if not 0 <= value <= 0xFFFFFFFF:
-        raise ValueError(f"{name} must be between 0 and 4294967295, not {value}")
-    return value.to_bytes(4, "big")
-
-
-def _as_path(value: AsPath | str | Iterable[int]) -> AsPath:
-    if isinstance(value, str):
-        return aspath.parse_text(value)
-    items = tuple(value)
-    segments = tuple(item for item in items if isinstance(item, aspath.Segment))
-    asns = tuple(item for item in items if isinstance(item, int))
-    if segments and asns:
-        raise ValueError("as_path is either segments or AS numbers, not both")
-    return segments or (aspath.parse_text(" ".join(map(str, asns))) if asns else ())
+    def remake(self, attributes: Attributes, values: RouteAttributes) -> Attributes:
+        """Return `attributes` with plain values in place of what they have; None takes one out."""
+        named = {row.type for name, row in given.ROWS.items() if name in values}
+        made = [item for item in given.items(values) if item[1] in named]
+        kept = [item for item in walk(attributes.octets) if item[1] not in named]
+        hop = given.next_hop(values["next_hop"]) if "next_hop" in values else attributes.next_hop
+        return self.build([*kept, *made], hop)

@@ -116,13 +116,31 @@ def identified(prefixes: Sequence[bytes], path_ids: Sequence[int]) -> list[bytes
     return [pack(path_id) + prefix for path_id, prefix in zip(path_ids, prefixes, strict=True)]
 
 
+_OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4_TEXT = re.compile(rf"{_OCTET}\.{_OCTET}\.{_OCTET}\.{_OCTET}/(3[0-2]|[12]?[0-9])").fullmatch
+
+
 @lru_cache(maxsize=4096)
 def parse(text: str | IPv4Network | IPv6Network) -> tuple[Family, bytes]:
     """Return the family and the wire bytes of a network; raise ValueError where it has host bits set."""
+    match = _IPV4_TEXT(text) if isinstance(text, str) else None
+    if match is not None:
+        # By far the commonest, in a fraction of the time.
+        a, b, c, d, length = map(int, match.groups())
+        octets = (length + 7) >> 3
+        prefix = bytes((length, a, b, c, d)[: octets + 1])
+        if not any((a, b, c, d)[octets:]) and masked(prefix) == prefix:
+            return IPV4_UNICAST, prefix
     value = ip_network(text)
     family = IPV4_UNICAST if value.version == 4 else IPV6_UNICAST
     octets = (value.prefixlen + 7) >> 3
     return family, bytes((value.prefixlen,)) + value.network_address.packed[:octets]
+
+
+def is_multicast(family: Family, prefix: bytes) -> bool:
+    """Whether `prefix` is of multicast addresses only, and so no unicast destination."""
+    bits, low, high = _MULTICAST[Afi(family.afi)]
+    return prefix[0] >= bits and low <= prefix[1] <= high
 
 
 def network(family: Family, prefix: bytes) -> IPv4Network | IPv6Network:

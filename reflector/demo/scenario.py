@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bgp.aio.address import parse_endpoint
+from bgp.aio.announcement import Announcement
 from bgp.aio.events import EventKind, PeerEvent
 from bgp.aio.options import PeerOptions
 from bgp.aio.peer import Peer
@@ -22,7 +23,7 @@ from bgp.family import FAMILIES
 from bgp.iana import Origin
 from bgp.rib.path import Path
 from bgp.session.event import State
-from bgp.speaker import Announcement, Speaker
+from bgp.speaker import Speaker
 from bgp.wire.attributes import Attributes
 from reflector.app import Service
 from reflector.config import loads

@@ -1,0 +1,40 @@
+"""Where a speaker lives: on one event loop, and so in one thread.  Whoever calls from elsewhere is told so.
+
+Nothing here is locked.  A call from another thread could find a table half changed, hours later, in a place
+that has nothing to do with the call; so it is refused at once.
+"""
+
+import asyncio
+
+_REMEDY = (
+    "a speaker belongs to the event loop that it was started on: from another thread use "
+    "loop.call_soon_threadsafe(...), or asyncio.run_coroutine_threadsafe(...) for a coroutine"
+)
+
+
+class Home:
+    """The loop that a speaker was started on; before that, and when it has stopped, there is none."""
+
+    __slots__ = ("_loop",)
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def enter(self) -> None:
+        """Live on the running loop from now on."""
+        self._loop = asyncio.get_running_loop()
+
+    def leave(self) -> None:
+        """Live nowhere."""
+        self._loop = None
+
+    def check(self) -> None:
+        """Raise RuntimeError, with the remedy, unless called from the loop."""
+        if self._loop is None:
+            return
+        try:
+            here = asyncio.get_running_loop() is self._loop
+        except RuntimeError:
+            here = False
+        if not here:
+            raise RuntimeError(_REMEDY)

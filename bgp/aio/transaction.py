@@ -1,0 +1,39 @@
+"""A transaction: changes of our own routes that are seen together or not at all."""
+
+from types import TracebackType
+from typing import Self
+
+from bgp.aio.announcement import Announcements
+from bgp.aio.home import Home
+
+
+class Transaction:
+    """What `Speaker.transaction` returns, for one `async with`.
+
+    Within it `announce` and `withdraw` of this task, and those of its handles, check what they are given
+    and are collected; other tasks go on as ever.  In the end all of it is applied, and flushed once: no
+    peer, no watcher and no look-up behind a flush sees a part of it.  `async with` ends behind that flush.
+    If an exception leaves it, nothing is applied, and handles are as they were; so it is for ValueError at
+    the end, where conditions turn out to depend on their own outcome.
+
+    However many changes there are, they are applied in slices of a turn, and the sessions stay alive
+    meanwhile; but nobody is told anything else until they are applied, and the flush itself is one step.
+    Once that has begun it goes on, even if the task is canceled while it waits.  There is one transaction
+    in a task at a time.
+    """
+
+    def __init__(self, home: Home, announcements: Announcements) -> None:
+        self._home = home
+        self._announcements = announcements
+
+    async def __aenter__(self) -> Self:
+        self._home.check()
+        self._announcements.begin()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        changes = self._announcements.end()
+        if kind is None:
+            await self._announcements.commit(changes)
