@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bgp.export.rules import Withheld
     from bgp.family import IPV4_UNICAST, IPV6_UNICAST, Family
     from bgp.iana import AddPathMode, Origin, Role
+    from bgp.member import PeerSettings
     from bgp.policy import ACCEPT, ACCEPT_ALL, NEXT, REFUSE, Policy, Rules, Term, function
     from bgp.policy.condition import Conditional, exists, missing
     from bgp.policy.prefixes import PrefixList
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from bgp.rib.multipath import Hop
     from bgp.rib.path import Path
     from bgp.rib.selection import ALL, BEST, EQUAL, Selection, best_n
-    from bgp.router import PeerSettings, Router
+    from bgp.router import Router
     from bgp.session.action import Close, Connect, Down, Established, Opened
     from bgp.session.config import AsExpected, Confederation, LimitAction, SessionConfig
     from bgp.session.connection import Connection
@@ -154,7 +155,7 @@ _MODULES = {
     "PeerDown": "bgp.aio.waits",
     "PeerEvent": "bgp.aio.events",
     "PeerOptions": "bgp.aio.options",
-    "PeerSettings": "bgp.router",
+    "PeerSettings": "bgp.member",
     "Policy": "bgp.policy",
     "PrefixList": "bgp.policy.prefixes",
     "Role": "bgp.iana",

@@ -16,8 +16,7 @@ may be empty though the member is still `pending`; `flush` says that there is mo
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Network, IPv6Network
+from dataclasses import replace
 from typing import NamedTuple
 
 from bgp import explanation
@@ -25,27 +24,27 @@ from bgp.errors import Notify
 from bgp.explanation import Account, Explanation
 from bgp.export import default
 from bgp.export.errand import Errand
-from bgp.export.group import Group, Listener, Taker
+from bgp.export.group import Group, Taker
 from bgp.export.pack import Packer, Told
 from bgp.export.rules import NO_ROUTE, NOT_NEGOTIATED, SENDER, TOO_LONG, Withheld
 from bgp.export.terms import Terms
 from bgp.family import BY_CODE, FAMILIES, Family
 from bgp.iana import CeaseSubcode, ErrorCode, RouteRefreshSubtype
-from bgp.policy import ACCEPT_ALL, Policy
+from bgp.member import Member, Ourselves, PeerSettings, terms
+from bgp.policy import Policy
+from bgp.preview import Difference, preview_export, preview_import
 from bgp.rib import roles
 from bgp.rib.admission import Admission
 from bgp.rib.aggregate import Aggregate
 from bgp.rib.asking import Failures
-from bgp.rib.condition import Condition, Conditional
+from bgp.rib.condition import Condition
 from bgp.rib.decision import Decision, DecisionOptions
 from bgp.rib.jobs import Drain, Jobs, Rejudge, Transfer
-from bgp.rib.limits import limits
 from bgp.rib.multipath import Hop, HopChanges, Multipath
 from bgp.rib.nexthop import NextHops, is_host
 from bgp.rib.notice import EndOfRib, Notice, Refresh
 from bgp.rib.origination import Origination
-from bgp.rib.path import Kind, Path, Refusal, Slot, Slots, Source, best_of
-from bgp.rib.selection import ALL, Selection
+from bgp.rib.path import Kind, Path, Slots, Source, best_of
 from bgp.rib.table import Changes, Table
 from bgp.session.config import Confederation
 from bgp.session.negotiation import Negotiated
@@ -61,64 +60,9 @@ LAG_AGE = 300.0
 # So many members change their groups in one flush for what is originated.
 _REGROUPED = 256
 
-Trials = Mapping[Source, Source]
-Judged = dict[Path, Path]
 Watcher = Callable[[Family, Changes], None]
 HopWatcher = Callable[[Family, Mapping[bytes, tuple[Hop, ...]]], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PeerSettings:
-    """What the router must know of a peer beyond what its session negotiated.
-
-    `name` is the peer's identity: routes of a new session replace those of an earlier one with the same name.
-    `client`: an internal peer is a client of our reflector (RFC 4456); `route_server_client`: an external one
-    is a client of our route server (RFC 7947).  `local_address` and `remote_address` are those of the TCP
-    connection, 4 or 16 octets.  `next_hops` are our own addresses as next hop where the session's address
-    will not do (4, 16 or 32 octets, RFC 2545).  `connected`: the subnets shared with a single-hop external
-    peer; a next hop elsewhere is refused (RFC 4271 section 6.3); empty for no such check.
-    `third_party_next_hop`: next hops there go to that peer as they are, and not ourselves in their place (RFC
-    4271 section 5.1.3).  `maximum_prefixes`: routes per family, counted before policy; watchers
-    of notices hear when `maximum_prefixes_warning` percent are reached, and if it is `tolerant` of more, of
-    that, too (`bgp.rib.limits`).  `add_path_select`:
-    which paths the peer is told of a family with ADD-PATH, all by default.  Without
-    `import_policy` or `export_policy` an external peer passes nothing that way (RFC 8212).
-    `prepend_local_as` and `replace_as` matter where the session shows an external peer another AS than ours:
-    whether that AS is prepended to what comes from the peer, and whether ours is left out of what it is told
-    (RFC 7705 section 3.3).
-    `default_originate`: the families of which the peer is told a default route of ours in place of any that
-    the table has, always or while a condition holds.  `conditional`: what it is told on conditions.
-    `advertisement_interval`: seconds between two announcements of a destination (RFC 4271 section 9.2.1.1);
-    then `flush` must be told the time.
-    """
-
-    name: str
-    client: bool = False
-    route_server_client: bool = False
-    local_address: bytes = b""
-    remote_address: bytes = b""
-    next_hops: Mapping[Family, bytes] = field(default_factory=dict)
-    next_hop_self: bool = False
-    third_party_next_hop: bool = False
-    import_policy: Policy | None = None
-    export_policy: Policy | None = None
-    allow_own_as: int = 0
-    prepend_local_as: bool = True
-    replace_as: bool = False
-    connected: tuple[IPv4Network | IPv6Network, ...] = ()
-    maximum_prefixes: Mapping[Family, int] = field(default_factory=dict)
-    maximum_prefixes_warning: int | None = None
-    maximum_prefixes_tolerant: bool = False
-    add_path_select: Mapping[Family, Selection] = field(default_factory=dict)
-    default_originate: Mapping[Family, Condition | None] = field(default_factory=dict)
-    conditional: tuple[Conditional, ...] = ()
-    advertisement_interval: float = 0.0
-
-    @property
-    def conditions(self) -> list[Condition]:
-        """All conditions on which something depends."""
-        defaults = [condition for condition in self.default_originate.values() if condition is not None]
-        return defaults + [each.condition for each in self.conditional]
+NoticeWatcher = Callable[[Member, Notice], None]
 
 
 class Advertised(NamedTuple):
@@ -128,106 +72,6 @@ class Advertised(NamedTuple):
     path_id: int | None
     attributes: Attributes
     path: Path
-
-
-class Difference(NamedTuple):
-    """What another policy would make of a route: `before` as it is, `after` as it would be."""
-
-    family: Family
-    prefix: bytes
-    path: Path
-    before: Attributes | Refusal | Withheld
-    after: Attributes | Refusal | Withheld
-    # On import: the best path of the prefix, and what would be in its place, perhaps as it is now.
-    best: Path | None = None
-    instead: Path | None = None
-
-    @property
-    def moves(self) -> bool:
-        """Whether another path would be the best one, or the best one would be another."""
-        return self.best is not self.instead
-
-
-class Member:
-    """A peer with an established session, as the router sees it.
-
-    `end_of_rib` holds the families whose first routes the peer has sent completely.
-    """
-
-    __slots__ = (
-        "_former",
-        "_identified",
-        "_limits",
-        "_listener",
-        "_slot",
-        "_sources",
-        "_stale",
-        "end_of_rib",
-        "negotiated",
-        "settings",
-    )
-
-    def __init__(
-        self,
-        settings: PeerSettings,
-        negotiated: Negotiated,
-        listener: Listener,
-        slot: Slot,
-        sources: dict[Family, Source],
-    ) -> None:
-        self.settings = settings
-        self.negotiated = negotiated
-        self.end_of_rib: set[Family] = set()
-        self._identified = negotiated.add_path_receive
-        self._limits = limits(
-            settings.maximum_prefixes, settings.maximum_prefixes_warning, settings.maximum_prefixes_tolerant
-        )
-        self._listener = listener
-        self._slot = slot
-        self._sources = sources
-        # What a route refresh of the peer has not renewed yet (RFC 7313 section 4).
-        self._stale: dict[Family, list[Source]] = {}
-        # What still has the verdict of an earlier import policy.
-        self._former: dict[Family, list[Source]] = {family: [] for family in sources}
-
-    @property
-    def name(self) -> str:
-        return self.settings.name
-
-    @property
-    def pending(self) -> bool:
-        """Whether `Router.pull` has something to give, or may have once the router is flushed."""
-        return self._listener.pending
-
-    @property
-    def taker(self) -> Taker | None:
-        """Who takes octets for the member that `Router.share` gives; None, as at first, for nobody."""
-        return self._listener.taker
-
-    @taker.setter
-    def taker(self, taker: Taker | None) -> None:
-        self._listener.taker = taker
-
-    @property
-    def behind(self) -> bool:
-        """Whether the member is so slow that it is told the latest state only, by and by."""
-        return self._listener.behind
-
-    def sources(self, family: Family) -> list[Source]:
-        """Return the sources of the peer's routes of `family`, stale ones first."""
-        return [*self._former[family], *self._stale.get(family, ()), self._sources[family]]
-
-    @property
-    def updates_sent(self) -> int:
-        """How many UPDATEs were pulled; octets that are pulled hold several of them."""
-        return self._listener.updates
-
-    def received(self, family: Family) -> int:
-        """Return how many routes of `family` the peer has sent and not withdrawn."""
-        return sum(source.routes for source in self.sources(family))
-
-
-NoticeWatcher = Callable[[Member, Notice], None]
 
 
 class Router:
@@ -262,11 +106,6 @@ class Router:
         self.max_paths = max_paths
         self.max_attribute_octets = max_attribute_octets
         self._limited = max_paths is not None or max_attribute_octets is not None
-        # The ASes of which nobody outside may learn.
-        self._hidden = (
-            (confederation.members | {asn}) - {confederation.identifier} if confederation else frozenset()
-        )
-        self._client_to_client = client_to_client
         self._lag_limit = lag_limit
         self.lag_age = lag_age
         identifier = router_id.to_bytes(4, "big")
@@ -287,7 +126,9 @@ class Router:
         self._tables = {family: Table(family, self.admission, self.decision) for family in FAMILIES}
         self._slots = Slots()
         # What AGGREGATOR says of us may be seen outside of a confederation.
-        shown = self._shown = confederation.identifier if confederation else asn
+        shown = confederation.identifier if confederation else asn
+        hidden = (confederation.members | {asn}) - {shown} if confederation else frozenset()
+        self._ourselves = Ourselves(shown, hidden, self.cluster_id.to_bytes(4, "big"), client_to_client)
         self._local = {
             family: Source("", Kind.LOCAL, shown, identifier, family=family) for family in FAMILIES
         }
@@ -339,23 +180,23 @@ class Router:
         for condition in settings.conditions:
             self._origination.acquire(condition)
         group = self._group(self._terms(settings, negotiated))
-        terms = group.terms
-        alias = self._alias(terms.kind, negotiated)
+        kind = group.terms.kind
+        alias = self._ourselves.alias(kind, negotiated)
         sources = {
             family: Source(
                 name,
-                terms.kind,
+                kind,
                 negotiated.remote_as,
                 negotiated.remote_identifier.to_bytes(4, "big"),
                 settings.remote_address,
                 family=family,
                 policy=settings.import_policy,
                 allow_own_as=settings.allow_own_as,
-                connected=settings.connected if terms.kind.external else (),
+                connected=settings.connected if kind.external else (),
                 role=negotiated.role if family in roles.FAMILIES else None,
                 local_as=alias,
                 # A route server leaves the AS_PATHs of its clients as they are (RFC 7947 section 2.2.2).
-                prepends=bool(alias) and settings.prepend_local_as and terms.kind is Kind.EXTERNAL,
+                prepends=bool(alias) and settings.prepend_local_as and kind is Kind.EXTERNAL,
             )
             for family in negotiated.families
         }
@@ -403,58 +244,8 @@ class Router:
                 self._paced[terms] = group
         return group
 
-    def _alias(self, kind: Kind, negotiated: Negotiated) -> int:
-        """Return the AS that an external peer sees in place of ours, 0 if it sees ours."""
-        return negotiated.local_as if kind.external and negotiated.local_as != self._shown else 0
-
     def _terms(self, settings: PeerSettings, negotiated: Negotiated) -> Terms:
-        kind = _kind(settings, negotiated)
-        third_party = settings.third_party_next_hop and kind.external
-        holds = self._origination.holds
-        next_hops = [
-            (family, address)
-            for family in negotiated.families
-            if (address := settings.next_hops.get(family, settings.local_address))
-            and (
-                len(address) in family.next_hop_lengths
-                # RFC 8950 section 5: "the next hop should be of the session's own IP version".
-                or (
-                    len(address) in family.extended_next_hop_lengths
-                    and family in negotiated.extended_next_hop
-                )
-            )
-        ]
-        return Terms(
-            kind=kind,
-            families=negotiated.families,
-            local_as=negotiated.local_as,
-            behind=self._shown if self._alias(kind, negotiated) and not settings.replace_as else 0,
-            four_octet_as=negotiated.four_octet_as,
-            add_path=frozenset(
-                [(family, settings.add_path_select.get(family, ALL)) for family in negotiated.add_path_send]
-            ),
-            extended_next_hop=negotiated.extended_next_hop,
-            maximum=negotiated.maximum_send,
-            next_hops=frozenset(next_hops),
-            next_hop_self=settings.next_hop_self,
-            cluster_id=self.cluster_id.to_bytes(4, "big"),
-            reflect_clients=self._client_to_client,
-            aigp=negotiated.aigp,
-            # Towards internal peers, to accept all is what happens without a policy.
-            policy=None if kind.internal and settings.export_policy is ACCEPT_ALL else settings.export_policy,
-            hidden=frozenset(each for each in self._origination.hiding if each[0] in negotiated.families),
-            defaults=frozenset(
-                family
-                for family, condition in settings.default_originate.items()
-                if (condition is None or holds(condition)) and family in dict(next_hops)
-            ),
-            withheld=tuple(each.routes for each in settings.conditional if not holds(each.condition)),
-            role=negotiated.role,
-            members=self._hidden,
-            shared=settings.connected if third_party else (),
-            avoid=address if (address := settings.remote_address) in self._pointed or third_party else b"",
-            advertisement_interval=settings.advertisement_interval,
-        )
+        return terms(settings, negotiated, self._ourselves, self._origination, self._pointed)
 
     # --- Policy --------------------------------------------------------------------------------------
 
@@ -489,50 +280,16 @@ class Router:
     def preview_import(self, member: Member, policy: Policy | None) -> Iterator[Difference]:
         """Yield what another import policy would make of the routes that `member` has sent.
 
-        A difference says what would be the best path of the prefix then; where that is one of the member's as
-        the policy changes it, it is in no table.  The tables must not change meanwhile.
+        The tables must not change meanwhile.
         """
-        for family in member.negotiated.families:
-            table, judged = self._tables[family], dict[Path, Path]()
-            trials = {source: source.under(policy) for source in member.sources(family)}
-
-            def tried(path: Path, prefix: bytes, trials: Trials = trials, judged: Judged = judged) -> Path:
-                trial = trials.get(path.source)
-                if trial is None:
-                    return path
-                again = judged.get(path)
-                if again is None or trial.by_prefix:
-                    again = judged[path] = Path(trial, path.slot, path.received, path.age)
-                    self.admission(again, prefix if trial.by_prefix else None)
-                same = (again.refusal, again.attributes) == (path.refusal, path.attributes)
-                return path if same and again.cost == path.cost else again
-
-            for source in trials:
-                for prefix, path in table.from_source(source):
-                    again = tried(path, prefix)
-                    before, after = path.refusal or path.attributes, again.refusal or again.attributes
-                    if before != after:
-                        paths = table.paths(prefix)
-                        then = self.decision.decided(tuple(tried(each, prefix) for each in paths))
-                        best, instead = best_of(paths), best_of(then)
-                        yield Difference(family, prefix, path, before, after, best, instead)
+        return preview_import(self._tables, self.admission, self.decision, member, policy)
 
     def preview_export(self, member: Member, policy: Policy | None) -> Iterator[Difference]:
         """Yield what `member` would be told otherwise by another export policy.
 
         The tables must not change meanwhile.
         """
-        packer = member._listener.group.packer
-        trial = Packer(replace(packer.terms, policy=policy))
-        for family in member.negotiated.families:
-            table, selection = self._tables[family], packer.selections.get(family)
-            for prefix in table.entries:
-                for path in table.selected(selection, table.paths(prefix)):
-                    if path.slot.peer != member.name:
-                        before = self._outgoing(packer, family, path, prefix)
-                        after = self._outgoing(trial, family, path, prefix)
-                        if before != after:
-                            yield Difference(family, prefix, path, before, after)
+        return preview_export(self._tables, self._outgoing, member, policy)
 
     def _outgoing(self, packer: Packer, family: Family, path: Path, prefix: bytes) -> Attributes | Withheld:
         told = packer.told(family, path, prefix)
@@ -868,7 +625,7 @@ class Router:
         """
         if family not in member._sources:
             raise ValueError(f"{family} was not negotiated with {member.name}")
-        packer, table = member._listener.group.packer, self._tables[family]
+        packer, table = member.packer, self._tables[family]
         verdicts = self.decision.explain(table.paths(prefix))
         selected = table.selected(packer.selections.get(family), table.paths(prefix) or None)
         return explanation.account(member.name, packer, family, prefix, verdicts, selected, member.pending)
@@ -877,7 +634,7 @@ class Router:
         """Return the rule by which our own route for `prefix` does not go to `member`, None if it goes."""
         if family not in member._sources:
             return NOT_NEGOTIATED
-        packer, table = member._listener.group.packer, self._tables[family]
+        packer, table = member.packer, self._tables[family]
         paths = table.paths(prefix)
         path = next((path for path in paths if path.slot is self._own), None)
         if path is None:
@@ -891,7 +648,7 @@ class Router:
 
     def errand(self, member: Member, family: Family, prefix: bytes) -> Errand:
         """Return what says whether `member` has pulled the news of our own route for `prefix`."""
-        identified = family in member._listener.group.packer.selections
+        identified = family in member.packer.selections
         return Errand(family, (prefix, self._own if identified else None))
 
     def done(self, member: Member, errand: Errand) -> bool:
@@ -948,7 +705,7 @@ class Router:
         table = self._tables[family]
 
         def rows(path: Path, prefixes: list[bytes]) -> Iterable[Advertised]:
-            packer = member._listener.group.packer
+            packer = member.packer
             selection = packer.selections.get(family)
             for prefix in prefixes:
                 if path in table.selected(selection, table.paths(prefix)):
@@ -960,7 +717,7 @@ class Router:
 
     def advertised(self, member: Member, family: Family) -> Iterator[Advertised]:
         """Yield what `member` has been told, or is about to be: its Adj-RIB-Out."""
-        packer = member._listener.group.packer
+        packer = member.packer
         selection = packer.selections.get(family)
         if family in packer.defaults:
             told, path = packer.defaults[family], default.default_route(family, packer.terms.local_as)
@@ -985,21 +742,13 @@ class Router:
         """
         if path.slot.peer == member.name:
             return SENDER
-        return member._listener.group.packer.told(family, path, prefix)
+        return member.packer.told(family, path, prefix)
 
 
 def _not_negotiated(member: Member, family: Family) -> ValueError:
     if family not in member._sources:
         return ValueError(f"{family} was not negotiated with {member.name}")
     return ValueError(f"path identifiers do not go with what was negotiated with {member.name}")
-
-
-def _kind(settings: PeerSettings, negotiated: Negotiated) -> Kind:
-    if negotiated.internal:
-        return Kind.CLIENT if settings.client else Kind.NON_CLIENT
-    if negotiated.confederation:
-        return Kind.CONFEDERATION
-    return Kind.ROUTE_SERVER_CLIENT if settings.route_server_client else Kind.EXTERNAL
 
 
 def _out_of_resources(reason: str) -> Notify:

@@ -21,6 +21,7 @@ from bgp.aio.transaction import Transaction
 from bgp.aio.turn import Turns
 from bgp.explanation import Account, Explanation
 from bgp.family import Family
+from bgp.member import Member
 from bgp.policy import Policy
 from bgp.policy.condition import Condition
 from bgp.rib.aggregate import Aggregate
@@ -28,7 +29,7 @@ from bgp.rib.decision import DecisionOptions
 from bgp.rib.multipath import Hop
 from bgp.rib.notice import Notice
 from bgp.rib.path import Path
-from bgp.router import LAG_AGE, Member, Router
+from bgp.router import LAG_AGE, Router
 from bgp.session.config import Confederation
 from bgp.views import Walk
 from bgp.wire import prefix as nlri

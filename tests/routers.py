@@ -6,9 +6,10 @@ from ipaddress import ip_address
 
 from bgp.family import IPV4_UNICAST, IPV6_UNICAST, Family
 from bgp.iana import HEADER_LENGTH, AddPathMode, MessageType, Role
+from bgp.member import Member, PeerSettings
 from bgp.policy import ACCEPT_ALL, Policy
 from bgp.rib.path import Kind, Path, Slot, Slots, Source
-from bgp.router import Member, PeerSettings, Router
+from bgp.router import Router
 from bgp.session.config import Confederation, SessionConfig
 from bgp.session.negotiation import Negotiated, negotiate, offer
 from bgp.wire import prefix as nlri

@@ -17,10 +17,11 @@ from bgp.export.terms import Terms
 from bgp.export.train import BLOB_OCTETS, Place, Train
 from bgp.family import IPV4_UNICAST, IPV6_UNICAST
 from bgp.iana import Role, RouteRefreshSubtype
+from bgp.member import PeerSettings
 from bgp.policy import ACCEPT_ALL
 from bgp.rib.path import Kind
 from bgp.rib.selection import ALL
-from bgp.router import PeerSettings, Router
+from bgp.router import Router
 from bgp.session.negotiation import Negotiated
 from bgp.wire.encoder import Encoder
 from bgp.wire.message import RouteRefresh

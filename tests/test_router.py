@@ -24,12 +24,13 @@ from bgp.export.pack import Told
 from bgp.export.rules import SENDER, SPLIT_HORIZON
 from bgp.family import IPV4_UNICAST, IPV6_UNICAST, Family
 from bgp.iana import AttributeType, CeaseSubcode, ErrorCode, RouteRefreshSubtype
+from bgp.member import PeerSettings
 from bgp.policy import ACCEPT_ALL
 from bgp.rib import admission
 from bgp.rib.nexthop import NextHops, is_connected, is_host
 from bgp.rib.path import Kind, Path, Refusal
 from bgp.rib.table import Changes
-from bgp.router import PeerSettings, Router
+from bgp.router import Router
 from bgp.wire.attributes import Attributes
 from bgp.wire.capability import GracefulRestart
 from bgp.wire.message import RouteRefresh

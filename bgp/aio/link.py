@@ -25,7 +25,7 @@ from bgp.aio.stream import HIGH_WATER, Stream
 from bgp.aio.traffic import Traffic
 from bgp.errors import Notify
 from bgp.iana import CeaseSubcode, ErrorCode, MessageType
-from bgp.router import Member, PeerSettings
+from bgp.member import Member, PeerSettings
 from bgp.session.action import Close, Connect, Delivery, Down, Established, Opened
 from bgp.session.config import SessionConfig
 from bgp.session.connection import Connection

@@ -24,10 +24,10 @@ from bgp.aio.traffic import Traffic
 from bgp.errors import Notify
 from bgp.explanation import Account
 from bgp.iana import CeaseSubcode, ErrorCode
+from bgp.member import Member, PeerSettings
 from bgp.policy import Policy
 from bgp.rib.limits import LimitReached
 from bgp.rib.notice import EndOfRib, Notice, Refresh
-from bgp.router import Member, PeerSettings
 from bgp.session.action import Down
 from bgp.session.collision import decide
 from bgp.session.config import LimitAction

@@ -15,7 +15,8 @@ from bgp.aio.turn import Turns
 from bgp.export.errand import Errand
 from bgp.export.rules import WITHDRAWN, Withheld
 from bgp.family import Family
-from bgp.router import Member, Router
+from bgp.member import Member
+from bgp.router import Router
 
 if TYPE_CHECKING:
     from bgp.aio.link import Link

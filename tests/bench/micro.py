@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from bench import tables
 from bgp.family import IPV4_UNICAST
 from bgp.iana import Origin
+from bgp.member import Member, PeerSettings
 from bgp.policy import ACCEPT, ACCEPT_ALL, REFUSE, Policy, Rules, Term, change, function, match
 from bgp.rib.decision import Decision, DecisionOptions
 from bgp.rib.path import Kind, Path, Slots, Source
-from bgp.router import Member, PeerSettings, Router
+from bgp.router import Router
 from bgp.session.config import SessionConfig
 from bgp.session.negotiation import Negotiated, negotiate, offer
 from bgp.wire import reference

@@ -12,8 +12,9 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 
 from bgp.aio.options import PeerOptions
 from bgp.family import IPV4_UNICAST
+from bgp.member import PeerSettings
 from bgp.policy import ACCEPT_ALL
-from bgp.router import PeerSettings, Router
+from bgp.router import Router
 from bgp.session.action import Delivery, Down, Established
 from bgp.session.config import SessionConfig
 from bgp.session.connection import Connection

@@ -7,8 +7,9 @@ import gc
 from collections.abc import Iterator
 
 from bgp.family import IPV4_UNICAST
+from bgp.member import Member, PeerSettings
 from bgp.policy import ACCEPT_ALL
-from bgp.router import Member, PeerSettings, Router
+from bgp.router import Router
 from bgp.session.config import SessionConfig
 from bgp.session.negotiation import negotiate, offer
 from bgp.wire.update import Decoder

@@ -1,0 +1,240 @@
+"""A member: a peer whose session is established, as the router knows it, and what it is to be told on.
+
+`PeerSettings` is what the operator says of a peer beyond its session, `Member` the peer itself, and `terms`
+makes of both the key of the update group where it belongs.
+"""
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
+
+from bgp.export.group import Listener, Taker
+from bgp.export.pack import Packer
+from bgp.export.terms import Terms
+from bgp.family import Family
+from bgp.policy import ACCEPT_ALL, Policy
+from bgp.rib.condition import Condition, Conditional
+from bgp.rib.limits import limits
+from bgp.rib.origination import Origination
+from bgp.rib.path import Kind, Slot, Source
+from bgp.rib.selection import ALL, Selection
+from bgp.session.negotiation import Negotiated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerSettings:
+    """What the router must know of a peer beyond what its session negotiated.
+
+    `name` is the peer's identity: routes of a new session replace those of an earlier one with the same name.
+    `client`: an internal peer is a client of our reflector (RFC 4456); `route_server_client`: an external one
+    is a client of our route server (RFC 7947).  `local_address` and `remote_address` are those of the TCP
+    connection, 4 or 16 octets.  `next_hops` are our own addresses as next hop where the session's address
+    will not do (4, 16 or 32 octets, RFC 2545).  `connected`: the subnets shared with a single-hop external
+    peer; a next hop elsewhere is refused (RFC 4271 section 6.3); empty for no such check.
+    `third_party_next_hop`: next hops there go to that peer as they are, and not ourselves in their place (RFC
+    4271 section 5.1.3).  `maximum_prefixes`: routes per family, counted before policy; watchers
+    of notices hear when `maximum_prefixes_warning` percent are reached, and if it is `tolerant` of more, of
+    that, too (`bgp.rib.limits`).  `add_path_select`:
+    which paths the peer is told of a family with ADD-PATH, all by default.  Without
+    `import_policy` or `export_policy` an external peer passes nothing that way (RFC 8212).
+    `prepend_local_as` and `replace_as` matter where the session shows an external peer another AS than ours:
+    whether that AS is prepended to what comes from the peer, and whether ours is left out of what it is told
+    (RFC 7705 section 3.3).
+    `default_originate`: the families of which the peer is told a default route of ours in place of any that
+    the table has, always or while a condition holds.  `conditional`: what it is told on conditions.
+    `advertisement_interval`: seconds between two announcements of a destination (RFC 4271 section 9.2.1.1);
+    then `flush` must be told the time.
+    """
+
+    name: str
+    client: bool = False
+    route_server_client: bool = False
+    local_address: bytes = b""
+    remote_address: bytes = b""
+    next_hops: Mapping[Family, bytes] = field(default_factory=dict)
+    next_hop_self: bool = False
+    third_party_next_hop: bool = False
+    import_policy: Policy | None = None
+    export_policy: Policy | None = None
+    allow_own_as: int = 0
+    prepend_local_as: bool = True
+    replace_as: bool = False
+    connected: tuple[IPv4Network | IPv6Network, ...] = ()
+    maximum_prefixes: Mapping[Family, int] = field(default_factory=dict)
+    maximum_prefixes_warning: int | None = None
+    maximum_prefixes_tolerant: bool = False
+    add_path_select: Mapping[Family, Selection] = field(default_factory=dict)
+    default_originate: Mapping[Family, Condition | None] = field(default_factory=dict)
+    conditional: tuple[Conditional, ...] = ()
+    advertisement_interval: float = 0.0
+
+    @property
+    def conditions(self) -> list[Condition]:
+        """All conditions on which something depends."""
+        defaults = [condition for condition in self.default_originate.values() if condition is not None]
+        return defaults + [each.condition for each in self.conditional]
+
+
+class Member:
+    """A peer with an established session, as the router sees it.
+
+    `end_of_rib` holds the families whose first routes the peer has sent completely.
+    """
+
+    __slots__ = (
+        "_former",
+        "_identified",
+        "_limits",
+        "_listener",
+        "_slot",
+        "_sources",
+        "_stale",
+        "end_of_rib",
+        "negotiated",
+        "settings",
+    )
+
+    def __init__(
+        self,
+        settings: PeerSettings,
+        negotiated: Negotiated,
+        listener: Listener,
+        slot: Slot,
+        sources: dict[Family, Source],
+    ) -> None:
+        self.settings = settings
+        self.negotiated = negotiated
+        self.end_of_rib: set[Family] = set()
+        self._identified = negotiated.add_path_receive
+        self._limits = limits(
+            settings.maximum_prefixes, settings.maximum_prefixes_warning, settings.maximum_prefixes_tolerant
+        )
+        self._listener = listener
+        self._slot = slot
+        self._sources = sources
+        # What a route refresh of the peer has not renewed yet (RFC 7313 section 4).
+        self._stale: dict[Family, list[Source]] = {}
+        # What still has the verdict of an earlier import policy.
+        self._former: dict[Family, list[Source]] = {family: [] for family in sources}
+
+    @property
+    def name(self) -> str:
+        return self.settings.name
+
+    @property
+    def pending(self) -> bool:
+        """Whether `Router.pull` has something to give, or may have once the router is flushed."""
+        return self._listener.pending
+
+    @property
+    def taker(self) -> Taker | None:
+        """Who takes octets for the member that `Router.share` gives; None, as at first, for nobody."""
+        return self._listener.taker
+
+    @taker.setter
+    def taker(self, taker: Taker | None) -> None:
+        self._listener.taker = taker
+
+    @property
+    def behind(self) -> bool:
+        """Whether the member is so slow that it is told the latest state only, by and by."""
+        return self._listener.behind
+
+    @property
+    def packer(self) -> Packer:
+        """What says how routes go to the member."""
+        return self._listener.group.packer
+
+    def sources(self, family: Family) -> list[Source]:
+        """Return the sources of the peer's routes of `family`, stale ones first."""
+        return [*self._former[family], *self._stale.get(family, ()), self._sources[family]]
+
+    @property
+    def updates_sent(self) -> int:
+        """How many UPDATEs were pulled; octets that are pulled hold several of them."""
+        return self._listener.updates
+
+    def received(self, family: Family) -> int:
+        """Return how many routes of `family` the peer has sent and not withdrawn."""
+        return sum(source.routes for source in self.sources(family))
+
+
+def kind_of(settings: PeerSettings, negotiated: Negotiated) -> Kind:
+    """Return what kind of peer it is."""
+    if negotiated.internal:
+        return Kind.CLIENT if settings.client else Kind.NON_CLIENT
+    if negotiated.confederation:
+        return Kind.CONFEDERATION
+    return Kind.ROUTE_SERVER_CLIENT if settings.route_server_client else Kind.EXTERNAL
+
+
+@dataclass(frozen=True, slots=True)
+class Ourselves:
+    """What of a router matters to all its terms.
+
+    `shown`: the AS that is seen outside of our confederation, or our own; `hidden`: the ASes of which nobody
+    outside may learn.  `reflect_clients`: reflect between clients (RFC 4456 section 5).
+    """
+
+    shown: int
+    hidden: frozenset[int]
+    cluster_id: bytes
+    reflect_clients: bool
+
+    def alias(self, kind: Kind, negotiated: Negotiated) -> int:
+        """Return the AS that an external peer sees in place of ours, 0 if it sees ours."""
+        return negotiated.local_as if kind.external and negotiated.local_as != self.shown else 0
+
+
+def terms(
+    settings: PeerSettings,
+    negotiated: Negotiated,
+    ours: Ourselves,
+    origination: Origination,
+    pointed: Container[bytes],
+) -> Terms:
+    """Return the terms on which a peer is told routes; `pointed` are the next hops of routes of our own."""
+    kind = kind_of(settings, negotiated)
+    third_party = settings.third_party_next_hop and kind.external
+    holds = origination.holds
+    next_hops = [
+        (family, address)
+        for family in negotiated.families
+        if (address := settings.next_hops.get(family, settings.local_address))
+        and (
+            len(address) in family.next_hop_lengths
+            # RFC 8950 section 5: "the next hop should be of the session's own IP version".
+            or (len(address) in family.extended_next_hop_lengths and family in negotiated.extended_next_hop)
+        )
+    ]
+    return Terms(
+        kind=kind,
+        families=negotiated.families,
+        local_as=negotiated.local_as,
+        behind=ours.shown if ours.alias(kind, negotiated) and not settings.replace_as else 0,
+        four_octet_as=negotiated.four_octet_as,
+        add_path=frozenset(
+            [(family, settings.add_path_select.get(family, ALL)) for family in negotiated.add_path_send]
+        ),
+        extended_next_hop=negotiated.extended_next_hop,
+        maximum=negotiated.maximum_send,
+        next_hops=frozenset(next_hops),
+        next_hop_self=settings.next_hop_self,
+        cluster_id=ours.cluster_id,
+        reflect_clients=ours.reflect_clients,
+        aigp=negotiated.aigp,
+        # Towards internal peers, to accept all is what happens without a policy.
+        policy=None if kind.internal and settings.export_policy is ACCEPT_ALL else settings.export_policy,
+        hidden=frozenset(each for each in origination.hiding if each[0] in negotiated.families),
+        defaults=frozenset(
+            family
+            for family, condition in settings.default_originate.items()
+            if (condition is None or holds(condition)) and family in dict(next_hops)
+        ),
+        withheld=tuple(each.routes for each in settings.conditional if not holds(each.condition)),
+        role=negotiated.role,
+        members=ours.hidden,
+        shared=settings.connected if third_party else (),
+        avoid=address if (address := settings.remote_address) in pointed or third_party else b"",
+        advertisement_interval=settings.advertisement_interval,
+    )
