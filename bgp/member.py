@@ -8,7 +8,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 
-from bgp.export.group import Listener, Taker
+from bgp.export.listener import Listener, Taker
 from bgp.export.pack import Packer
 from bgp.export.terms import Terms
 from bgp.family import Family

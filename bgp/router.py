@@ -24,7 +24,8 @@ from bgp.errors import Notify
 from bgp.explanation import Account, Explanation
 from bgp.export import default
 from bgp.export.errand import Errand
-from bgp.export.group import Group, Taker
+from bgp.export.group import Group
+from bgp.export.listener import Taker
 from bgp.export.pack import Packer, Told
 from bgp.export.rules import NO_ROUTE, NOT_NEGOTIATED, SENDER, TOO_LONG, Withheld
 from bgp.export.terms import Terms
@@ -37,6 +38,7 @@ from bgp.rib import roles
 from bgp.rib.admission import Admission
 from bgp.rib.aggregate import Aggregate
 from bgp.rib.asking import Failures
+from bgp.rib.changes import Changes
 from bgp.rib.condition import Condition
 from bgp.rib.decision import Decision, DecisionOptions
 from bgp.rib.jobs import Drain, Jobs, Rejudge, Transfer
@@ -45,7 +47,7 @@ from bgp.rib.nexthop import NextHops, is_host
 from bgp.rib.notice import EndOfRib, Notice, Refresh
 from bgp.rib.origination import Origination
 from bgp.rib.path import Kind, Path, Slots, Source, best_of
-from bgp.rib.table import Changes, Table
+from bgp.rib.table import Table
 from bgp.session.config import Confederation
 from bgp.session.negotiation import Negotiated
 from bgp.views import Walk

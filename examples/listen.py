@@ -17,7 +17,7 @@ from bgp import (
     PeerOptions,
     Speaker,
 )
-from bgp.rib.table import Changes
+from bgp.rib.changes import Changes
 from bgp.wire import prefix as nlri
 
 

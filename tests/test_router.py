@@ -27,9 +27,9 @@ from bgp.iana import AttributeType, CeaseSubcode, ErrorCode, RouteRefreshSubtype
 from bgp.member import PeerSettings
 from bgp.policy import ACCEPT_ALL
 from bgp.rib import admission
+from bgp.rib.changes import Changes
 from bgp.rib.nexthop import NextHops, is_connected, is_host
 from bgp.rib.path import Kind, Path, Refusal
-from bgp.rib.table import Changes
 from bgp.router import Router
 from bgp.wire.attributes import Attributes
 from bgp.wire.capability import GracefulRestart

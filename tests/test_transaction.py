@@ -10,7 +10,7 @@ from bgp import IPV4_UNICAST, IPV6_UNICAST, Announcement, Speaker
 from bgp.aio.turn import SLICE
 from bgp.family import Family
 from bgp.policy import condition
-from bgp.rib.table import Changes
+from bgp.rib.changes import Changes
 
 ASN = 65000
 NET = "198.51.100.0/24"

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from bgp.export.group import Taker
+from bgp.export.listener import Taker
 
 logger = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from collections.abc import Container
 from bgp.export.pack import AMPLE, Packer, Routes, Told
 from bgp.export.rules import TOO_LONG, Withheld
 from bgp.family import Family
+from bgp.rib.changes import Changes
 from bgp.rib.path import Path, Slot
-from bgp.rib.table import Changes
 
 # Messages for different peers are joined if that makes no more than so many prefixes for these peers alone.
 _JOINED = 1 << 14

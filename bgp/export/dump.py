@@ -16,8 +16,9 @@ from bgp.export.pack import Packer, Routes, Told
 from bgp.export.rules import Withheld
 from bgp.family import Family
 from bgp.iana import RouteRefreshSubtype
+from bgp.rib.changes import Changes
 from bgp.rib.path import Path
-from bgp.rib.table import Changes, Table
+from bgp.rib.table import Table
 from bgp.wire.message import RouteRefresh, encode
 
 # The prefixes of a path are told at once, unless they are more than this.

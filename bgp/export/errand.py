@@ -5,7 +5,8 @@ than where in the train the news end that were there when it was asked first.  R
 cost nothing.
 """
 
-from bgp.export.group import Group, Listener
+from bgp.export.group import Group
+from bgp.export.listener import Listener
 from bgp.export.log import Route
 from bgp.family import Family
 

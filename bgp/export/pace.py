@@ -12,8 +12,9 @@ from collections import deque
 
 from bgp.export.log import Route
 from bgp.export.pack import Packer
+from bgp.rib.changes import Changes
 from bgp.rib.path import Path
-from bgp.rib.table import Changes, Table
+from bgp.rib.table import Table
 
 
 class Pace:

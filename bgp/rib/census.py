@@ -9,9 +9,10 @@ itself or by a change, so that none is counted twice.
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Protocol
 
+from bgp.rib.changes import Changes
 from bgp.rib.covering import Covering
 from bgp.rib.path import Path
-from bgp.rib.table import Changes, Table
+from bgp.rib.table import Table
 
 # So many prefixes of a path are looked at in one go; to look at a path costs a small part of that.
 _PREFIXES = 1024

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import NamedTuple
 
+from bgp.rib.changes import Changes
 from bgp.rib.decision import Decision
 from bgp.rib.ladder import is_external
 from bgp.rib.path import Entry, Kind, Path, paths_of
-from bgp.rib.table import Changes
 from bgp.wire.attributes import Attributes
 
 # Type and sub-type of the Link Bandwidth extended community, transitive and not (RFC 10005 section 2, which

@@ -11,10 +11,11 @@ from bgp.family import Family
 from bgp.rib.aggregate import PATH_ID, Aggregate, Aggregates
 from bgp.rib.asking import Failures
 from bgp.rib.census import Census
+from bgp.rib.changes import Changes
 from bgp.rib.condition import Condition, Watches
 from bgp.rib.covering import Covering
 from bgp.rib.path import Slots, Source
-from bgp.rib.table import Changes, Table
+from bgp.rib.table import Table
 from bgp.wire import prefix as nlri
 from bgp.wire.attributes import Attributes, AttributeTable
 

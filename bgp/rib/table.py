@@ -13,6 +13,7 @@ Each path knows its prefixes, so that a departure or a dump visits what it must 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from bgp.family import Family
+from bgp.rib.changes import Changes
 from bgp.rib.decision import Decision
 from bgp.rib.ladder import is_external
 from bgp.rib.path import Entry, Path, Refusal, Slot, Source, best_of, paths_of
@@ -26,38 +27,6 @@ _Key = _Plain | tuple[int, _Plain] | tuple[int, _Plain, Refusal | None, Attribut
 # What was found out about so many entries is remembered: during a flush, and between two of them.
 _REMEMBERED = 4096
 _SELECTED = 1 << 15
-
-
-class Changes:
-    """What a flush changed: prefixes by the path that was told before and the one to tell now.
-
-    `fresh`: prefixes that had none before, by their path.  `moved`: all others, by (before, now), where
-    None stands for no path.  With ADD-PATH a prefix may stand in several of them, once for each slot.
-    """
-
-    __slots__ = ("fresh", "moved")
-
-    def __init__(self) -> None:
-        self.fresh: dict[Path, list[bytes]] = {}
-        self.moved: dict[tuple[Path | None, Path | None], list[bytes]] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self.fresh or self.moved)
-
-    def run(self, before: Path | None, now: Path | None) -> list[bytes]:
-        """Return the list of prefixes whose path changed from `before` to `now`."""
-        if before is None and now is not None:
-            return self.fresh.setdefault(now, [])
-        return self.moved.setdefault((before, now), [])
-
-    def touched(self) -> Iterator[Path]:
-        """Yield each path that won or lost a prefix; some more than once."""
-        yield from self.fresh
-        for before, now in self.moved:
-            if before is not None:
-                yield before
-            if now is not None:
-                yield now
 
 
 class Table:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from bgp.family import Family
+from bgp.rib.changes import Changes as TableChanges
 from bgp.rib.path import Kind, Path
-from bgp.rib.table import Changes as TableChanges
 from bgp.wire import prefix as nlri
 from bgp.wire.attributes import Attributes
 
