@@ -38,7 +38,7 @@ format: $(VENV)/.test
 
 # Tests of the shell and the commands, and long ones, add nothing to what the others reach.
 UNCOUNTED := agreement peer speaker listener stream turn demo reflector_cli fuzz router_model mrt pcap \
- cli_decode cli_encode message_forms bench
+ cli_decode cli_encode message_forms bench exabgp example_programs
 
 coverage: $(VENV)/.test
 	$(BIN)/python -m pytest -q -n $(CORES) -m "not interop" $(UNCOUNTED:%=--ignore=tests/test_%.py) --cov

@@ -1,4 +1,4 @@
-"""`python -m bgp`: look at messages, and write them."""
+"""`python -m bgp`: look at messages, write them, and stand in for ExaBGP."""
 
 import argparse
 import os
@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from bgp.tools import decode, encode
+from bgp.tools.exabgp import options as exabgp
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -14,6 +15,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     decode.add_parser(commands)
     encode.add_parser(commands)
+    exabgp.add_parser(commands)
     options = parser.parse_args(arguments)
     try:
         status: int = options.run(options)
