@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bgp.aio.announcement import Announcement
     from bgp.aio.events import EventKind, PeerEvent, Watcher
+    from bgp.aio.health import HealthCheckedAnnouncement
     from bgp.aio.options import PeerOptions
     from bgp.aio.peer import Peer
     from bgp.aio.transaction import Transaction
@@ -77,6 +78,7 @@ __all__ = [
     "EventKind",
     "Family",
     "Framer",
+    "HealthCheckedAnnouncement",
     "Hop",
     "LimitAction",
     "ListenRange",
@@ -142,6 +144,7 @@ _MODULES = {
     "EventKind": "bgp.aio.events",
     "Family": "bgp.family",
     "Framer": "bgp.wire.framing",
+    "HealthCheckedAnnouncement": "bgp.aio.health",
     "Hop": "bgp.rib.multipath",
     "LimitAction": "bgp.session.config",
     "ListenRange": "bgp.speaker",

@@ -12,6 +12,7 @@ from typing import Self, TypeVar, Unpack
 from bgp.aio.address import Endpoint, parse_endpoint
 from bgp.aio.announcement import Announcement, Announcements, Destination, blackhole
 from bgp.aio.events import EventKind, Events, PeerEvent, Watcher
+from bgp.aio.health import Check, HealthCheckedAnnouncement
 from bgp.aio.host import Host
 from bgp.aio.lag import LoopLag
 from bgp.aio.listener import Listener, Listeners, Refusals
@@ -346,6 +347,36 @@ class Speaker:
         """Take back the route of our own for `prefix`; raise KeyError if there is none."""
         self._host.home.check()
         self._announcements.withdraw_prefix(prefix)
+
+    def health_checked(
+        self,
+        prefix: Destination,
+        check: Check,
+        *,
+        rise: int = 3,
+        fall: int = 3,
+        interval: float = 1.0,
+        timeout: float = 1.0,
+        **attributes: Unpack[RouteAttributes],
+    ) -> HealthCheckedAnnouncement:
+        """Return a route that is announced while a check passes: `async with speaker.health_checked(...)`.
+
+        `check` is an asynchronous function; it fails if it returns False, raises, or takes more than
+        `timeout` seconds.  The route is announced when it passed `rise` times in a row, and withdrawn when
+        it failed `fall` times in a row.
+        """
+        self._host.home.check()
+        return HealthCheckedAnnouncement(
+            self._host.home,
+            self._announcements,
+            prefix,
+            check,
+            attributes,
+            rise=rise,
+            fall=fall,
+            interval=interval,
+            timeout=timeout,
+        )
 
     def transaction(self) -> Transaction:
         """Return what makes many changes of our routes one: `async with speaker.transaction():`."""

@@ -168,6 +168,33 @@ async def test_reflect() -> None:
         assert "maintenance, back in ten minutes" in peer.last_error
 
 
+async def test_healthcheck() -> None:
+    """A service comes up, is lost, and the route goes with it; the program ends, and so does its session."""
+
+    async def serve(port: int = 0) -> asyncio.Server:
+        return await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", port)
+
+    service = await serve()
+    number = service.sockets[0].getsockname()[1]
+    arguments = ("127.0.0.1", "203.0.113.53/32", number)
+    async with (
+        speaker_for(64512) as (speaker, port),
+        running("healthcheck", arguments[0], port, *arguments[1:]) as program,
+    ):
+        assert await program.line("ann") == "announced 203.0.113.53/32"
+        await has_routes(speaker, IPV4_UNICAST, "203.0.113.53/32")
+        assert speaker.best(IPV4_UNICAST)["203.0.113.53/32"].attributes.communities == (64512 << 16 | 53,)
+        service.close()
+        await service.wait_closed()
+        assert (await program.line("with")).startswith("withdrawn 203.0.113.53/32 - ConnectionRefusedError")
+        await has_routes(speaker, IPV4_UNICAST)
+        service = await serve(number)
+        assert await program.line("ann") == "announced 203.0.113.53/32"
+        program.process.send_signal(signal.SIGINT)
+        await has_routes(speaker, IPV4_UNICAST)
+        service.close()
+
+
 async def test_sansio() -> None:
     async with speaker_for(64512) as (speaker, port):
         speaker.announce("198.51.100.0/24", next_hop="192.0.2.1", med=7)

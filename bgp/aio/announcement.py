@@ -145,13 +145,21 @@ class Announcements:
         self, prefix: Destination, condition: Condition | None, attributes: RouteAttributes
     ) -> Announcement:
         """Announce a route, in place of an earlier one for `prefix`; raise ValueError for a bad value."""
-        key = destination(prefix)
-        made = self._make(key[0], attributes)
+        key, made = self.prepare(prefix, attributes)
         if condition is not None and not isinstance(condition, Condition):
             raise ValueError(f"condition: {condition!r} is no condition; bgp.policy.condition has them")
+        return self.place(key, made, condition)
+
+    def place(self, key: Key, made: Attributes, condition: Condition | None = None) -> Announcement:
+        """Announce what `prepare` made."""
         handle = Announcement(self, key, made, condition)
         self._put(key, Route(handle, made, condition))
         return handle
+
+    def prepare(self, prefix: Destination, attributes: RouteAttributes) -> tuple[Key, Attributes]:
+        """Return what `announce` would make of these; raise ValueError for a bad value."""
+        key = destination(prefix)
+        return key, self._make(key[0], attributes)
 
     def _make(self, family: Family, attributes: RouteAttributes) -> Attributes:
         """Return Attributes of what is given; for many routes that is the same, time after time."""
