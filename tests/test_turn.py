@@ -275,7 +275,7 @@ async def test_what_is_shared_goes_out_in_slices_in_order_and_before_anybody_pul
     turns.join(puller)
     count = await turns_until(lambda: puller.log)
     assert log == [(taker, b"one") for taker in takers] + [(taker, b"two") for taker in takers[::2]]
-    assert count >= 150 / 16 / 2  # a look at the time behind every sixteen of them
+    assert count >= 150 / 32  # a look at the time behind every thirty-two of them
     turns.close()
 
 

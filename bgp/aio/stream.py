@@ -60,6 +60,7 @@ class Stream:
     def __init__(self, sock: socket.socket, reader: Reader) -> None:
         self._loop = asyncio.get_running_loop()
         self._socket = sock
+        self._push = sock.send
         self._reader: Reader | None = reader
         self._partial: memoryview | None = None  # what is left of a message sent in part
         # Lists, since an empty deque has the room for 64 entries, and most streams are idle.
@@ -143,7 +144,7 @@ class Stream:
             self.write((octets,))
             return
         try:
-            taken = self._socket.send(octets)
+            taken = self._push(octets)
         except (BlockingIOError, InterruptedError):
             taken = 0
         except OSError as error:

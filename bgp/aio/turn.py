@@ -26,7 +26,7 @@ QUOTA = 512
 # What many are told alike goes out in portions of so many octets, and to so many between two looks at the
 # time.
 SHARE = 65536
-_TAKERS = 16
+_TAKERS = 32
 # Changes of a batch between two looks at the time.
 _CHANGES = 64
 

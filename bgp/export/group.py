@@ -349,20 +349,23 @@ class Group:
             return None
         octets, after, messages = train.read(first, limit)
         takers: list[Taker] = []
-        resting, end = True, train.end
+        resting, end = after == train.end, train.end
         for listener in self.listeners.values():
             place = listener.place
-            if place is None:
-                resting = False
-                continue
-            if place.detours:
-                train.skip(place)
-            if place.index == first and listener.taker is not None and not place.detours:
-                place.index = after
-                place.messages += messages
-                takers.append(listener.taker)
-            if place.index != end or place.detours or listener.dumps:
-                resting = False
+            if place is not None:
+                if place.detours:
+                    train.skip(place)
+                if not place.detours:
+                    if place.index == first and (taker := listener.taker) is not None:
+                        place.index = after
+                        place.messages += messages
+                        takers.append(taker)
+                        if listener.dumps:
+                            resting = False
+                        continue
+                    if place.index == end and not listener.dumps:
+                        continue
+            resting = False
         self.resting = resting
         if not takers:
             return None
