@@ -11,6 +11,7 @@ from typing import Self, TypeVar, Unpack
 
 from bgp.aio.address import Endpoint, parse_endpoint
 from bgp.aio.announcement import Announcement, Announcements, Destination, blackhole
+from bgp.aio.demand import Caller, demand
 from bgp.aio.events import EventKind, Events, PeerEvent, Watcher
 from bgp.aio.health import Check, HealthCheckedAnnouncement
 from bgp.aio.host import Host
@@ -266,7 +267,7 @@ class Speaker:
         if not options.address:
             raise ValueError("address: must not be empty")
         peer = self._new_peer(options)
-        if options.key is not None or options.minimum_ttl is not None:
+        if self._listeners.asks or options.key is not None or options.minimum_ttl is not None:
             try:
                 self._demand()
             except BaseException:
@@ -314,6 +315,23 @@ class Speaker:
         for peer in list(listen_range.peers):
             self._remove(peer, communication)
         await self._host.drained(self._stop_timeout)
+
+    def set_password(self, who: Peer | ListenRange, password: str | bytes | None) -> None:
+        """Have another TCP-MD5 key for a peer or a listen range, or none; other peers notice nothing.
+
+        The session stays if the other side does the same within the hold time.  Raises OSError or ValueError,
+        with nothing changed.
+        """
+        self._host.home.check()
+        before = who.options
+        who.options = replace(before, password=password)
+        try:
+            self._demand()
+        except BaseException:
+            who.options = before
+            raise
+        for peer in list(who.peers) if isinstance(who, ListenRange) else [who]:
+            peer.set_password(password)
 
     # --- routes of our own -----------------------------------------------------------------------------
     def announce(
@@ -523,21 +541,11 @@ class Speaker:
         for each in self._ranges:
             each.peers.discard(peer)
         peer.remove(communication)
-        if peer.options.key is not None and not peer.dynamic:
+        if not peer.dynamic and self._listeners.asks:
             self._demand()
 
     def _demand(self) -> None:
-        """Let listeners demand the keys of all peers and ranges, and no others; raise OSError, ValueError."""
-        wanted: dict[Network, bytes] = {}
-        for peer in self._peers.values():
-            if not peer.dynamic and peer.options.key is not None:
-                network = ip_network(peer.remote.address)
-                if wanted.setdefault(network, peer.options.key) != peer.options.key:
-                    raise ValueError(f"password: another peer at {peer.remote.host} has a different one")
-        for each in self._ranges:
-            if each.options.key is not None:
-                wanted[each.prefix] = each.options.key
-        self._listeners.demand(wanted)
-        options = [*(peer.options for peer in self._peers.values()), *(each.options for each in self._ranges)]
-        if any(each.minimum_ttl is not None for each in options):
-            self._listeners.set_ttl(255)  # RFC 5082 peers drop our SYN-ACK otherwise
+        """Let listeners ask what peers and ranges need; raise OSError, ValueError with nothing changed."""
+        callers = [each.caller for each in self._peers.values() if not each.dynamic]
+        callers += [Caller(each.prefix, each.options.key, each.options.minimum_ttl) for each in self._ranges]
+        self._listeners.ask(demand(callers))

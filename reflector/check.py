@@ -3,7 +3,6 @@
 And what is allowed, but surely not meant: that is a warning.
 """
 
-from ipaddress import ip_network
 from typing import Any
 
 from bgp.family import FAMILIES, IPV4_UNICAST
@@ -199,24 +198,4 @@ def warnings(router: Table, neighbors: list[Table], ranges: list[Table]) -> tupl
     if len(peers) > 1 and all_internal and not any(peer.values.get("client") for peer in peers):
         what = "no route will pass: all peers are internal, and none is a client (RFC 4456 6)"
         found[peers[0].where("client").problem(what, "add client = true to their group")] = None
-    found |= dict.fromkeys(_covered_by_password(neighbors, ranges))
     return tuple(found)
-
-
-def _covered_by_password(neighbors: list[Table], ranges: list[Table]) -> list[Problem]:
-    """Find peers without a password whose connections Linux drops for a wider range that has one."""
-    found = []
-    for peer in [*neighbors, *ranges]:
-        key = "address" if "address" in peer.values else "prefix"
-        inner = peer.values.get(key)
-        if inner is None or peer.values.get("password") is not None:
-            continue
-        for outer in ranges:
-            prefix = outer.values.get("prefix")
-            if outer is peer or prefix is None or outer.values.get("password") is None:
-                continue
-            if inner.version == prefix.version and ip_network(inner).subnet_of(prefix):
-                what = f"has no password but is inside {prefix}, which has: Linux drops its connections to us"
-                found.append(peer.where(key).problem(what, "give it a password, or move it out of the range"))
-                break
-    return found

@@ -122,7 +122,7 @@ SESSION = (
     Key("collision_detect_established", values.flag, "let a new connection compete with an Established one"),
     Key("notification_without_open", values.flag, "report errors also before an OPEN was sent"),
     Key("replace_established", values.flag, "a peer that dials again replaces its Established session"),
-    Key("password", terms.password, "the TCP-MD5 password (RFC 2385)"),
+    Key("password", terms.password, "the TCP-MD5 password (RFC 2385); some in a range may be without"),
     Key("ttl", number(1, 255), "the TTL of packets sent"),
     Key("multihop", number(1, 255), "external peers may be this many hops away"),
     Key("minimum_ttl", number(1, 255), "drop packets that arrive with a lower TTL (RFC 5082)"),

@@ -247,18 +247,6 @@ def test_networks() -> None:
     )
 
 
-def test_a_peer_without_password_in_a_range_with_one_is_warned_of() -> None:
-    """The kernel wants a signature from the whole prefix, and drops what has none without a word."""
-    inside = '[[neighbor]]\naddress = "10.0.0.7"\nasn = "internal"\n'
-    wide = '[[listen_range]]\nprefix = "10.0.0.0/8"\nclient = true\npassword = "secret"\n'
-    narrow = '[[listen_range]]\nprefix = "10.1.0.0/16"\nclient = true\n'
-    found = [str(warning) for warning in loads(ROUTER + wide + inside + narrow).warnings]
-    assert len(found) == 2
-    assert all("inside 10.0.0.0/8, which has: Linux drops its connections" in text for text in found)
-    assert not loads(ROUTER + wide + inside + 'password = "other"\n').warnings
-    assert not loads(ROUTER + wide + inside.replace("10.0", "2001:db8::").replace(".0.7", "7")).warnings
-
-
 def test_an_ipv6_address_with_its_port_is_shown_in_brackets() -> None:
     text = ROUTER + 'listen = ["::1:179"]\n'
     with pytest.raises(ConfigurationError, match=r'brackets: "\[::1\]:179"'):

@@ -16,6 +16,7 @@ import os
 import random
 import socket
 from collections.abc import Iterable, Iterator
+from ipaddress import ip_network
 from typing import Protocol
 
 from bgp.aio import sockopt
@@ -155,6 +156,14 @@ class Link:
         """Send a session message of the peer's own making."""
         if self._stream is not None:
             self._stream.write((message,), urgent=True)
+
+    def set_md5_key(self, key: bytes | None) -> None:
+        """Sign with another key from now on, or with none; raise OSError where the kernel does not let us."""
+        remote = self.remote
+        if self._stream is None or remote is None:
+            return
+        with contextlib.suppress(FileNotFoundError):  # there was none to take away
+            sockopt.set_md5_key(self._stream.socket, ip_network(remote.address), key)
 
     def refuse(self, fault: Notify) -> None:
         """End the session as the router demands."""

@@ -8,6 +8,7 @@ in the queue and the loop would spin on it.
 """
 
 import asyncio
+import contextlib
 import errno
 import logging
 import os
@@ -17,7 +18,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import IPv4Network, IPv6Network
 
 from bgp.aio.address import Endpoint, from_sockaddr
-from bgp.aio.sockopt import largest_backlog, listening_socket, set_md5_key, set_ttl
+from bgp.aio.demand import Demand
+from bgp.aio.sockopt import bound_socket, largest_backlog, set_md5_key, set_minimum_ttl, set_ttl
 
 logger = logging.getLogger(__name__)
 
@@ -35,18 +37,27 @@ Admit = Callable[[socket.socket, Endpoint, Endpoint], bool]
 class Listener:
     """Accept connections on one address and hand them to `admit`."""
 
-    def __init__(self, endpoint: Endpoint, admit: Admit) -> None:
+    def __init__(self, endpoint: Endpoint, admit: Admit, asked: Demand | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         self._admit = admit
-        self._socket = listening_socket(endpoint, largest_backlog())
-        self._reserve: int | None = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        self._reserve: int | None = None
         self._pause: asyncio.TimerHandle | None = None
         self._keys: dict[IPv4Network | IPv6Network, bytes] = {}
+        self._ttls: tuple[int | None, int] = (None, 0)
+        self._socket = bound_socket(endpoint)
         self._silent_until = 0.0  # what goes on is logged once a minute
         self.accepted = 0
         self.refused = 0
         self.out_of_descriptors = 0
-        self.endpoint = from_sockaddr(self._socket.getsockname())
+        try:
+            self.endpoint = from_sockaddr(self._socket.getsockname())
+            # Before anybody can connect.
+            self.ask(asked or Demand())
+            self._socket.listen(largest_backlog())
+            self._reserve = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        except BaseException:
+            self._socket.close()
+            raise
         self._loop.add_reader(self._socket, self._accept)
 
     def close(self) -> None:
@@ -61,9 +72,13 @@ class Listener:
             os.close(self._reserve)
             self._reserve = None
 
-    def set_ttl(self, ttl: int) -> None:
-        """Answer SYNs with this TTL: RFC 5082 peers drop the SYN-ACK otherwise."""
-        set_ttl(self._socket, ttl)
+    def ask(self, asked: Demand) -> None:
+        """Ask this of whoever connects from now on; raise OSError."""
+        self.set_md5_keys(asked.keys)
+        if self._ttls != (asked.ttl, asked.minimum_ttl):
+            self._ttls = asked.ttl, asked.minimum_ttl
+            set_ttl(self._socket, -1 if asked.ttl is None else asked.ttl)
+            set_minimum_ttl(self._socket, asked.minimum_ttl)
 
     def set_md5_keys(self, wanted: Mapping[IPv4Network | IPv6Network, bytes]) -> None:
         """Demand these keys of whoever connects from these networks, and no others; raise OSError.
@@ -71,13 +86,14 @@ class Listener:
         Networks of the other family are none of this listener's business.
         """
         version = self.endpoint.address.version
-        for network in [network for network in self._keys if network not in wanted]:
-            del self._keys[network]
-            set_md5_key(self._socket, network, None)
+        # First what is new: nobody who needs a key finds none in between.
         for network, key in wanted.items():
             if network.version == version and self._keys.get(network) != key:
                 set_md5_key(self._socket, network, key)
                 self._keys[network] = key
+        for network in [network for network in self._keys if network not in wanted]:
+            del self._keys[network]
+            set_md5_key(self._socket, network, None)
 
     def _accept(self) -> None:
         try:
@@ -162,8 +178,7 @@ class Listeners:
 
     def __init__(self) -> None:
         self._open: list[Listener] = []
-        self._keys: Mapping[IPv4Network | IPv6Network, bytes] = {}
-        self._ttl: int | None = None
+        self._asked = Demand()
 
     def __iter__(self) -> Iterator[Listener]:
         return iter(self._open)
@@ -173,12 +188,9 @@ class Listeners:
         try:
             for endpoint in endpoints:
                 try:
-                    self._open.append(Listener(endpoint, admit))
+                    self._open.append(Listener(endpoint, admit, self._asked))
                 except OSError as error:
                     raise OSError(error.errno, f"cannot listen on {endpoint}: {error.strerror}") from None
-            self.demand(self._keys)
-            if self._ttl is not None:
-                self.set_ttl(self._ttl)
         except BaseException:
             self.close()
             raise
@@ -189,17 +201,22 @@ class Listeners:
             listener.close()
         self._open.clear()
 
-    def demand(self, keys: Mapping[IPv4Network | IPv6Network, bytes]) -> None:
-        """Demand these TCP-MD5 keys, and no others, now and whenever opened; raise OSError."""
-        for listener in self._open:
-            listener.set_md5_keys(keys)
-        self._keys = keys
+    @property
+    def asks(self) -> bool:
+        """Whether anything is asked at all."""
+        return self._asked != Demand()
 
-    def set_ttl(self, ttl: int) -> None:
-        """Answer SYNs with this TTL, now and whenever opened."""
-        self._ttl = ttl
-        for listener in self._open:
-            listener.set_ttl(ttl)
+    def ask(self, asked: Demand) -> None:
+        """Ask this of whoever connects, now and whenever opened; raise OSError with nothing changed."""
+        try:
+            for listener in self._open:
+                listener.ask(asked)
+        except BaseException:
+            for listener in self._open:
+                with contextlib.suppress(OSError):
+                    listener.ask(self._asked)
+            raise
+        self._asked = asked
 
 
 class Refusals:

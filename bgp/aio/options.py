@@ -23,9 +23,10 @@ class PeerOptions:
     scope for link-local IPv6 (`fe80::1%eth0`).  Of a peer with a `source_address` only connections to that
     address of ours are taken.  `passive` peers are never dialed.  Times are in seconds.
 
-    `password` is the key of RFC 2385.  `ttl` is that of the packets sent.  By default it is 1 towards
-    external peers, which belong on a shared subnet, and the system's towards internal ones; `multihop`
-    allows an external peer that many hops.  `minimum_ttl` drops what came farther (RFC 5082 section 3).
+    `password` is the key of RFC 2385; `Speaker.set_password` changes it while sessions are there.  `ttl` is
+    that of the packets sent.  By default it is 1 towards external peers, which belong on a shared subnet, and
+    the system's towards internal ones; `multihop` allows an external peer that many hops.  `minimum_ttl`
+    drops what came farther (RFC 5082 section 3).
 
     `local_as` is another AS that an external peer is shown as ours (RFC 7705 section 3).  It is prepended to
     the AS_PATHs that come from there, unless `local_as_no_prepend`, and stands before our own in those that

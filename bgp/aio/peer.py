@@ -15,6 +15,7 @@ from typing import Protocol
 
 from bgp.aio import interfaces, sockopt
 from bgp.aio.address import Endpoint
+from bgp.aio.demand import Caller
 from bgp.aio.events import EventKind, Events, PeerEvent
 from bgp.aio.host import Host
 from bgp.aio.link import Link
@@ -43,6 +44,7 @@ logger = logging.getLogger(__name__)
 PeerKey = tuple[IPv4Address | IPv6Address | None, IPv4Address | IPv6Address, int]
 
 _KEEPALIVE = encode(Keepalive())
+_CHANGED = Notification(ErrorCode.CEASE, CeaseSubcode.OTHER_CONFIGURATION_CHANGE)
 _TOO_MANY = (ErrorCode.CEASE, CeaseSubcode.MAXIMUM_NUMBER_OF_PREFIXES_REACHED)
 _NOTICES = {EndOfRib: EventKind.END_OF_RIB, Refresh: EventKind.REFRESH, LimitReached: EventKind.LIMIT}
 
@@ -99,6 +101,13 @@ class Peer:
     def key(self) -> PeerKey:
         """What connections are matched by."""
         return None if self.source is None else self.source.address, self.remote.address, self.remote.scope
+
+    @property
+    def caller(self) -> Caller:
+        """What the listeners are to ask of it."""
+        options = self.options
+        network = ip_network(self.remote.address)
+        return Caller(network, options.key, options.minimum_ttl, self.remote.host)
 
     @property
     def state(self) -> State:
@@ -279,6 +288,18 @@ class Peer:
             self._host.router.set_import_policy(member, import_policy)
             self._host.router.set_export_policy(member, export_policy)
             self._host.turns.schedule()
+
+    def set_password(self, password: str | bytes | None) -> None:
+        """Sign with another key from now on, in a session that is there, too; for `Speaker.set_password`."""
+        self.options = replace(self.options, password=password)
+        host = self._host
+        self._config = self.options.session(host.asn, host.identifier, host.confederation)
+        for link in list(self._links):
+            try:
+                link.set_md5_key(self.options.key)
+            except OSError:
+                # Before Linux 5.9 a connection keeps what it began with.
+                link.handle(Event.AUTOMATIC_STOP, _CHANGED, "the password has changed")
 
     def alarm(self, text: str) -> None:
         """Report what only a human can put right."""

@@ -4,6 +4,7 @@ Numbers that Python's socket module lacks are Linux's, from its uapi headers.
 """
 
 import contextlib
+import errno
 import socket
 import struct
 from ipaddress import IPv4Network, IPv6Network
@@ -17,6 +18,11 @@ _MD5_KEY_LENGTH = 80  # TCP_MD5SIG_MAXKEYLEN
 # struct tcp_md5sig: sockaddr_storage, flags, prefix length, key length, interface index, key.
 _MD5_TAIL = struct.Struct(f"=BBHi{_MD5_KEY_LENGTH}s")
 _SOCKADDR_STORAGE = 128
+# What the kernel means, and what helps.
+_MD5_ERRORS = {
+    errno.ENOMEM: "no room for another TCP-MD5 key on one socket: raise the sysctl net.core.optmem_max",
+    errno.ENOPROTOOPT: "this kernel has no TCP-MD5 (CONFIG_TCP_MD5SIG)",
+}
 
 IP_MINTTL = 21
 IPV6_MINHOPCOUNT = 73
@@ -37,8 +43,8 @@ def common(sock: socket.socket) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, NOT_SENT_LOW_WATER)
 
 
-def listening_socket(endpoint: Endpoint, backlog: int) -> socket.socket:
-    """Return a socket that listens on `endpoint`, for its own family only; raise OSError."""
+def bound_socket(endpoint: Endpoint) -> socket.socket:
+    """Return a socket that may `listen` on `endpoint`, for its own family only; raise OSError."""
     sock = socket.socket(endpoint.family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -46,7 +52,6 @@ def listening_socket(endpoint: Endpoint, backlog: int) -> socket.socket:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         common(sock)
         sock.bind(endpoint.sockaddr)
-        sock.listen(backlog)
     except BaseException:
         sock.close()
         raise
@@ -87,11 +92,16 @@ def set_md5_key(sock: socket.socket, network: IPv4Network | IPv6Network, key: by
     host = network.prefixlen == network.max_prefixlen
     tail = _MD5_TAIL.pack(0 if host else _MD5_PREFIX, 0 if host else network.prefixlen, len(key), 0, key)
     option = TCP_MD5SIG if host else TCP_MD5SIG_EXT
-    sock.setsockopt(socket.IPPROTO_TCP, option, sockaddr.ljust(_SOCKADDR_STORAGE, b"\0") + tail)
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, option, sockaddr.ljust(_SOCKADDR_STORAGE, b"\0") + tail)
+    except OSError as error:
+        if error.errno in _MD5_ERRORS:
+            raise OSError(error.errno, _MD5_ERRORS[error.errno]) from None
+        raise
 
 
 def set_ttl(sock: socket.socket, ttl: int) -> None:
-    """Send with this TTL or hop limit."""
+    """Send with this TTL or hop limit, with -1 the system's."""
     if sock.family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, ttl)
     else:
@@ -99,7 +109,7 @@ def set_ttl(sock: socket.socket, ttl: int) -> None:
 
 
 def set_minimum_ttl(sock: socket.socket, ttl: int) -> None:
-    """Let the kernel drop what arrives with a lower TTL or hop limit (RFC 5082 section 3)."""
+    """Let the kernel drop what arrives with a lower TTL or hop limit, with 0 nothing (RFC 5082 section 3)."""
     if sock.family == socket.AF_INET6:
         sock.setsockopt(socket.IPPROTO_IPV6, IPV6_MINHOPCOUNT, ttl)
     else:
