@@ -16,7 +16,14 @@ from reflector.tables import Table
 HOLD_TIME, IDLE_HOLD_TIME, IDLE_HOLD_MAXIMUM = 90, 1.0, 120.0
 _KNOWN = {row.name for rows in (schema.NEIGHBOR, schema.LISTEN_RANGE) for row in rows}
 # Keys with a value for each family.
-BY_FAMILY = ("add_path", "add_path_select", "default_originate", "maximum_prefixes", "next_hops")
+BY_FAMILY = (
+    "add_path",
+    "add_path_select",
+    "default_originate",
+    "maximum_advertised",
+    "maximum_prefixes",
+    "next_hops",
+)
 # Keys that name a policy.
 DIRECTIONS = ("import", "export")
 

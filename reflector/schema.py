@@ -93,6 +93,11 @@ SESSION = (
     ),
     Key("maximum_prefixes_warning", number(1, 100), "percent of the maximum at which it is logged"),
     Key("maximum_prefixes_restart", WAIT, "seconds of rest after passing the maximum"),
+    Key(
+        "maximum_advertised",
+        terms.by_family,
+        "the most prefixes of a family that they are told; beyond, the session is shut down",
+    ),
     Key("default_originate", terms.families, "tell a default route of ours: true, or a list of families"),
     Key("default_originate_if", values.text, "the [condition.NAME] on which that is told"),
     Key(

@@ -232,3 +232,51 @@ def test_refreshes_in_words(subtype: int) -> None:
 def test_options_that_cannot_be(options: dict[str, Any], name: str) -> None:
     with pytest.raises(ValueError, match=f"^{name}: "):
         PeerOptions(asn=1, address="192.0.2.1", **options)
+
+
+# --- How much a peer is told -----------------------------------------------------------------------------
+
+
+async def announce(middle: Speaker, *numbers: int) -> None:
+    for number in numbers:
+        middle.announce(f"10.{number}.0.0/16", next_hop="192.0.2.1")
+
+
+@jumping
+async def test_a_peer_that_would_be_told_too_much_is_shut_down() -> None:
+    async with speaker() as middle:
+        await announce(middle, 1, 2)
+        peer = add(middle, hold_time=0, maximum_advertised={IPV4_UNICAST: 3})
+        async with await connected(middle, peer) as raw:
+            await asyncio.sleep(60)
+            assert peer.state is State.ESTABLISHED
+            waiting = asyncio.ensure_future(event_of(middle, lambda event: event.kind is EventKind.ALARM))
+            await announce(middle, 3)
+            await asyncio.sleep(60)
+            assert peer.state is State.ESTABLISHED, "as much as it may be"
+            await announce(middle, 4)
+            before = asyncio.get_running_loop().time()
+            event = await waiting
+            assert asyncio.get_running_loop().time() - before < 15
+            reason = "more than 3 prefixes of ipv4-unicast to tell"
+            assert event.text == f"shut down until it is started: {reason}"
+            notification = await raw.notification()
+            assert (notification.code, notification.subcode) == (6, 2)
+            assert notification.communication == reason
+        await asyncio.sleep(1000)
+        assert not peer.is_running
+        middle.withdraw("10.4.0.0/16")
+        peer.start()
+        async with await connected(middle, peer):
+            await asyncio.sleep(60)
+            assert peer.state is State.ESTABLISHED
+
+
+@jumping
+async def test_what_came_from_the_peer_does_not_count_as_told() -> None:
+    async with speaker() as middle:
+        peer = add(middle, maximum_advertised={IPV4_UNICAST: 1})
+        async with await connected(middle, peer) as raw:
+            await raw.send(update(1, 2, 3))
+            await asyncio.sleep(60)
+            assert peer.state is State.ESTABLISHED and len(middle.best(IPV4_UNICAST)) == 3

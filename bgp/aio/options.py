@@ -39,6 +39,8 @@ class PeerOptions:
     before policy; beyond it `maximum_prefixes_action` is taken, where RESTART waits for
     `maximum_prefixes_restart` seconds, by default as after any error, and SHUT until `Peer.start`.  At
     `maximum_prefixes_warning` percent, and beyond the maximum with WARN, there is a LIMIT event.
+    `maximum_advertised`, by family, is about what the peer is told: where that is more, be it by a leak of
+    ours, its session ends within seconds (Cease/2, with the reason for its operator) until `Peer.start`.
 
     `add_path_select`: which paths it is told of a family that `add_path` sends, all by
     default.  `default_originate`: the families of which the peer is told a default route of ours, always
@@ -109,6 +111,7 @@ class PeerOptions:
     maximum_prefixes_action: LimitAction = LimitAction.RESTART
     maximum_prefixes_warning: int | None = None
     maximum_prefixes_restart: float | None = None
+    maximum_advertised: Mapping[Family, int] = field(default_factory=dict)
     default_originate: Mapping[Family, Condition | None] = field(default_factory=dict)
     conditional: tuple[Conditional, ...] = ()
     advertisement_interval: float = 0.0

@@ -21,9 +21,11 @@ from bgp.aio.host import Host
 from bgp.aio.link import Link
 from bgp.aio.malformed import Malformed
 from bgp.aio.options import PeerOptions
+from bgp.aio.outflow import Outflow
 from bgp.aio.traffic import Traffic
 from bgp.errors import Notify
 from bgp.explanation import Account
+from bgp.family import Family
 from bgp.iana import CeaseSubcode, ErrorCode
 from bgp.member import Member, PeerSettings
 from bgp.policy import Policy
@@ -82,6 +84,7 @@ class Peer:
         self._running = False
         self._removed = False
         self._resting: asyncio.TimerHandle | None = None  # after too many prefixes
+        self._outflow: Outflow | None = None
         self._up = asyncio.Event()
         self._past = Traffic()
         self._state = State.IDLE
@@ -314,6 +317,12 @@ class Peer:
         """Hear that `link` is Established."""
         self.times_established += 1
         self._collide(link)
+        member = link.member
+        if self.options.maximum_advertised and member is not None:
+            self._guard()
+            self._outflow = Outflow(
+                self._host.router, member, self.options.maximum_advertised, self._told_too_much
+            )
         self._overseer.peer_established(self)
 
     def link_malformed(self, update: Update) -> None:
@@ -348,6 +357,8 @@ class Peer:
             down.text,
         )
         self._events.emit(PeerEvent(EventKind.DOWN, self, down.state, text=down.text))
+        if self.session is None:
+            self._guard()
         if link is not self._dialer:
             self._forget(link)
         elif link.broken:
@@ -380,6 +391,19 @@ class Peer:
             state.label,
         )
         self._events.emit(PeerEvent(EventKind.STATE, self, state, previous))
+
+    # --- how much it is told -----------------------------------------------------------------------------
+    def _guard(self) -> None:
+        """Count no more what an earlier session was told."""
+        if self._outflow is not None:
+            self._outflow.stop()
+            self._outflow = None
+
+    def _told_too_much(self, family: Family, maximum: int) -> None:
+        reason = f"more than {maximum} prefixes of {family} to tell"
+        self._guard()
+        self.stop(reason)
+        self.alarm(f"shut down until it is started: {reason}")
 
     # --- rest after too many prefixes ------------------------------------------------------------------
     def _rest(self, reason: str) -> None:
