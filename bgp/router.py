@@ -30,7 +30,7 @@ from bgp.export.pack import Packer, Told
 from bgp.export.rules import NO_ROUTE, NOT_NEGOTIATED, SENDER, TOO_LONG, Withheld
 from bgp.export.terms import Terms
 from bgp.family import BY_CODE, FAMILIES, Family
-from bgp.iana import CeaseSubcode, ErrorCode, RouteRefreshSubtype
+from bgp.iana import RouteRefreshSubtype
 from bgp.member import Member, Ourselves, PeerSettings, terms
 from bgp.policy import Policy
 from bgp.preview import Difference, preview_export, preview_import
@@ -38,6 +38,7 @@ from bgp.rib import roles
 from bgp.rib.admission import Admission
 from bgp.rib.aggregate import Aggregate
 from bgp.rib.asking import Failures
+from bgp.rib.bounds import MAX_ATTRIBUTE_OCTETS, MAX_PATHS, Bounds, out_of_resources
 from bgp.rib.changes import Changes
 from bgp.rib.condition import Condition
 from bgp.rib.decision import Decision, DecisionOptions
@@ -95,8 +96,8 @@ class Router:
         *,
         confederation: Confederation | None = None,
         client_to_client: bool = True,
-        max_paths: int | None = None,
-        max_attribute_octets: int | None = None,
+        max_paths: int = MAX_PATHS,
+        max_attribute_octets: int = MAX_ATTRIBUTE_OCTETS,
         lag_limit: int = LAG_LIMIT,
         lag_age: float = LAG_AGE,
         decision: DecisionOptions | None = None,
@@ -105,9 +106,7 @@ class Router:
         self.router_id = router_id
         self.cluster_id = router_id if cluster_id is None else cluster_id
         self.table = AttributeTable()  # shared with the decoders of all connections
-        self.max_paths = max_paths
-        self.max_attribute_octets = max_attribute_octets
-        self._limited = max_paths is not None or max_attribute_octets is not None
+        self._bounds = Bounds(max_paths, max_attribute_octets)
         self._lag_limit = lag_limit
         self.lag_age = lag_age
         identifier = router_id.to_bytes(4, "big")
@@ -322,8 +321,14 @@ class Router:
                 for path_id, prefix in zip(path_ids, prefixes, strict=True):
                     table.withdraw(self._slots.get(member.name, path_id), [prefix])
         for reach in update.announced:
-            if self._limited or member._limits:
-                self._limits(member, reach)
+            bounds, octets = self._bounds, len(reach.attributes.octets)
+            if reach.path_ids is not None:
+                # Each path identifier has a path of its own.
+                octets *= len(reach.prefixes)
+            bounds.paths -= len(reach.prefixes)
+            bounds.octets -= octets
+            if bounds.paths < 0 or bounds.octets < 0 or member._limits:
+                self._limits(member, reach, octets)
             table, source = self._tables[reach.family], sources[reach.family]
             if reach.path_ids is None:
                 table.announce(source, member._slot, reach.attributes, reach.prefixes)
@@ -335,7 +340,7 @@ class Router:
             member.end_of_rib.add(update.end_of_rib)
             self._notice(member, EndOfRib(update.end_of_rib))
 
-    def _limits(self, member: Member, reach: Reach) -> None:
+    def _limits(self, member: Member, reach: Reach, octets: int) -> None:
         """Raise Notify where `reach` passes a limit; routes that only replace others do not count."""
         limit = member._limits.get(reach.family)
         if limit is not None:
@@ -343,14 +348,10 @@ class Router:
             reached = limit.offered(held, len(reach.prefixes), lambda: self._new(member, reach))
             if reached is not None:
                 self._notice(member, reached)
-        if self.max_paths is not None:
-            routes = self.routes
-            if routes + len(reach.prefixes) > self.max_paths:
-                if routes + self._new(member, reach) > self.max_paths:
-                    raise _out_of_resources(f"more than {self.max_paths} paths in all")
-        if self.max_attribute_octets is not None:
-            if self.attribute_octets + len(reach.attributes.octets) > self.max_attribute_octets:
-                raise _out_of_resources(f"more than {self.max_attribute_octets} octets of attributes in all")
+        bounds = self._bounds
+        if bounds.paths < 0 or bounds.octets < 0:
+            whole, asked = (self.routes, self.attribute_octets), (len(reach.prefixes), octets)
+            bounds.renew(whole, asked, lambda: self._new(member, reach))
 
     def _new(self, member: Member, reach: Reach) -> int:
         table = self._tables[reach.family]
@@ -571,9 +572,7 @@ class Router:
             listener = member._listener
             lag = listener.group.lag(listener, now)
             if lag > self.lag_age:
-                found.append(
-                    (member, _out_of_resources(f"behind for {lag:.0f} s with what it is to be told"))
-                )
+                found.append((member, out_of_resources(f"behind for {lag:.0f} s with what it is to be told")))
         return found
 
     def watch(self, watcher: Watcher) -> Callable[[], None]:
@@ -751,7 +750,3 @@ def _not_negotiated(member: Member, family: Family) -> ValueError:
     if family not in member._sources:
         return ValueError(f"{family} was not negotiated with {member.name}")
     return ValueError(f"path identifiers do not go with what was negotiated with {member.name}")
-
-
-def _out_of_resources(reason: str) -> Notify:
-    return Notify(ErrorCode.CEASE, CeaseSubcode.OUT_OF_RESOURCES, b"", reason)

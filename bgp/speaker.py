@@ -27,6 +27,7 @@ from bgp.member import Member
 from bgp.policy import Policy
 from bgp.policy.condition import Condition
 from bgp.rib.aggregate import Aggregate
+from bgp.rib.bounds import MAX_ATTRIBUTE_OCTETS, MAX_PATHS
 from bgp.rib.decision import DecisionOptions
 from bgp.rib.multipath import Hop
 from bgp.rib.notice import Notice
@@ -89,8 +90,8 @@ class Speaker:
         listen: Iterable[str] = (),
         on_event: Callable[[PeerEvent], None] | None = None,
         client_to_client: bool = True,
-        max_paths: int | None = None,
-        max_attribute_octets: int | None = None,
+        max_paths: int = MAX_PATHS,
+        max_attribute_octets: int = MAX_ATTRIBUTE_OCTETS,
         lag_age: float = LAG_AGE,
         decision: DecisionOptions | None = None,
         stop_timeout: float = STOP_TIMEOUT,

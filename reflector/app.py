@@ -34,8 +34,8 @@ class Service:
             on_event=on_event or SessionLog(),
             confederation=router.confederation,
             client_to_client=router.client_to_client,
-            max_paths=router.maximum_paths,
-            max_attribute_octets=router.maximum_attribute_octets,
+            max_paths=router.max_paths,
+            max_attribute_octets=router.max_attribute_octets,
             decision=configuration.decision,
             lag_age=router.lag_age,
         )

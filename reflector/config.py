@@ -14,6 +14,7 @@ from bgp.iana import Origin
 from bgp.policy import Policy
 from bgp.policy.condition import Condition
 from bgp.rib.aggregate import Aggregate
+from bgp.rib.bounds import MAX_ATTRIBUTE_OCTETS, MAX_PATHS
 from bgp.rib.decision import DecisionOptions
 from bgp.router import LAG_AGE
 from bgp.session.config import AsExpected, Confederation
@@ -48,8 +49,8 @@ class Router:
     log_level: str = "info"
     confederation: Confederation | None = None
     client_to_client: bool = True
-    maximum_paths: int | None = None
-    maximum_attribute_octets: int | None = None
+    max_paths: int = MAX_PATHS
+    max_attribute_octets: int = MAX_ATTRIBUTE_OCTETS
     lag_age: float = LAG_AGE
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bgp import IPV4_UNICAST, IPV6_UNICAST, PeerOptions, Speaker, State
+from bgp import IPV4_UNICAST, IPV6_UNICAST, EventKind, PeerOptions, Speaker
 from reflector import app
 from reflector.config import loads
 
@@ -178,7 +178,7 @@ async def test_run_reflects_and_ends_with_a_cease(command: type[Command], file: 
 
         run.process.send_signal(signal.SIGTERM)
         async for event in heard:
-            if event.state is State.ESTABLISHED and event.text:
+            if event.kind is EventKind.DOWN:
                 assert "cease/administrative-shutdown: shutting down" in event.text
                 break
     assert run.end() == 0

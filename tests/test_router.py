@@ -5,6 +5,8 @@ from dataclasses import replace
 from ipaddress import ip_network
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from routers import (
     BOTH,
     LOCAL_AS,
@@ -359,6 +361,26 @@ def test_the_router_bounds_what_it_holds() -> None:
     b.down()
     settle(router)
     a.announce(["12.0.0.0/8"])
+
+
+@given(
+    bound=st.integers(1, 30),
+    said=st.lists(st.tuples(st.sampled_from("ab"), st.lists(st.integers(0, 20), min_size=1, max_size=5))),
+)
+def test_no_order_of_announcements_passes_the_bound(bound: int, said: list[tuple[str, list[int]]]) -> None:
+    router = Router(LOCAL_AS, ROUTER_ID, max_paths=bound)
+    peers = {name: Peer(router, name, CLIENT, number) for number, name in enumerate("ab", 1)}
+    held: set[tuple[str, int]] = set()
+    for name, numbers in said:
+        after = held | {(name, number) for number in numbers}
+        prefixes = [f"10.{number}.0.0/16" for number in numbers]
+        if len(after) > bound:
+            with pytest.raises(Notify):
+                peers[name].announce(prefixes)
+        else:
+            peers[name].announce(prefixes)
+            held = after
+        assert router.routes == len(held)
 
 
 # --- Sessions -------------------------------------------------------------------------------------
