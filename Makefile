@@ -5,6 +5,7 @@
 # make agreement  both decoders of UPDATEs on EXAMPLES=1000000 messages
 # make bench      the benchmarks beside the daemons (root), over an hour; make bench QUICK=1: two minutes
 # make fuzz       every fuzz target for SECONDS=60 seconds
+# make docs       the documentation, into build/docs
 # make endurance  100,000 sessions, stalled peers, millions of attribute sets: half an hour
 
 PYTHON ?= python3
@@ -15,7 +16,7 @@ EXAMPLES ?= 1000000
 # Given to pytest: make test ARGS="tests/test_config.py -k syntax"
 ARGS ?=
 
-.PHONY: help run test check format coverage agreement fuzz bench endurance daemons clean
+.PHONY: help run test check format coverage agreement fuzz bench docs endurance daemons clean
 .DEFAULT_GOAL := help
 
 help:
@@ -38,7 +39,7 @@ format: $(VENV)/.test
 
 # Tests of the shell and the commands, and long ones, add nothing to what the others reach.
 UNCOUNTED := agreement peer speaker listener stream turn demo reflector_cli fuzz router_model mrt pcap \
- cli_decode cli_encode message_forms bench exabgp example_programs
+ cli_decode cli_encode message_forms bench exabgp example_programs documentation
 
 coverage: $(VENV)/.test
 	$(BIN)/python -m pytest -q -n $(CORES) -m "not interop" $(UNCOUNTED:%=--ignore=tests/test_%.py) --cov
@@ -54,6 +55,9 @@ fuzz: $(VENV)/.test
 bench: $(VENV)/.bench daemons
 	@PYTHONPATH=.:tests $(BIN)/python -m bench run $(if $(QUICK),--size quick --out build/bench-quick) \
 	 $(foreach file,$(TABLE),--table "$(file)") $(if $(FRESH),--fresh) $(if $(PUBLISH),--publish) $(ARGS)
+
+docs: $(VENV)/.docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict && echo build/docs/index.html
 
 endurance: $(VENV)/.test
 	$(BIN)/python -m tests.endurance $(ARGS)
@@ -82,6 +86,11 @@ $(VENV)/.test: pyproject.toml | $(BIN)/python
 $(VENV)/.bench: pyproject.toml | $(BIN)/python
 	@echo "installing into $(VENV) ..."
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[cli,bench]'
+	@touch $@ $(VENV)/.run
+
+$(VENV)/.docs: pyproject.toml | $(BIN)/python
+	@echo "installing into $(VENV) ..."
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[cli,docs]'
 	@touch $@ $(VENV)/.run
 
 $(BIN)/python:
