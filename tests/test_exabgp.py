@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from rawpeer import BOTH, has_routes
 
-from bgp import ACCEPT_ALL, IPV4_UNICAST, IPV6_UNICAST, Peer, PeerOptions, Speaker
+from bgp import ACCEPT_ALL, IPV4_UNICAST, IPV6_UNICAST, AddPathMode, Peer, PeerOptions, Speaker, State
 from bgp.tools.exabgp.settings import KEYS, load, settings
 
 ROOT = Path(__file__).parent.parent
@@ -151,6 +151,10 @@ async def test_commands_go_out_and_news_come_in() -> None:
         assert down["neighbor"]["notification"]["message"] == "back in a minute"
         assert "back in a minute" in (await program.object("state", state="down"))["neighbor"]["reason"]
         await program.object("state", state="up")
+        # The end of the former connection is no end of this one.
+        established = peer.times_established
+        await asyncio.sleep(1)
+        assert (peer.state, peer.times_established) == (State.ESTABLISHED, established)
         # Routes outlive sessions.
         await has_routes(speaker, IPV6_UNICAST, "2001:db8::/32")
 
@@ -173,6 +177,33 @@ async def test_every_object_has_the_keys_of_version_5() -> None:
             "state": "up",
         }
         assert (await program.object("update"))["counter"] > up["counter"]
+
+
+async def test_several_paths_of_a_prefix() -> None:
+    """`path-information` tells them apart where the session has ADD-PATH (RFC 7911)."""
+    async with Speaker(asn=64512, router_id="10.0.0.1", listen=["127.0.0.1:0"]) as speaker:
+        add_path = {IPV4_UNICAST: AddPathMode.BOTH}
+        peer = speaker.add_peer(PeerOptions(asn=64512, address="127.0.0.2", passive=True, add_path=add_path))
+        async with shim(*arguments(speaker), "--add-path") as program:
+            await program.object("state", state="up")
+            for number in (1, 2):
+                route = f"announce route 10.0.0.0/8 next-hop 192.0.2.{number} path-information 0.0.0.{number}"
+                assert await program.say(route) == ["done"]
+            await has_routes(speaker, IPV4_UNICAST, "10.0.0.0/8")
+            while len(speaker.received(peer, IPV4_UNICAST)) < 2:
+                await asyncio.sleep(0.01)
+            withdraw = "withdraw route 10.0.0.0/8 path-information 0.0.0.1"
+            assert await program.say(withdraw) == ["done"]
+            while len(speaker.received(peer, IPV4_UNICAST)) > 1:
+                await asyncio.sleep(0.01)
+            ((_, path),) = speaker.received(peer, IPV4_UNICAST)
+            assert path.attributes.next_hop == bytes((192, 0, 2, 2))
+            speaker.announce("11.0.0.0/8", next_hop="192.0.2.1")
+            while "update" not in (found := (await program.object("update"))["neighbor"]["message"]):
+                pass
+            (((told,),),) = [each.values() for each in found["update"]["announce"].values()]
+            assert told["nlri"] == "11.0.0.0/8"
+            assert told["path-information"].count(".") == 3
 
 
 async def test_refresh_and_questions() -> None:

@@ -175,25 +175,28 @@ class Session:
         self._writer = writer
         self._control.clear()
         self._working = [
-            self._loop.create_task(self._receive(reader)),
+            self._loop.create_task(self._receive(reader, writer)),
             self._loop.create_task(self._send(writer)),
         ]
         self._settle(self._connection.handle(Event.TCP_CR_ACKED, self._loop.time()))
 
-    async def _receive(self, reader: asyncio.StreamReader) -> None:
+    async def _receive(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Take what comes until the connection is over, or is ours no more by what came."""
         text = "closed by the peer"
-        while True:
+        while self._writer is writer:
             try:
                 data = await reader.read(_READ)
             except OSError as error:
                 data, text = b"", f"connection lost: {error.strerror or error}"
             if not data:
-                break
+                self._settle(
+                    self._connection.handle(Event.TCP_CONNECTION_FAILS, self._loop.time(), text=text)
+                )
+                return
             self._settle(self._connection.receive(data, self._loop.time()))
-            while self._connection.more:
+            while self._connection.more and self._writer is writer:
                 await asyncio.sleep(0)
                 self._settle(self._connection.receive(b"", self._loop.time()))
-        self._settle(self._connection.handle(Event.TCP_CONNECTION_FAILS, self._loop.time(), text=text))
 
     async def _send(self, writer: asyncio.StreamWriter) -> None:
         """Write what is there whenever the kernel has taken all that was before."""
