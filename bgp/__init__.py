@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bgp.aio.announcement import Announcement
+    from bgp.aio.changing import Effect
     from bgp.aio.events import EventKind, PeerEvent, Watcher
     from bgp.aio.health import HealthCheckedAnnouncement
     from bgp.aio.options import PeerOptions
@@ -72,6 +73,7 @@ __all__ = [
     "DecisionOptions",
     "Decoder",
     "Down",
+    "Effect",
     "Encoder",
     "Established",
     "Event",
@@ -138,6 +140,7 @@ _MODULES = {
     "DecisionOptions": "bgp.rib.decision",
     "Decoder": "bgp.wire.update",
     "Down": "bgp.session.action",
+    "Effect": "bgp.aio.changing",
     "Encoder": "bgp.wire.encoder",
     "Established": "bgp.session.action",
     "Event": "bgp.session.event",

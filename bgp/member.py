@@ -69,6 +69,11 @@ class PeerSettings:
     advertisement_interval: float = 0.0
 
     @property
+    def limits(self) -> tuple[Mapping[Family, int], int | None, bool]:
+        """How many routes the peer may send, when it is near that, and whether more are tolerated."""
+        return self.maximum_prefixes, self.maximum_prefixes_warning, self.maximum_prefixes_tolerant
+
+    @property
     def conditions(self) -> list[Condition]:
         """All conditions on which something depends."""
         defaults = [condition for condition in self.default_originate.values() if condition is not None]
@@ -106,9 +111,7 @@ class Member:
         self.negotiated = negotiated
         self.end_of_rib: set[Family] = set()
         self._identified = negotiated.add_path_receive
-        self._limits = limits(
-            settings.maximum_prefixes, settings.maximum_prefixes_warning, settings.maximum_prefixes_tolerant
-        )
+        self._limits = limits(*settings.limits)
         self._listener = listener
         self._slot = slot
         self._sources = sources
@@ -116,6 +119,12 @@ class Member:
         self._stale: dict[Family, list[Source]] = {}
         # What still has the verdict of an earlier import policy.
         self._former: dict[Family, list[Source]] = {family: [] for family in sources}
+
+    def adopt(self, settings: PeerSettings) -> None:
+        """Go on with other settings; where limits differ, what was told of earlier ones is forgotten."""
+        if settings.limits != self.settings.limits:
+            self._limits = limits(*settings.limits)
+        self.settings = settings
 
     @property
     def name(self) -> str:

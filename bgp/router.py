@@ -63,6 +63,21 @@ LAG_AGE = 300.0
 # So many members change their groups in one flush for what is originated.
 _REGROUPED = 256
 
+# The settings that may change while there is a session.
+_CHANGEABLE = {
+    "advertisement_interval",
+    "conditional",
+    "default_originate",
+    "export_policy",
+    "import_policy",
+    "maximum_prefixes",
+    "maximum_prefixes_tolerant",
+    "maximum_prefixes_warning",
+    "next_hop_self",
+    "next_hops",
+    "third_party_next_hop",
+}
+
 Watcher = Callable[[Family, Changes], None]
 HopWatcher = Callable[[Family, Mapping[bytes, tuple[Hop, ...]]], None]
 NoticeWatcher = Callable[[Member, Notice], None]
@@ -267,6 +282,28 @@ class Router:
     def set_export_policy(self, member: Member, policy: Policy | None) -> None:
         """Tell `member` routes by another policy from now on; it pulls what differs for those told before."""
         member.settings = replace(member.settings, export_policy=policy)
+        self._regroup(member)
+
+    def change(self, member: Member, settings: PeerSettings) -> None:
+        """Go on with other settings, in the same session; the member pulls what differs.
+
+        Raises ValueError, with nothing changed, where they differ in what is known from the start of a
+        session: in anything but policies, next hops, limits, what is originated for the member or told on
+        conditions, and the advertisement interval.
+        """
+        before = member.settings
+        for name in PeerSettings.__dataclass_fields__:
+            if name not in _CHANGEABLE and getattr(before, name) != getattr(settings, name):
+                raise ValueError(f"{name}: cannot be changed while there is a session")
+        for condition in settings.conditions:
+            self._origination.acquire(condition)
+        for condition in before.conditions:
+            self._origination.release(condition)
+        self._conditioned.pop(member, None)
+        if settings.conditions:
+            self._conditioned[member] = None
+        self.set_import_policy(member, settings.import_policy)
+        member.adopt(settings)
         self._regroup(member)
 
     def _regroup(self, member: Member) -> None:

@@ -11,6 +11,7 @@ from typing import Self, TypeVar, Unpack
 
 from bgp.aio.address import Endpoint, parse_endpoint
 from bgp.aio.announcement import Announcement, Announcements, Destination, blackhole
+from bgp.aio.changing import Effect, effect
 from bgp.aio.demand import Caller, demand
 from bgp.aio.events import EventKind, Events, PeerEvent, Watcher
 from bgp.aio.health import Check, HealthCheckedAnnouncement
@@ -278,6 +279,30 @@ class Speaker:
         if self._started:
             peer.start()
         return peer
+
+    def change_peer(self, peer: Peer, options: PeerOptions) -> Effect:
+        """Let `peer` go on with other options; raise ValueError, with nothing changed, where they cannot be.
+
+        Return what that took: policies, limits, next hops and what is told on conditions change at once,
+        timers of the connection with the next one, and only what is negotiated or built into the socket
+        costs the session.  `dataclasses.replace(peer.options, ...)` makes options that differ in little.
+        """
+        self._host.home.check()
+        if self._peers.get(peer.key) is not peer:
+            raise ValueError(f"peer {peer.name} was removed")
+        if peer.dynamic:
+            raise ValueError(f"peer {peer.name} has the options of its listen range")
+        before, host = peer.options, self._host
+        what = effect(before, options)
+        options.session(host.asn, host.identifier, host.confederation)  # what it refuses is refused now
+        caller, peer.options = peer.caller, options
+        try:
+            if peer.caller != caller:
+                self._demand()
+        finally:
+            peer.options = before
+        peer.change(options, what)
+        return what
 
     async def remove_peer(self, peer: Peer, communication: str = "") -> None:
         """End the peer's session for good, with the text if there is one (RFC 9003), and forget it."""

@@ -265,6 +265,7 @@ async def test_never_before_the_octets_were_sent(seed: int) -> None:
                 return getattr(self.real, name)
 
         stream._socket = Socket(stream._socket)  # type: ignore[assignment]
+        stream._push = stream._socket.send
         handles = [
             speaker.announce(f"10.0.{number}.0/24", med=number, communities=range(1, 20 + number))
             for number in range(30)

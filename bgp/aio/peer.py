@@ -15,6 +15,7 @@ from typing import Protocol
 
 from bgp.aio import interfaces, sockopt
 from bgp.aio.address import Endpoint
+from bgp.aio.changing import Effect
 from bgp.aio.demand import Caller
 from bgp.aio.events import EventKind, Events, PeerEvent
 from bgp.aio.host import Host
@@ -83,6 +84,7 @@ class Peer:
         self._revive = False  # the dialer has lost to a connection that may still come to nothing
         self._running = False
         self._removed = False
+        self._outdated = False  # the session has earlier options than what comes next
         self._resting: asyncio.TimerHandle | None = None  # after too many prefixes
         self._outflow: Outflow | None = None
         self._up = asyncio.Event()
@@ -183,6 +185,7 @@ class Peer:
         if self._running or self._removed:
             return
         self._running = True
+        self._outdated = False
         if not self.options.passive:
             self._make_dialer().handle(Event.MANUAL_START)
         self.link_changed()
@@ -304,6 +307,40 @@ class Peer:
                 # Before Linux 5.9 a connection keeps what it began with.
                 link.handle(Event.AUTOMATIC_STOP, _CHANGED, "the password has changed")
 
+    def change(self, options: PeerOptions, effect: Effect) -> None:
+        """Go on with other options, that take this effect; raise ValueError where they cannot be."""
+        host, member, link, before = self._host, self.member, self.session, self.options
+        config = options.session(host.asn, host.identifier, host.confederation)
+        if effect is Effect.NEXT and member is None:
+            effect = Effect.RESET  # of nothing that anybody would miss
+        running = self._running
+        if effect is Effect.RESET and running:
+            self.stop("", CeaseSubcode.OTHER_CONFIGURATION_CHANGE)
+        self.options, self.remote, self._config = options, options.remote, config
+        if effect is Effect.RESET:
+            if running:
+                self.start()
+            return
+        self._outdated = self._outdated or effect is Effect.NEXT
+        if options.key != before.key:
+            self.set_password(options.password)
+        if member is not None and link is not None and link.local is not None and link.remote is not None:
+            after = self.settings(link.local, link.remote)
+            # Our own addresses are those of the beginning.
+            host.router.change(member, replace(after, connected=member.settings.connected))
+            host.turns.schedule()
+
+    def _refit(self) -> None:
+        """Begin anew with the options of today, if the session that had earlier ones is over."""
+        if not self._outdated or not self._running or self.session is not None:
+            return
+        self._outdated = False
+        for link in list(self._links):
+            self._forget(link)
+        if not self.options.passive:
+            self._make_dialer().handle(Event.AUTOMATIC_START_DAMPED)
+        self.link_changed()
+
     def alarm(self, text: str) -> None:
         """Report what only a human can put right."""
         logger.warning("%s: %s", self.name, text)
@@ -369,6 +406,8 @@ class Peer:
             self._revive = True
         if down.sent is not None and (down.sent.code, down.sent.subcode) == _TOO_MANY:
             self._rest(down.text)
+        if self._outdated:
+            asyncio.get_running_loop().call_soon(self._refit)
         self._wake_dialer()
         if not self._links and self._running:
             self._overseer.peer_idle(self)
