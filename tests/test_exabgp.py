@@ -381,6 +381,22 @@ def test_all_keys_of_a_neighbor() -> None:
     assert (options.local_as, options.multihop, options.hold_time) == (64513, 3, 30)
 
 
+def test_why_there_is_no_session_is_said_once() -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "bgp", "exabgp", "--asn", "64512", "--router-id", "10.0.0.2"),
+            *("--neighbor", "127.0.0.9", "--port", "9"),
+            *("--run", f"{sys.executable} -c 'import time; time.sleep(4)'"),
+        ],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+    )
+    assert done.returncode == 0
+    assert done.stderr == "127.0.0.9: tcp connection fails: cannot connect: Connection refused\n"
+
+
 def test_the_command_line_says_what_is_missing() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "bgp", "exabgp", "--asn", "1"], capture_output=True, text=True, cwd=ROOT

@@ -16,7 +16,7 @@ def add_parser(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
         "exabgp",
         help="stand in for ExaBGP: its text API in, its JSON out",
         description="Take ExaBGP's text API on standard input and print its JSON, of version 5.",
-        epilog="Exit status: 0, 1 where a session could not be had, 2 for wrong settings.",
+        epilog="Exit status: 0, 1 where the commands could not be read on, 2 for wrong settings.",
     )
     parser.set_defaults(run=run)
     parser.add_argument("file", nargs="?", help="TOML with asn, router_id and [[neighbor]] tables")

@@ -6,6 +6,7 @@ dialed again until it is stopped.
 
 import asyncio
 import contextlib
+import os
 import random
 from collections.abc import Callable, Iterable
 from ipaddress import ip_network
@@ -163,7 +164,7 @@ class Session:
         except OSError as error:
             sock.close()
             self._dialing = None
-            text = f"cannot connect: {error.strerror or error}"
+            text = f"cannot connect: {_reason(error)}"
             self._settle(self._connection.handle(Event.TCP_CONNECTION_FAILS, self._loop.time(), text=text))
             return
         except BaseException:
@@ -187,7 +188,7 @@ class Session:
             try:
                 data = await reader.read(_READ)
             except OSError as error:
-                data, text = b"", f"connection lost: {error.strerror or error}"
+                data, text = b"", f"connection lost: {_reason(error)}"
             if not data:
                 self._settle(
                     self._connection.handle(Event.TCP_CONNECTION_FAILS, self._loop.time(), text=text)
@@ -248,3 +249,8 @@ async def _part(writer: asyncio.StreamWriter, final: bytes, graceful: bool) -> N
         async with asyncio.timeout(_LINGER):
             await writer.wait_closed()
     writer.transport.abort()
+
+
+def _reason(error: OSError) -> str:
+    # asyncio puts words of its own in place of strerror.
+    return os.strerror(error.errno) if error.errno else str(error)

@@ -78,6 +78,7 @@ class Shim:
         self.over = False
         # The sessions, and how many messages were printed about each.
         self._neighbors: dict[Session, int] = {}
+        self._failures: dict[Session, str] = {}
         for options in chosen.neighbors:
             session = Session(options, chosen.asn, chosen.identifier, self._tell, self._complain)
             self._neighbors[session] = 0
@@ -222,6 +223,7 @@ class Shim:
                 self._print(session, "state", {"state": "connected"})
                 self._print(session, "open", {"direction": "receive", "open": form.opened(negotiated)})
             case Established():
+                self._failures.pop(session, None)
                 self._print(session, "state", {"state": "up"})
             case RouteRefresh():
                 self._print(
@@ -233,7 +235,9 @@ class Shim:
                     self._print(session, "notification", {"direction": "receive", "notification": said})
                 if delivery.state >= State.OPEN_CONFIRM:
                     self._print(session, "state", {"state": "down", "reason": delivery.text})
-                elif delivery.state >= State.OPEN_SENT:
+                elif delivery.text != self._failures.get(session):
+                    # It is tried again and again, and said once.
+                    self._failures[session] = delivery.text
                     self._complain(f"{session.options.address}: {delivery.text}")
 
     def _print(self, session: Session, type_: str, rest: dict[str, Any]) -> None:
