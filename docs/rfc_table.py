@@ -3,10 +3,11 @@
 import tomllib
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
+if TYPE_CHECKING:
+    from mkdocs.config.defaults import MkDocsConfig
+    from mkdocs.structure.files import Files
 
 SOURCE = Path(__file__).parent.parent / "tests" / "conformance.toml"
 PAGE = "rfcs.md"
@@ -19,8 +20,10 @@ states, *choice* where it leaves something open.
 """
 
 
-def on_files(files: Files, config: MkDocsConfig) -> Files:
+def on_files(files: "Files", config: "MkDocsConfig") -> "Files":
     """Add the page."""
+    from mkdocs.structure.files import File
+
     files.append(File.generated(config, PAGE, content=page(tomllib.loads(SOURCE.read_text())["rule"])))
     return files
 
