@@ -12,14 +12,14 @@ class Transaction:
 
     Within it `announce` and `withdraw` of this task, and those of its handles, check what they are given
     and are collected; other tasks go on as ever.  In the end all of it is applied, and flushed once: no
-    peer, no watcher and no look-up behind a flush sees a part of it.  `async with` ends behind that flush.
-    If an exception leaves it, nothing is applied, and handles are as they were; so it is for ValueError at
-    the end, where conditions turn out to depend on their own outcome.
+    peer and no watcher is told a part of it.  `async with` ends behind that flush.  If an exception leaves
+    it, nothing is applied, and handles are as they were; so it is for ValueError at the end, where
+    conditions turn out to depend on their own outcome.
 
-    However many changes there are, they are applied in slices of a turn, and the sessions stay alive
-    meanwhile; but nobody is told anything else until they are applied, and the flush itself is one step.
-    Once that has begun it goes on, even if the task is canceled while it waits.  There is one transaction
-    in a task at a time.
+    However many changes there are, they are applied in slices of a turn, and sessions stay alive meanwhile.
+    But nobody is told anything else until they are applied, who looks into the tables sees them come, and
+    the flush itself is one step, of a few microseconds for each route.  Once it has begun it goes on, even
+    if the task is canceled while it waits.  There is one transaction in a task at a time.
     """
 
     def __init__(self, home: Home, announcements: Announcements) -> None:
