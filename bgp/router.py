@@ -34,7 +34,7 @@ from bgp.iana import RouteRefreshSubtype
 from bgp.member import Member, Ourselves, PeerSettings, terms
 from bgp.policy import Policy
 from bgp.preview import Difference, preview_export, preview_import
-from bgp.rib import roles
+from bgp.rib import lookup, roles
 from bgp.rib.admission import Admission
 from bgp.rib.aggregate import Aggregate
 from bgp.rib.asking import Failures
@@ -42,6 +42,7 @@ from bgp.rib.bounds import MAX_ATTRIBUTE_OCTETS, MAX_PATHS, Bounds, out_of_resou
 from bgp.rib.changes import Changes
 from bgp.rib.condition import Condition
 from bgp.rib.decision import Decision, DecisionOptions
+from bgp.rib.history import History, Readers
 from bgp.rib.jobs import Drain, Jobs, Rejudge, Transfer
 from bgp.rib.multipath import Hop, HopChanges, Multipath
 from bgp.rib.nexthop import NextHops, is_host
@@ -49,9 +50,9 @@ from bgp.rib.notice import EndOfRib, Notice, Refresh
 from bgp.rib.origination import Origination
 from bgp.rib.path import Kind, Path, Slots, Source, best_of
 from bgp.rib.table import Table
+from bgp.rib.walk import Walk
 from bgp.session.config import Confederation
 from bgp.session.negotiation import Negotiated
-from bgp.views import Walk
 from bgp.wire.attributes import Attributes, AttributeTable
 from bgp.wire.message import RouteRefresh
 from bgp.wire.update import Reach, Unreach, Update
@@ -164,6 +165,8 @@ class Router:
         self._jobs = Jobs()
         self._watchers: list[Watcher] = []
         self._hop_watchers: list[HopWatcher] = []
+        self._readers = Readers(self._tables)
+        self.history = History(self._tables, self._readers)
         self._notice_watchers: list[NoticeWatcher] = []
         self._waiting: set[Member] = set()
         self._at: dict[bytes, set[Member]] = {}  # members by their address
@@ -487,8 +490,8 @@ class Router:
     def flush(self, now: float = 0.0) -> bool:
         """Turn what changed into messages; `now` matters where a peer has an advertisement interval.
 
-        Return whether some member's last pull stopped for the sake of the others: then it should pull again
-        in this turn or the next, though nothing else may happen.
+        Return whether some member's last pull stopped for the sake of the others, or there is more to do:
+        then all should pull again in this turn or the next, though nothing else may happen.
         """
         self._now = now
         self._settle()
@@ -498,7 +501,7 @@ class Router:
         waiting = self._waiting
         if waiting:
             self._waiting = set()
-        return more or bool(waiting)
+        return more or bool(waiting) or bool(self._readers)
 
     @property
     def deadline(self) -> float | None:
@@ -510,6 +513,8 @@ class Router:
         for family, table in self._tables.items():
             if table.dirty:
                 self._flush(family, table)
+            elif self._readers:
+                self._readers.serve(family)
 
     def _originate(self) -> bool:
         """Do what follows from a flush for routes of our own; return whether there is more to do."""
@@ -548,6 +553,9 @@ class Router:
     def _flush(self, family: Family, table: Table) -> None:
         groups = [(group, group.packer.selections.get(family)) for group in self._groups.values()]
         selections = {selection for _, selection in groups if selection is not None}
+        history = self.history
+        if history:
+            selections |= history.selections
         hops = HopChanges(self._multipath) if self._hop_watchers else None
         best, several = table.settle(selections, None if hops is None else hops.note)
         for group, selection in groups:
@@ -555,6 +563,9 @@ class Router:
                 group.tell(family, several[selection], self._now)
             elif family in group.terms.families:
                 group.tell(family, best, self._now)
+        if history:
+            history.note(family, best, several)
+        self._readers.serve(family)
         if best:
             if self._origination:
                 self._origination.note(family, best)
@@ -725,6 +736,26 @@ class Router:
             return ((prefix, path) for prefix in prefixes if table.paths(prefix)[0] is path)
 
         return Walk(table, lambda path: path.refusal is None, rows)
+
+    def walk_within(self, family: Family, within: bytes) -> Walk[tuple[bytes, tuple[Path, ...]]]:
+        """Return a walk that finds `within` and what is more specific, with all paths, best first."""
+        table, match = self._tables[family], lookup.within(within)
+
+        def rows(path: Path, prefixes: list[bytes]) -> Iterable[tuple[bytes, tuple[Path, ...]]]:
+            for prefix in match(prefixes):
+                paths = table.paths(prefix)
+                if paths[0] is path:
+                    yield prefix, paths
+
+        return Walk(table, lambda path: True, rows)
+
+    def longest_match(self, family: Family, prefix: bytes) -> bytes | None:
+        """Return the longest prefix that covers `prefix` and has a usable path."""
+        return lookup.longest(self._tables[family], prefix)
+
+    def covering(self, family: Family, prefix: bytes) -> Iterator[bytes]:
+        """Yield the prefixes that cover `prefix`, itself among them, the longest one first."""
+        return lookup.covering(self._tables[family], prefix)
 
     def walk_received(
         self, member: Member, family: Family, refused: bool | None = None

@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
 from socket import socket
 from types import TracebackType
-from typing import Self, TypeVar, Unpack
+from typing import Literal, Self, TypeVar, Unpack
 
 from bgp.aio.address import Endpoint, parse_endpoint
 from bgp.aio.announcement import Announcement, Announcements, Destination, blackhole
@@ -18,10 +18,12 @@ from bgp.aio.health import Check, HealthCheckedAnnouncement
 from bgp.aio.host import Host
 from bgp.aio.lag import LoopLag
 from bgp.aio.listener import Listener, Listeners, Refusals
+from bgp.aio.lookup import Rib
 from bgp.aio.options import PeerOptions
 from bgp.aio.peer import Peer, PeerKey
 from bgp.aio.transaction import Transaction
 from bgp.aio.turn import Turns
+from bgp.aio.watch import Community, RouteEvent, Watch, Watches, WatchEvent, interest
 from bgp.explanation import Account, Explanation
 from bgp.family import Family
 from bgp.member import Member
@@ -30,12 +32,14 @@ from bgp.policy.condition import Condition
 from bgp.rib.aggregate import Aggregate
 from bgp.rib.bounds import MAX_ATTRIBUTE_OCTETS, MAX_PATHS
 from bgp.rib.decision import DecisionOptions
+from bgp.rib.history import BACKLOG
 from bgp.rib.multipath import Hop
 from bgp.rib.notice import Notice
 from bgp.rib.path import Path
+from bgp.rib.selection import Selection
+from bgp.rib.walk import Walk
 from bgp.router import LAG_AGE, Router
 from bgp.session.config import Confederation
-from bgp.views import Walk
 from bgp.wire import prefix as nlri
 from bgp.wire.attributes import Attributes
 from bgp.wire.given import RouteAttributes
@@ -117,8 +121,10 @@ class Speaker:
         self._events = Events()
         if on_event is not None:
             self._events.call(on_event)
+        self.rib = Rib(self.router, self._host.home)
         self._listeners = Listeners()
         self._peers: dict[PeerKey, Peer] = {}
+        self._watches = Watches(self.router, self._events, self._peers.values)
         self._names: dict[str, Peer] = {}
         # Who said last that it is which router: (AS number, identifier).
         self._identities: dict[Peer, tuple[int, int]] = {}
@@ -168,6 +174,7 @@ class Speaker:
             self._announcements.close()
             self.measure_lag(None)
             self._events.close()
+            self._watches.close()
             self._host.home.leave()
 
     async def __aenter__(self) -> Self:
@@ -207,6 +214,56 @@ class Speaker:
         """
         self._host.home.check()
         return self._events.watch(limit)
+
+    def watch(
+        self,
+        *,
+        paths: Literal["best", "all"] | Selection | None = "best",
+        peers: bool = False,
+        family: Family | None = None,
+        prefix: str | Network | None = None,
+        within: str | Network | None = None,
+        peer: Peer | str | None = None,
+        community: Community | Iterable[Community] | None = None,
+        since: int | None = None,
+        limit: int = BACKLOG,
+        callback: Callable[[WatchEvent], object] | None = None,
+    ) -> Watch:
+        """Iterate asynchronously over routes, and with `peers` over what happens to peers.
+
+        First comes Snapshot with all that is there, in slices and perhaps with changes in between, then
+        InSync, then what changes.  `paths`: the best one of each prefix, all usable ones, those that a
+        selection selects, or none.  Only what fulfills all conditions is told: `prefix` is that one, `within`
+        it and what is more specific; `peer` a peer or its name, "" for our own routes; `community` one or
+        several, of which a path has to have one.  What no longer does is told as withdrawn.
+
+        `since` is the `sequence` of an event of a watch alike: go on behind it, if what followed is
+        remembered, else with Snapshot.  A consumer that is too slow is told the latest state of what changed
+        meanwhile, and where that is more than `limit` routes, Lagged and Snapshot.  A `callback` is called
+        with the events instead, until the watch is closed.
+        """
+        self._host.home.check()
+        wanted = interest(
+            paths=paths, family=family, prefix=prefix, within=within, peer=peer, community=community
+        )
+        return self._watches.open(wanted, peers=peers, since=since, limit=limit, callback=callback)
+
+    def snapshot(
+        self,
+        *,
+        paths: Literal["best", "all"] | Selection = "best",
+        family: Family | None = None,
+        prefix: str | Network | None = None,
+        within: str | Network | None = None,
+        peer: Peer | str | None = None,
+        community: Community | Iterable[Community] | None = None,
+    ) -> Iterator[RouteEvent]:
+        """Iterate over what `watch` would tell of as of now; the tables must not change meanwhile."""
+        self._host.home.check()
+        wanted = interest(
+            paths=paths, family=family, prefix=prefix, within=within, peer=peer, community=community
+        )
+        return self._watches.snapshot(wanted)
 
     def best(self, family: Family) -> dict[str, Path]:
         """Return the best path for each prefix of `family`, as of now."""

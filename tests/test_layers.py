@@ -28,7 +28,6 @@ LAYERS = {
     "bgp.member": 4,
     "bgp.preview": 4,
     "bgp.router": 4,
-    "bgp.views": 4,
     "fib.backend": 4,
     "fib.memory": 4,
     "fib.plan": 4,
@@ -47,7 +46,7 @@ LAYERS = {
 # Within these sets the members of one layer are one component: the rank alone does not part them.
 TOGETHER = (
     {"bgp.iana", "bgp.errors", "bgp.family"},
-    {"bgp.explanation", "bgp.member", "bgp.preview", "bgp.router", "bgp.views"},
+    {"bgp.explanation", "bgp.member", "bgp.preview", "bgp.router"},
     {"fib.backend", "fib.memory", "fib.plan", "fib.resolve", "fib.route"},
     {"bgp", "bgp.__main__", "bgp.speaker", "bgp.tools"},
     {"fib", "fib.follow"},

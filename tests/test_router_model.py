@@ -23,9 +23,9 @@ from bgp.rib.aggregate import Aggregate, is_aggregate
 from bgp.rib.decision import DecisionOptions
 from bgp.rib.path import Kind, Path
 from bgp.rib.selection import ALL, BEST, EQUAL, Selection, best_n
+from bgp.rib.walk import Walk
 from bgp.router import Router
 from bgp.session.config import Confederation
-from bgp.views import Walk
 from bgp.wire.attributes import Attributes, AttributeTable
 from bgp.wire.message import RouteRefresh
 

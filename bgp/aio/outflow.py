@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 
 from bgp.family import Family
 from bgp.member import Member
+from bgp.rib.walk import Walk
 from bgp.router import Advertised, Router
-from bgp.views import Walk
 
 # Seconds between two counts, and routes that are looked at in a turn.
 INTERVAL = 10.0

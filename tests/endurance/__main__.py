@@ -1,4 +1,4 @@
-"""`python -m tests.endurance [sessions|stalled|sets]`: the trials at their full length."""
+"""`python -m tests.endurance [sessions|stalled|sets|watching]`: the trials at their full length."""
 
 import argparse
 import asyncio
@@ -6,18 +6,19 @@ import sys
 import time
 from collections.abc import Sequence
 
-from . import sessions, sets, stalled
+from . import sessions, sets, stalled, watching
 
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.endurance", description=__doc__)
-    trials = ("sessions", "stalled", "sets")
+    trials = ("sessions", "stalled", "sets", "watching")
     parser.add_argument("trial", nargs="*", help=f"{', '.join(trials)}; by default all")
     parser.add_argument("--sessions", type=int, default=100_000, help="how many come and go")
     parser.add_argument("--stopped", type=int, default=500, help="how many members stop reading")
     parser.add_argument("--churn", type=int, default=200_000, help="how many routes churn meanwhile")
     parser.add_argument("--sets", type=int, default=10_000_000, help="how many attribute sets")
     parser.add_argument("--routes", type=int, default=100_000, help="through how many routes they go")
+    parser.add_argument("--watched", type=int, default=1_000_000, help="how many routes are watched")
     options = parser.parse_args(arguments)
     unknown = set(options.trial) - set(trials)
     if unknown:
@@ -65,6 +66,21 @@ def _sets(options: argparse.Namespace) -> None:
     print(f"{options.sets} attribute sets through {options.routes} routes, without the cyclic collector")
     for done, counts, resident in sets.churn(options.sets, options.routes, 10):
         print(f"{done:9} {resident / 1e6:.1f} MB, {_left(counts)}", flush=True)
+
+
+def _watching(options: argparse.Namespace) -> None:
+    print(f"{options.watched} routes change twice while a watch does not read")
+    found = asyncio.run(watching.trial(options.watched))
+    print(
+        f"memory {found.loaded / 1e6:.1f} MB, then {found.peak / 1e6:.1f} MB at most, "
+        f"{found.kept} routes kept; {found.lost} changes lost; "
+        f"caught up in {found.snapshot:.1f} s with {found.differences} differences; "
+        f"another watch was told of {found.told} routes meanwhile, "
+        f"{2 * options.watched / found.reading:.0f} changes/s; "
+        f"a longest match takes {found.longest_match * 1e6:.1f} us",
+    )
+    for phase, seconds in found.lag.items():
+        print(f"the loop was late by at most {seconds * 1000:.1f} ms {phase}", flush=True)
 
 
 def _left(counts: dict[str, int]) -> str:
