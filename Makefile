@@ -6,7 +6,7 @@
 # make bench      the benchmarks beside the daemons (root), over an hour; make bench QUICK=1: two minutes
 # make fuzz       every fuzz target for SECONDS=60 seconds
 # make docs       the documentation, into build/docs
-# make endurance  100,000 sessions, stalled peers, millions of attribute sets: half an hour
+# make endurance  100,000 sessions, stalled peers and watches, millions of attribute sets: half an hour
 
 PYTHON ?= python3
 VENV := .venv

@@ -4,7 +4,7 @@ import os
 import socket
 
 import pytest
-from endurance import census, sessions, sets
+from endurance import census, sessions, sets, watching
 from endurance.sockstat import Namespace
 from routers import LOCAL_AS, ROUTER_ID, Peer, settle
 
@@ -76,6 +76,12 @@ def test_what_members_do_not_take_is_bounded() -> None:
     after = census.of_router(router)
     assert {**after, "train octets": 0} == {**before, "train octets": 0}
     assert sum(len(log) for log in group._logs.values()) == 0
+
+
+async def test_a_watch_that_does_not_read_catches_up() -> None:
+    found = await watching.trial(20_000, 4_000)
+    assert found.differences == 0
+    assert found.kept == 20_000 and found.lost == 0, "the latest change of each route, and nothing twice"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="to look into a network namespace needs root")

@@ -213,6 +213,7 @@ async def test_a_consumer_that_stops_while_everything_changes_twice() -> None:
             assert last.sequence > lagged.sequence and slow.in_sync
             # Each of these changed twice, and is told once.
             told = [await anext(patient) for _ in range(256)]
+            assert patient.in_sync
             assert {each.prefix for each in told if isinstance(each, RouteEvent)} == set(prefixes[256:512])
 
 

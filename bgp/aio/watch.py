@@ -227,7 +227,7 @@ class Watch(AsyncIterator[WatchEvent]):
 
     @property
     def in_sync(self) -> bool:
-        """Whether everything that there is to tell was told."""
+        """Whether everything that there is to tell was told: else the next event comes without a change."""
         return self._portion is None and not self._ready and self._follower.in_sync
 
     @property

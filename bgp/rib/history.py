@@ -407,8 +407,12 @@ class Follower:
 
     @property
     def in_sync(self) -> bool:
-        """Whether all that is flushed was taken."""
-        return self._synced and self._lost is None and not self._news and not self._backlog and self._ended
+        """Whether all that is flushed and to be told was taken."""
+        if not self._synced or self._lost is not None or self._news or self._backlog:
+            return False
+        while not self._ended and self._of(self._log.at(self._at), self._at) is None:
+            self._at, self._offset = self._at + 1, 0
+        return self._ended
 
     @property
     def _ended(self) -> bool:

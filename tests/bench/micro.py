@@ -1,22 +1,26 @@
-"""The parts alone: codec, table, decision, update groups, policy; each beside a baseline of the same run.
+"""The parts alone: codec, table, decision, groups, policy, watches; each beside a baseline of the same run.
 
 A case gives a function that does the work so many times that it takes long enough to be timed, and says how
 many units that is.  All cases of a set take turns, so that a slow moment of the machine hits all alike.
 """
 
+import asyncio
 import gc
 import random
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from bench import tables
+from bgp.aio.watch import Watch, interest
 from bgp.family import IPV4_UNICAST
 from bgp.iana import Origin
 from bgp.member import Member, PeerSettings
 from bgp.policy import ACCEPT, ACCEPT_ALL, REFUSE, Policy, Rules, Term, change, function, match
 from bgp.rib.decision import Decision, DecisionOptions
+from bgp.rib.history import BACKLOG
 from bgp.rib.path import Kind, Path, Slots, Source
 from bgp.router import Router
 from bgp.session.config import SessionConfig
@@ -90,7 +94,16 @@ def run(sets: Sequence[Set], repetitions: int) -> Iterator[dict[str, object]]:
 
 def sets(size: int) -> tuple[Set, ...]:
     """Return all sets; `size` is how many routes the bigger cases take."""
-    return (*_codec(size), _load(size), _decision(size), _ladder(size), _flush(size), _policy(size))
+    return (
+        *_codec(size),
+        _load(size),
+        _decision(size),
+        _ladder(size),
+        _flush(size),
+        _policy(size),
+        _watching(size),
+        _look_up(size),
+    )
 
 
 # --- Codec ----------------------------------------------------------------------------------------------
@@ -463,6 +476,77 @@ def _policy(size: int) -> Set:
                         "listed", [Term("listed", prefix_list, then=REFUSE), Term("rest", then=ACCEPT)]
                     )
                 ),
+            ),
+        ),
+    )
+
+
+# --- Watching -------------------------------------------------------------------------------------------
+
+
+def _watching(size: int) -> Set:
+    """What it costs that somebody watches a table load, and to take the events."""
+
+    def case(watches: int, take: bool, **conditions: Any) -> Callable[[], Work]:
+        def prepare() -> Work:
+            router = Router(ASN, ROUTER_ID)
+            member, reaches = _member(router, 1), _reaches(router, size)
+
+            async def run() -> object:
+                some = [
+                    Watch(router, interest(**conditions), None, BACKLOG, None, lambda _: None)
+                    for _ in range(watches)
+                ]
+                for start in range(0, len(reaches), 500):
+                    _announce(router, member, reaches[start : start + 500])
+                    router.flush()
+                    for watch in some if take else ():
+                        while not watch.in_sync:
+                            await anext(watch)
+                return router
+
+            return lambda: asyncio.run(run())
+
+        return prepare
+
+    return Set(
+        "watching, per route of a table load",
+        "the load and its flushes, unwatched",
+        (
+            Case("nobody", "route", size, case(0, False)),
+            Case("a watch that takes each event", "route", size, case(1, True)),
+            Case("a watch of another peer", "route", size, case(1, True, peer="p2")),
+            Case("a watch within a prefix", "route", size, case(1, True, within="10.0.0.0/8")),
+            Case("a watch that does not read", "route", size, case(1, False)),
+        ),
+    )
+
+
+def _look_up(size: int) -> Set:
+    rounds = max(20, size // 50)
+
+    def case(look_up: Callable[[Router, bytes], object]) -> Callable[[], Work]:
+        def prepare() -> Work:
+            router = Router(ASN, ROUTER_ID)
+            member, reaches = _member(router, 1), _reaches(router, size)
+            _announce(router, member, reaches)
+            router.flush()
+            hosts = [b"\x20" + prefix[1:].ljust(4, b"\x01") for _, some in reaches for prefix in some]
+            asked = [hosts[at % len(hosts)] for at in range(rounds)]
+            return lambda: [look_up(router, host) for host in asked]
+
+        return prepare
+
+    return Set(
+        "look-up, per address",
+        "an exact one",
+        (
+            Case("exact", "look-up", rounds, case(lambda router, host: router.lookup(IPV4_UNICAST, host))),
+            Case(
+                "longest match",
+                "look-up",
+                rounds,
+                case(lambda router, host: router.longest_match(IPV4_UNICAST, host)),
             ),
         ),
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from bgp.aio.lag import LoopLag
 from bgp.aio.watch import InSync, Lagged, RouteEvent, Watch
 from bgp.family import IPV4_UNICAST
+from bgp.rib.history import HISTORY
 from bgp.rib.path import Path
 from bgp.speaker import Speaker
 from bgp.wire.update import Reach, Update
@@ -38,10 +39,11 @@ class Found:
     differences: int = 0
 
 
-async def trial(routes: int) -> Found:
+async def trial(routes: int, remembered: int = HISTORY) -> Found:
     """Let `routes` routes change twice while a watch does not read; then it reads all."""
     found = Found()
     async with Speaker(asn=wire.ASN, router_id="10.0.0.1") as speaker:
+        speaker.router.history._limit = remembered
         feeder = sets._member(speaker.router, "feeder", 2)
         blocks = [
             [wire.prefix(at * _TOGETHER + each) for each in range(_TOGETHER)]
@@ -87,6 +89,7 @@ async def trial(routes: int) -> Found:
             found.differences = len(best.keys() ^ state.keys()) + sum(
                 state.get(prefix) is not path for prefix, path in best.items()
             )
+            await asyncio.sleep(0.05)
             lag.reset()
             number = 0
             async for _ in speaker.rib.covered("16.0.0.0/4"):
