@@ -1,11 +1,12 @@
 """The composition root: sockets, connections and the router become one BGP speaker on the running loop."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_network
-from socket import socket
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from socket import if_indextoname, socket
 from types import TracebackType
 from typing import Literal, Self, TypeVar, Unpack
 
@@ -323,7 +324,7 @@ class Speaker:
     def add_peer(self, options: PeerOptions) -> Peer:
         """Add a peer, and start it if we are started; raise ValueError where the options cannot be."""
         self._host.home.check()
-        if not options.address:
+        if not options.address and not options.interface:
             raise ValueError("address: must not be empty")
         peer = self._new_peer(options)
         if self._listeners.asks or options.key is not None or options.minimum_ttl is not None:
@@ -372,8 +373,9 @@ class Speaker:
     ) -> ListenRange:
         """Let whoever connects from within `prefix` be a peer with these options, `limit` at most."""
         self._host.home.check()
-        if options.address:
-            raise ValueError("address: must be empty for a listen range")
+        for name in ("address", "interface"):
+            if getattr(options, name):
+                raise ValueError(f"{name}: must be empty for a listen range")
         network = ip_network(prefix)
         if any(each.prefix == network for each in self._ranges):
             raise ValueError(f"prefix: {network} is a listen range already")
@@ -589,7 +591,12 @@ class Speaker:
 
     def _find(self, local: Endpoint, remote: Endpoint) -> Peer | None:
         exact = self._peers.get((local.address, remote.address, remote.scope))
-        return exact or self._peers.get((None, remote.address, remote.scope))
+        found = exact or self._peers.get((None, remote.address, remote.scope))
+        if found is None and remote.scope:
+            with contextlib.suppress(OSError):
+                interface = if_indextoname(remote.scope)
+                return self._peers.get((None, IPv6Address("::"), interface))
+        return found
 
     def _dynamic(self, remote: Endpoint) -> tuple[Peer | None, str]:
         """Return a new peer for `remote` if a listen range has room for it, or the reason why not."""

@@ -68,6 +68,12 @@ def check_peer(peer: Table, router: Table) -> None:
     given, where = peer.values, peer.where
     if "multihop" in given and "ttl" in peer.places:
         where("multihop").refuse("contradicts ttl", "keep one of the two")
+    if peer.place.path[0] == "neighbor" and not {"address", "interface"} & peer.places.keys():
+        peer.place.refuse("has no address", "add address: the peer's IP address, or interface: its link")
+    for name in ("address", "source_address", "password"):
+        if "interface" in given and name in given:
+            what = "excludes interface, where any link-local address is the peer's"
+            where(name).refuse(what, f"remove {name} or interface")
     source, address = given.get("source_address"), given.get("address")
     if source is not None and address is not None and source.version != address.version:
         what = f"is an IPv{source.version} address, but the peer's is an IPv{address.version} one"

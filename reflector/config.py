@@ -150,6 +150,7 @@ def _checked(
     decision: Table,
 ) -> Configuration:
     refuse_repeated(neighbors, "address", "source_address")
+    refuse_repeated(neighbors, "interface")
     refuse_repeated(ranges, "prefix")
     refuse_repeated(networks, "prefix")
     refuse_repeated(aggregates, "prefix")

@@ -167,7 +167,8 @@ DIALING = (
 
 GROUP = (*SESSION, *DIALING)
 NEIGHBOR = (
-    Key("address", addresses.address, "the peer's IP address", required=True),
+    Key("address", addresses.address, "the peer's IP address"),
+    Key("interface", values.text, "in place of an address: whoever is the only router on that link"),
     Key("group", values.text, "the [group.NAME] with the options of this neighbor"),
     Key("name", values.text, "a name for the logs"),
     *SESSION,
@@ -250,6 +251,8 @@ SYNONYMS = {
     "local_address": "source_address",
     "update_source": "source_address",
     "ip": "address",
+    "unnumbered": "interface",
+    "dev": "interface",
     "remote_address": "address",
     "route_reflector_client": "client",
     "rr_client": "client",

@@ -1084,3 +1084,30 @@ group = "nodes"
     assert (options.maximum_prefixes_warning, options.maximum_prefixes_restart) == (80, 300.0)
     shut = loads(text.replace("maximum_prefixes_restart = 300", 'maximum_prefixes_action = "shut"'))
     assert shut.neighbors[0].maximum_prefixes_action is LimitAction.SHUT
+
+
+INTERFACE = ROUTER + '[[neighbor]]\ninterface = "eth1"\nasn = "external"\npolicy = "accept-all"\n'
+
+
+def test_a_neighbor_known_by_its_interface() -> None:
+    (options,) = loads(INTERFACE).neighbors
+    assert (options.interface, options.address) == ("eth1", "")
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ('address = "192.0.2.2"', "address"),
+        ('source_address = "192.0.2.2"', "source_address"),
+        ('password = "x"', "password"),
+    ],
+)
+def test_what_excludes_an_interface(line: str, key: str) -> None:
+    ((number, where, what, remedy),) = problems(INTERFACE + line + "\n")
+    assert (number, where) == (8, f"[[neighbor]] 1, {key}")
+    assert "any link-local address is the peer's" in what and remedy == f"remove {key} or interface"
+
+
+def test_an_interface_is_named_once() -> None:
+    ((_, where, what, _),) = problems(INTERFACE + INTERFACE.removeprefix(ROUTER))
+    assert (where, what) == ("[[neighbor]] 2, interface", "eth1 is already in line 5")

@@ -18,7 +18,7 @@ def test_the_full_configuration_is_good() -> None:
     configuration = load(str(EXAMPLES / "reflector.toml"))
     assert configuration.warnings == ()
     assert len(configuration.listen_ranges) == 2
-    assert len(configuration.neighbors) == 2
+    assert len(configuration.neighbors) == 3
 
 
 def test_the_full_configuration_is_full_and_good_with_all_of_it() -> None:

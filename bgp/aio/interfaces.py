@@ -33,34 +33,41 @@ class InterfaceAddress:
     index: int
 
 
+def dump(kind: int, request: bytes, answer: int) -> list[bytes]:
+    """Return the bodies of all answers of this type; raise OSError where the kernel does not tell."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0) as netlink:
+        netlink.bind((0, 0))
+        length = _MESSAGE.size + len(request)
+        netlink.send(_MESSAGE.pack(length, kind, _REQUEST_DUMP, 1, 0) + request)
+        return list(_answers(netlink, answer))
+
+
 def interface_addresses() -> list[InterfaceAddress]:
     """Return the addresses of all interfaces; none where the kernel does not tell."""
     try:
-        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 0) as netlink:
-            netlink.bind((0, 0))
-            netlink.send(
-                _MESSAGE.pack(_MESSAGE.size + _ADDRESS.size, _RTM_GETADDR, _REQUEST_DUMP, 1, 0)
-                + _ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0)
-            )
-            return list(_answers(netlink))
+        bodies = dump(_RTM_GETADDR, _ADDRESS.pack(socket.AF_UNSPEC, 0, 0, 0, 0), _RTM_NEWADDR)
     except OSError:
         return []
+    return [address for body in bodies for address in _decode(body)]
 
 
-def connected(local: IPv4Address | IPv6Address) -> tuple[IPv4Network | IPv6Network, ...]:
-    """Return the subnets of the interface that has the address `local`; empty if none has."""
+def connected(local: IPv4Address | IPv6Address, scope: int = 0) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Return the subnets of the interface that has the address `local`; empty if none has.
+
+    Several may have the same link-local one; `scope` is the index of the one that is meant.
+    """
     known = interface_addresses()
-    indexes = {item.index for item in known if item.address == local}
+    indexes = {item.index for item in known if item.address == local and scope in (0, item.index)}
     return tuple(item.network for item in known if item.index in indexes)
 
 
-def next_hops(local: IPv4Address | IPv6Address, on_link: bool = False) -> dict[Family, bytes]:
-    """Return by family our next hop on the interface that has the address `local`.
+def next_hops(local: IPv4Address | IPv6Address, on_link: bool = False, scope: int = 0) -> dict[Family, bytes]:
+    """Return by family our next hop on the interface that has the address `local` (with that `scope`).
 
     An IPv6 one is a global address, and for a peer `on_link` the link-local one behind it (RFC 2545 3).
     """
     known = interface_addresses()
-    indexes = {item.index for item in known if item.address == local}
+    indexes = {item.index for item in known if item.address == local and scope in (0, item.index)}
     own = [local, *(item.address for item in known if item.index in indexes and item.address != local)]
     found: dict[Family, bytes] = {}
     for family in FAMILIES:
@@ -74,7 +81,7 @@ def next_hops(local: IPv4Address | IPv6Address, on_link: bool = False) -> dict[F
     return found
 
 
-def _answers(netlink: socket.socket) -> Iterator[InterfaceAddress]:
+def _answers(netlink: socket.socket, answer: int) -> Iterator[bytes]:
     while True:
         data = netlink.recv(_RECEIVE)
         offset = 0
@@ -84,21 +91,26 @@ def _answers(netlink: socket.socket) -> Iterator[InterfaceAddress]:
                 return
             if kind == _NLMSG_ERROR:
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
-            if kind == _RTM_NEWADDR:
-                yield from _decode(data[offset + _MESSAGE.size : offset + length])
+            if kind == answer:
+                yield data[offset + _MESSAGE.size : offset + length]
             offset += (length + 3) & ~3
 
 
-def _decode(body: bytes) -> Iterable[InterfaceAddress]:
-    _, prefix_length, _, _, index = _ADDRESS.unpack_from(body)
+def attributes(body: bytes, offset: int) -> dict[int, bytes]:
+    """Return the attributes of an answer, behind a header of `offset` octets, by type."""
     values: dict[int, bytes] = {}
-    offset = _ADDRESS.size
     while offset + _ATTRIBUTE.size <= len(body):
         length, kind = _ATTRIBUTE.unpack_from(body, offset)
         if length < _ATTRIBUTE.size:
             break
         values[kind] = body[offset + _ATTRIBUTE.size : offset + length]
         offset += (length + 3) & ~3
+    return values
+
+
+def _decode(body: bytes) -> Iterable[InterfaceAddress]:
+    _, prefix_length, _, _, index = _ADDRESS.unpack_from(body)
+    values = attributes(body, _ADDRESS.size)
     # On a point-to-point link IFA_ADDRESS is the other end, and the prefix is its.
     link = values.get(_IFA_ADDRESS) or values.get(_IFA_LOCAL)
     if link is not None and len(link) in (4, 16):

@@ -15,13 +15,14 @@ import logging
 import os
 import random
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from ipaddress import ip_network
 from typing import Protocol
 
 from bgp.aio import sockopt
 from bgp.aio.address import Endpoint, end_of
 from bgp.aio.host import Host
+from bgp.aio.neighbors import NoNeighbor
 from bgp.aio.stream import HIGH_WATER, Stream
 from bgp.aio.traffic import Traffic
 from bgp.errors import Notify
@@ -74,10 +75,13 @@ class Link:
         owner: Owner,
         config: SessionConfig,
         *,
-        target: Endpoint | None = None,
+        target: Endpoint | Callable[[], Endpoint] | None = None,
         source: Endpoint | None = None,
     ) -> None:
-        """Make a link that dials `target`, or, without one, waits for `accept`."""
+        """Make a link that dials `target`, or, without one, waits for `accept`.
+
+        A `target` that is not known beforehand is asked for each time; it may raise OSError.
+        """
         self._loop = asyncio.get_running_loop()
         self._host = host
         self._owner = owner
@@ -374,9 +378,10 @@ class Link:
         assert self._target is not None
         sock: socket.socket | None = None
         try:
-            sock = sockopt.dialing_socket(self._target.family, self._source)
+            target = self._target() if callable(self._target) else self._target
+            sock = sockopt.dialing_socket(target.family, self._source)
             self._owner.prepare(sock, dialing=True)
-            await self._loop.sock_connect(sock, self._target.sockaddr)
+            await self._loop.sock_connect(sock, target.sockaddr)
             if sock.getsockname() == sock.getpeername():
                 # TCP connects a port to itself if the system happens to choose the one that is dialed.
                 raise OSError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
@@ -441,4 +446,6 @@ def _describe(delivery: RouteRefresh | Update) -> str:
 
 def _reason(error: OSError) -> str:
     # asyncio puts words of its own in place of strerror.
+    if isinstance(error, NoNeighbor):
+        return str(error.strerror)
     return os.strerror(error.errno) if error.errno else str(error)

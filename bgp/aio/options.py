@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address
 
 from bgp.aio.address import Endpoint, parse_address
 from bgp.family import DEFAULT_FAMILIES, Family
@@ -12,6 +13,7 @@ from bgp.rib.selection import Selection
 from bgp.session.config import AsExpected, Confederation, LimitAction, SessionConfig
 from bgp.wire.capability import Fqdn
 
+_UNSPECIFIED = IPv6Address("::")
 _KEY_LENGTH = 80  # of TCP-MD5 in Linux
 
 
@@ -22,6 +24,10 @@ class PeerOptions:
     `asn` is the AS number that its OPEN must show, or a member of `AsExpected`.  `address` is text, with a
     scope for link-local IPv6 (`fe80::1%eth0`).  Of a peer with a `source_address` only connections to that
     address of ours are taken.  `passive` peers are never dialed.  Times are in seconds.
+
+    With an `interface` in place of an address the peer is whichever router is the only one on that link, by
+    its link-local address: dialed when the kernel knows it, and taken when it connects.  It cannot have a
+    password, for the kernel's keys know no interface.
 
     `password` is the key of RFC 2385; `Speaker.set_password` changes it while sessions are there.  `ttl` is
     that of the packets sent.  By default it is 1 towards external peers, which belong on a shared subnet, and
@@ -55,6 +61,7 @@ class PeerOptions:
     asn: int | AsExpected
     address: str = ""
     port: int = BGP_PORT
+    interface: str = ""
     name: str = ""
     description: str = ""
 
@@ -138,6 +145,12 @@ class PeerOptions:
                     raise ValueError(f"{name}: needs a local_as")
         if self.ttl is not None and self.multihop is not None:
             raise ValueError("multihop: excludes ttl, which says the same")
+        if self.interface:
+            for name in ("address", "source_address", "password"):
+                if getattr(self, name):
+                    raise ValueError(
+                        f"{name}: excludes interface, where any link-local address is the peer's"
+                    )
         if self.key is not None and not 0 < len(self.key) <= _KEY_LENGTH:
             raise ValueError(f"password: must have 1 to {_KEY_LENGTH} octets")
         source = self.source
@@ -146,7 +159,9 @@ class PeerOptions:
 
     @property
     def remote(self) -> Endpoint:
-        """The peer's address and port."""
+        """The peer's address and port; the unspecified address where it is known by its interface."""
+        if self.interface:
+            return Endpoint(_UNSPECIFIED, self.port)
         try:
             return parse_address(self.address, self.port)
         except ValueError as error:

@@ -6,6 +6,7 @@ brought an OPEN yet only the newest is kept: a peer that dials again has given u
 """
 
 import asyncio
+import errno
 import logging
 import socket
 import time
@@ -14,13 +15,14 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_net
 from typing import Protocol
 
 from bgp.aio import interfaces, sockopt
-from bgp.aio.address import Endpoint
+from bgp.aio.address import Endpoint, end_of
 from bgp.aio.changing import Effect
 from bgp.aio.demand import Caller
 from bgp.aio.events import EventKind, Events, PeerEvent
 from bgp.aio.host import Host
 from bgp.aio.link import Link
 from bgp.aio.malformed import Malformed
+from bgp.aio.neighbors import neighbor_on
 from bgp.aio.options import PeerOptions
 from bgp.aio.outflow import Outflow
 from bgp.aio.traffic import Traffic
@@ -43,10 +45,12 @@ from bgp.wire.update import Update
 
 logger = logging.getLogger(__name__)
 
-# Our address if the peer is to be met at one only, the peer's, and the scope of a link-local one.
-PeerKey = tuple[IPv4Address | IPv6Address | None, IPv4Address | IPv6Address, int]
+# Our address if the peer is to be met at one only, the peer's, and the scope of a link-local one; of a peer
+# that is known by its interface, the name of that.
+PeerKey = tuple[IPv4Address | IPv6Address | None, IPv4Address | IPv6Address, int | str]
 
 _KEEPALIVE = encode(Keepalive())
+_LINK_LOCAL = ip_network("fe80::/10")
 _CHANGED = Notification(ErrorCode.CEASE, CeaseSubcode.OTHER_CONFIGURATION_CHANGE)
 _TOO_MANY = (ErrorCode.CEASE, CeaseSubcode.MAXIMUM_NUMBER_OF_PREFIXES_REACHED)
 _NOTICES = {EndOfRib: EventKind.END_OF_RIB, Refresh: EventKind.REFRESH, LimitReached: EventKind.LIMIT}
@@ -105,13 +109,15 @@ class Peer:
     @property
     def key(self) -> PeerKey:
         """What connections are matched by."""
+        if self.options.interface:
+            return None, self.options.remote.address, self.options.interface
         return None if self.source is None else self.source.address, self.remote.address, self.remote.scope
 
     @property
     def caller(self) -> Caller:
         """What the listeners are to ask of it."""
         options = self.options
-        network = ip_network(self.remote.address)
+        network = _LINK_LOCAL if options.interface else ip_network(self.remote.address)
         return Caller(network, options.key, options.minimum_ttl, self.remote.host)
 
     @property
@@ -231,6 +237,10 @@ class Peer:
 
     def accept(self, sock: socket.socket) -> None:
         """Take a connection that the peer opened; raise OSError if it is gone already."""
+        if self.options.interface:
+            remote = end_of(sock.getpeername)
+            if remote is not None:
+                self._meet(remote)
         older = [each for each in self._links if each.connection.incoming and each.state <= State.OPEN_SENT]
         link = Link(self._host, self, self._config)
         self._links.append(link)
@@ -267,7 +277,7 @@ class Peer:
             route_server_client=options.route_server_client,
             local_address=local.address.packed,
             remote_address=remote.address.packed,
-            next_hops={**interfaces.next_hops(local.address, on_link), **options.next_hops},
+            next_hops={**interfaces.next_hops(local.address, on_link, local.scope), **options.next_hops},
             next_hop_self=options.next_hop_self,
             third_party_next_hop=options.third_party_next_hop,
             import_policy=options.import_policy,
@@ -275,7 +285,7 @@ class Peer:
             allow_own_as=options.allow_own_as,
             prepend_local_as=not options.local_as_no_prepend,
             replace_as=options.local_as_replace_as,
-            connected=interfaces.connected(local.address) if on_link else (),
+            connected=interfaces.connected(local.address, local.scope) if on_link else (),
             maximum_prefixes=options.maximum_prefixes,
             maximum_prefixes_warning=options.maximum_prefixes_warning,
             maximum_prefixes_tolerant=options.maximum_prefixes_action is LimitAction.WARN,
@@ -477,10 +487,23 @@ class Peer:
         return None
 
     def _make_dialer(self) -> Link:
-        link = Link(self._host, self, self._config, target=self.remote, source=self.source)
+        target = self._neighbor if self.options.interface else self.remote
+        link = Link(self._host, self, self._config, target=target, source=self.source)
         self._dialer = link
         self._links.append(link)
         return link
+
+    def _neighbor(self) -> Endpoint:
+        """Return whom to dial on the peer's interface; raise OSError."""
+        self.remote = neighbor_on(self.options.interface, self.options.port)
+        return self.remote
+
+    def _meet(self, remote: Endpoint) -> None:
+        """Take the neighbor on the peer's interface for the peer, unless that is another one just now."""
+        if remote.address != self.remote.address:
+            if any(link.state >= State.OPEN_SENT for link in self._links):
+                raise OSError(errno.EBUSY, f"{self.name} has the neighbor {self.remote.host} already")
+            self.remote = Endpoint(remote.address, self.options.port, remote.scope)
 
     def _forget(self, link: Link) -> None:
         """Strike a link that has done its service; what it moved stays counted."""
@@ -519,6 +542,8 @@ class Peer:
         self._dialer.handle(Event.AUTOMATIC_START_DAMPED)
 
     def _address_text(self) -> str:
+        if self.options.interface:
+            return self.options.interface
         if self.source is None:
             return self.remote.host
         return f"{self.remote.host}@{self.source.host}"
