@@ -1,6 +1,7 @@
 """How many routes a peer may send: who is told when, what becomes of the session; and what else is told."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -266,10 +267,13 @@ async def test_a_peer_that_would_be_told_too_much_is_shut_down() -> None:
         await asyncio.sleep(1000)
         assert not peer.is_running
         middle.withdraw("10.4.0.0/16")
+        middle.change_peer(peer, replace(peer.options, maximum_advertised={IPV4_UNICAST: 9}))
         peer.start()
         async with await connected(middle, peer):
             await asyncio.sleep(60)
             assert peer.state is State.ESTABLISHED
+            middle.change_peer(peer, replace(peer.options, maximum_advertised={IPV4_UNICAST: 2}))
+            await changes(middle, lambda: not peer.is_running)
 
 
 @jumping

@@ -20,7 +20,7 @@ class Effect(IntEnum):
 
 
 # Who the peer is: another one of these is another peer.
-IDENTITY = ("address", "name", "source_address")
+IDENTITY = ("address", "interface", "name", "source_address")
 AT_ONCE = {
     "advertisement_interval",
     "conditional",
@@ -28,6 +28,7 @@ AT_ONCE = {
     "description",
     "export_policy",
     "import_policy",
+    "maximum_advertised",
     "maximum_prefixes",
     "maximum_prefixes_action",
     "maximum_prefixes_restart",

@@ -326,7 +326,9 @@ class Peer:
         running = self._running
         if effect is Effect.RESET and running:
             self.stop("", CeaseSubcode.OTHER_CONFIGURATION_CHANGE)
-        self.options, self.remote, self._config = options, options.remote, config
+        self.options, self._config = options, config
+        if not options.interface:
+            self.remote = options.remote
         if effect is Effect.RESET:
             if running:
                 self.start()
@@ -336,6 +338,8 @@ class Peer:
             self.set_password(options.password)
         if member is not None and link is not None and link.local is not None and link.remote is not None:
             after = self.settings(link.local, link.remote)
+            if options.maximum_advertised != before.maximum_advertised:
+                self._watch_outflow(member)
             # Our own addresses are those of the beginning.
             host.router.change(member, replace(after, connected=member.settings.connected))
             host.turns.schedule()
@@ -365,11 +369,8 @@ class Peer:
         self.times_established += 1
         self._collide(link)
         member = link.member
-        if self.options.maximum_advertised and member is not None:
-            self._guard()
-            self._outflow = Outflow(
-                self._host.router, member, self.options.maximum_advertised, self._told_too_much
-            )
+        if member is not None:
+            self._watch_outflow(member)
         self._overseer.peer_established(self)
 
     def link_malformed(self, update: Update) -> None:
@@ -405,7 +406,7 @@ class Peer:
         )
         self._events.emit(PeerEvent(EventKind.DOWN, self, down.state, text=down.text))
         if self.session is None:
-            self._guard()
+            self._uncounted()
         if link is not self._dialer:
             self._forget(link)
         elif link.broken:
@@ -442,7 +443,14 @@ class Peer:
         self._events.emit(PeerEvent(EventKind.STATE, self, state, previous))
 
     # --- how much it is told -----------------------------------------------------------------------------
-    def _guard(self) -> None:
+    def _watch_outflow(self, member: Member) -> None:
+        """Count from now on what `member` is told, if there is a limit."""
+        self._uncounted()
+        maxima = self.options.maximum_advertised
+        if maxima:
+            self._outflow = Outflow(self._host.router, member, maxima, self._told_too_much)
+
+    def _uncounted(self) -> None:
         """Count no more what an earlier session was told."""
         if self._outflow is not None:
             self._outflow.stop()
@@ -450,7 +458,7 @@ class Peer:
 
     def _told_too_much(self, family: Family, maximum: int) -> None:
         reason = f"more than {maximum} prefixes of {family} to tell"
-        self._guard()
+        self._uncounted()
         self.stop(reason)
         self.alarm(f"shut down until it is started: {reason}")
 
