@@ -11,45 +11,38 @@ from bgp import (
     IPV4_UNICAST,
     IPV6_UNICAST,
     AsExpected,
+    Change,
     EventKind,
-    Family,
-    PeerEvent,
+    Lagged,
+    PeerChanged,
     PeerOptions,
+    RouteEvent,
     Speaker,
 )
-from bgp.rib.changes import Changes
-from bgp.wire import prefix as nlri
 
-
-def changed(family: Family, changes: Changes) -> None:
-    """Print how the best paths changed in this turn of the loop."""
-    for path, prefixes in changes.fresh.items():
-        for prefix in prefixes:
-            print("+", nlri.text(family, prefix), "from", path.source.peer, flush=True)
-    for (_, now), prefixes in changes.moved.items():
-        for prefix in prefixes:
-            what = "withdrawn" if now is None else f"from {now.source.peer}"
-            print("-" if now is None else "~", nlri.text(family, prefix), what, flush=True)
-
-
-def happened(event: PeerEvent) -> None:
-    """Print the beginning and the end of sessions."""
-    if event.kind is EventKind.STATE and event.peer is not None and event.state is not None:
-        print(event.peer.name, event.state.label, flush=True)
-    elif event.kind is EventKind.DOWN and event.peer is not None:
-        print(event.peer.name, event.text, flush=True)
+SIGNS = {Change.ADDED: "+", Change.REPLACED: "~", Change.WITHDRAWN: "-"}
 
 
 async def main(asn: int, address: str, prefix: str) -> None:
-    async with Speaker(asn=asn, router_id="192.0.2.3", listen=[address], on_event=happened) as speaker:
-        options = PeerOptions(
-            asn=AsExpected.ANY, families=(IPV4_UNICAST, IPV6_UNICAST), import_policy=ACCEPT_ALL
-        )
+    async with Speaker(asn=asn, router_id="192.0.2.3", listen=[address]) as speaker:
+        families = (IPV4_UNICAST, IPV6_UNICAST)
+        options = PeerOptions(asn=AsExpected.ANY, families=families, import_policy=ACCEPT_ALL)
         speaker.add_listen_range(prefix, options)
-        speaker.router.watch(changed)
         for host, port in speaker.listening:
             print("listening on", host, port, flush=True)
-        await asyncio.Event().wait()
+        async for event in speaker.watch(peers=True):
+            match event:
+                case RouteEvent(path=None):
+                    print("-", event.prefix, "withdrawn", flush=True)
+                case RouteEvent():
+                    print(SIGNS[event.change], event.prefix, "from", event.slot.peer, flush=True)
+                case PeerChanged(event=happened) if happened.peer is not None:
+                    if happened.kind is EventKind.STATE and happened.state is not None:
+                        print(happened.peer.name, happened.state.label, flush=True)
+                    elif happened.kind is EventKind.DOWN:
+                        print(happened.peer.name, happened.text, flush=True)
+                case Lagged(lost=lost):
+                    print("too slow by", lost, "changes; all that is there follows", flush=True)
 
 
 try:
