@@ -249,7 +249,7 @@ async def test_a_service_takes_the_full_example() -> None:
     events: list[object] = []
     service = app.Service(loads(text), on_event=events.append)
     await service.start()
-    assert [peer.name for peer in service.speaker.peers] == ["192.0.2.2", "198.51.100.1"]
+    assert [peer.name for peer in service.speaker.peers] == ["192.0.2.2", "198.51.100.1", "eth1"]
     assert [str(each.prefix) for each in service.speaker.listen_ranges] == ["2001:db8:a::/48", "10.0.0.0/16"]
     await service.stop("enough")
     assert events

@@ -126,9 +126,11 @@ async def lines(descriptor: int) -> AsyncIterator[str]:
                 data = os.read(descriptor, _BATCH)
             except OSError:
                 data = b""
+            put = chunks.put(data)
             try:
-                asyncio.run_coroutine_threadsafe(chunks.put(data), loop).result()
+                asyncio.run_coroutine_threadsafe(put, loop).result()
             except (RuntimeError, CancelledError):
+                put.close()
                 return  # the loop is over
 
     threading.Thread(target=read, name="input", daemon=True).start()
