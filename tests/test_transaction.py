@@ -107,7 +107,7 @@ async def test_what_cannot_be_in_one() -> None:
     async with speaker() as ours:
         async with ours.transaction():
             handle = ours.announce(NET)
-            with pytest.raises(RuntimeError, match="open in this task already"):
+            with pytest.raises(RuntimeError, match="open here already"):
                 async with ours.transaction():
                     pass
             with pytest.raises(RuntimeError, match="an aggregate cannot be part"):
@@ -120,22 +120,50 @@ async def test_what_cannot_be_in_one() -> None:
 
 
 async def test_other_tasks_go_on_and_the_last_word_counts() -> None:
-    async with speaker() as ours:
+    async with speaker() as ours, speaker() as others:
+        started = asyncio.Event()
 
         async def other() -> None:
+            await started.wait()
             ours.announce("10.0.0.0/24", med=2)
-            ours.announce("10.0.1.0/24")
             async with ours.transaction():
                 ours.announce("10.0.2.0/24")
 
-        async with ours.transaction():
+        task = asyncio.create_task(other())
+        asyncio.get_running_loop().call_soon(ours.announce, "10.0.3.0/24")
+        async with ours.transaction(), others.transaction():
             mine = ours.announce("10.0.0.0/24", med=1)
-            await asyncio.create_task(other())
-            assert set(ours.best(IPV4_UNICAST)) == {"10.0.0.0/24", "10.0.1.0/24", "10.0.2.0/24"}
-            asyncio.get_running_loop().call_soon(ours.announce, "10.0.3.0/24")
-            await asyncio.sleep(0)
+            theirs = others.announce(NET)
+            started.set()
+            await task
+            assert set(ours.best(IPV4_UNICAST)) == {"10.0.0.0/24", "10.0.2.0/24", "10.0.3.0/24"}
+            assert others.best(IPV4_UNICAST) == {}
         assert mine.active and ours.best(IPV4_UNICAST)["10.0.0.0/24"].attributes.med == 1
-        assert "10.0.3.0/24" in ours.best(IPV4_UNICAST)
+        assert theirs.active and list(others.best(IPV4_UNICAST)) == [NET]
+
+
+async def test_tasks_that_begin_within_it_belong_to_it_until_it_ends() -> None:
+    async with speaker() as ours:
+        over = asyncio.Event()
+
+        async def announce(prefix: str) -> None:
+            ours.announce(prefix)
+
+        async def later() -> None:
+            await over.wait()
+            ours.announce("10.0.3.0/24")
+            async with ours.transaction():
+                ours.announce("10.0.4.0/24")
+
+        async with ours.transaction():
+            await asyncio.wait_for(announce("10.0.0.0/24"), TIMEOUT)
+            await asyncio.gather(announce("10.0.1.0/24"), announce("10.0.2.0/24"))
+            late = asyncio.create_task(later())
+            assert ours.best(IPV4_UNICAST) == {}
+        assert len(ours.best(IPV4_UNICAST)) == 3
+        over.set()
+        await late
+        assert len(ours.best(IPV4_UNICAST)) == 5
 
 
 async def test_a_huge_one_is_applied_in_slices_and_flushed_once() -> None:

@@ -1,13 +1,14 @@
 """Routes of our own, and the handles that stand for them.
 
 A change goes to the router at once, or with the other changes of a transaction.  So there are up to four
-answers to what is announced for a prefix: what a transaction of this task will make of it, what came while
-another one is being applied, what that one brings, and what the router has.  The first of them that says
-anything counts.
+answers to what is announced for a prefix: what a transaction that is open here will make of it, what came
+while another one is being applied, what that one brings, and what the router has.  The first of them that
+says anything counts.
 """
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from itertools import islice
 from types import TracebackType
@@ -121,6 +122,28 @@ class Route(NamedTuple):
 Changes = dict[Key, Route | None]
 
 
+class Collection:
+    """The changes of a transaction, while it is `open`."""
+
+    __slots__ = ("announcements", "changes", "open")
+
+    def __init__(self, announcements: "Announcements") -> None:
+        self.announcements = announcements
+        self.changes: Changes = {}
+        self.open = True
+
+    def close(self) -> Changes:
+        """Collect no more; return what was collected, and keep none of it for tasks that live on."""
+        self.open = False
+        changes, self.changes = self.changes, {}
+        return changes
+
+
+# The transactions that are open here, of whatever speakers.  Tasks have that from who began them: in Python
+# 3.11 even `asyncio.wait_for` begins one.
+_OPEN: ContextVar[tuple[Collection, ...]] = ContextVar("open transactions", default=())
+
+
 class Announcements:
     """The routes of one speaker."""
 
@@ -130,8 +153,6 @@ class Announcements:
         # What was given last, if it cannot change, and what was made of it.
         self._given: tuple[object, ...] = ()
         self._made = host.router.table.make()
-        # The changes of transactions that are open, by their task.
-        self._open: dict[asyncio.Task[object], Changes] = {}
         # What is being applied, in slices, with what is left of it; and what came since.
         self._coming: Changes = {}
         self._left: Iterator[tuple[Key, Route | None]] = iter(())
@@ -199,7 +220,7 @@ class Announcements:
         self._put(key, None)
 
     def route(self, key: Key) -> Route | None:
-        """Return what is announced for a prefix, as this task sees it."""
+        """Return what is announced for a prefix, as it is seen from here."""
         for changes in (self._mine() or {}, self._later, self._coming):
             if key in changes:
                 return changes[key]
@@ -236,26 +257,23 @@ class Announcements:
 
     # --- transactions ----------------------------------------------------------------------------------
     def _mine(self) -> Changes | None:
-        if not self._open:
-            return None
-        task = asyncio.current_task()
-        return None if task is None else self._open.get(task)
+        for each in _OPEN.get():
+            if each.announcements is self and each.open:
+                return each.changes
+        return None
 
     def refuse_within(self, what: str) -> None:
         """Raise RuntimeError within a transaction, of which `what` cannot be a part."""
         if self._mine() is not None:
             raise RuntimeError(f"{what} cannot be part of a transaction")
 
-    def begin(self) -> None:
-        """Collect the changes of this task from now on."""
-        task = _task()
-        if task in self._open:
-            raise RuntimeError("a transaction is open in this task already, and cannot hold another one")
-        self._open[task] = {}
-
-    def end(self) -> Changes:
-        """Collect no more; return what was collected."""
-        return self._open.pop(_task(), {})
+    def begin(self) -> "Collection":
+        """Collect from now on the changes of this task, and of those that it begins meanwhile."""
+        if self._mine() is not None:
+            raise RuntimeError("a transaction is open here already, and cannot hold another one")
+        collection = Collection(self)
+        _OPEN.set((*(each for each in _OPEN.get() if each.open), collection))
+        return collection
 
     async def commit(self, changes: Changes) -> None:
         """Apply changes, all in one flush, and wait for that; raise ValueError, with none applied.
@@ -369,10 +387,3 @@ def _fit(family: Family, attributes: Attributes) -> None:
         raise ValueError(
             f"next_hop: {nlri.address_text(hop)} cannot be the next hop of an {family} route (RFC 2545 3)"
         )
-
-
-def _task() -> asyncio.Task[object]:
-    task = asyncio.current_task()
-    if task is None:
-        raise RuntimeError("a transaction belongs to a task")
-    return task
