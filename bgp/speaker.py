@@ -10,6 +10,7 @@ from socket import if_indextoname, socket
 from types import TracebackType
 from typing import Literal, Self, TypeVar, Unpack
 
+from bgp.aio import arguments
 from bgp.aio.address import Endpoint, parse_endpoint
 from bgp.aio.announcement import Announcement, Announcements, Destination, blackhole
 from bgp.aio.changing import Effect, effect
@@ -102,11 +103,21 @@ class Speaker:
         decision: DecisionOptions | None = None,
         stop_timeout: float = STOP_TIMEOUT,
     ) -> None:
-        identifier = int(IPv4Address(router_id))
+        arguments.asn("asn", asn)
+        identifier = arguments.identifier("router_id", router_id)
+        for name, number in (
+            ("stop_timeout", stop_timeout),
+            ("lag_age", lag_age),
+            ("max_paths", max_paths),
+            ("max_attribute_octets", max_attribute_octets),
+        ):
+            arguments.least(name, number, 0)
+        if isinstance(listen, str):
+            raise ValueError(f"listen: must be a list of addresses, such as [{listen!r}]")
         self.router = Router(
             asn,
             identifier,
-            None if cluster_id is None else int(IPv4Address(cluster_id)),
+            None if cluster_id is None else arguments.dotted("cluster_id", cluster_id),
             confederation=confederation,
             client_to_client=client_to_client,
             max_paths=max_paths,
@@ -376,6 +387,7 @@ class Speaker:
         for name in ("address", "interface"):
             if getattr(options, name):
                 raise ValueError(f"{name}: must be empty for a listen range")
+        arguments.least("limit", limit, 1)
         network = ip_network(prefix)
         if any(each.prefix == network for each in self._ranges):
             raise ValueError(f"prefix: {network} is a listen range already")

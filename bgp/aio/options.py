@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address
 
+from bgp.aio import arguments
 from bgp.aio.address import Endpoint, parse_address
 from bgp.family import DEFAULT_FAMILIES, Family
 from bgp.iana import BGP_PORT, AddPathMode, CapabilityCode, Role
@@ -137,8 +138,37 @@ class PeerOptions:
                 raise ValueError("maximum_prefixes_restart: must exceed 0")
             if self.maximum_prefixes_action is not LimitAction.RESTART:
                 raise ValueError("maximum_prefixes_restart: is for LimitAction.RESTART only")
-        if self.advertisement_interval < 0:
-            raise ValueError("advertisement_interval: must not be negative")
+        for name in ("advertisement_interval", "allow_own_as"):
+            arguments.least(name, getattr(self, name), 0)
+        if not isinstance(self.asn, AsExpected):
+            arguments.asn("asn", self.asn)
+        if self.local_as is not None:
+            arguments.asn("local_as", self.local_as)
+        for name in ("import_policy", "export_policy"):
+            policy = getattr(self, name)
+            if policy is not None and not callable(policy):
+                raise ValueError(f"{name}: {policy!r} is no policy; bgp.policy has them")
+        for name in ("maximum_prefixes", "maximum_advertised"):
+            arguments.by_family(
+                name, getattr(self, name), lambda _, each: isinstance(each, int) and each >= 0, "a number"
+            )
+        arguments.by_family(
+            "next_hops",
+            self.next_hops,
+            lambda family, each: (
+                isinstance(each, bytes)
+                and len(each) in family.next_hop_lengths | family.extended_next_hop_lengths
+            ),
+            "the octets of an address",
+        )
+        arguments.by_family(
+            "default_originate",
+            self.default_originate,
+            lambda _, each: each is None or isinstance(each, Condition),
+            "a condition or None",
+        )
+        if not all(isinstance(each, Conditional) for each in self.conditional):
+            raise ValueError("conditional: must be a tuple of Conditional")
         if self.local_as is None:
             for name in ("local_as_no_prepend", "local_as_replace_as"):
                 if getattr(self, name):
