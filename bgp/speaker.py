@@ -309,6 +309,7 @@ class Speaker:
         That is for large tables: `async for prefix, path in speaker.walk(speaker.router.walk_best(family))`.
         """
         while not walk.done:
+            self._host.home.check()
             for found in walk.step():
                 yield found
             await asyncio.sleep(0)
