@@ -28,7 +28,8 @@ async def test_sessions_over_tcp_leave_nothing_behind() -> None:
     for _, counts, objects, _ in samples:
         assert counts == samples[0][1]
         assert objects == samples[0][2]
-        assert counts["attribute sets"] == counts["routes"] == counts["peers"] == counts["closing"] == 0
+        assert counts["routes"] == counts["peers"] == counts["closing"] == 0
+        assert counts["attribute sets"] <= 1, "the one that was made last for a route of our own"
 
 
 def test_attribute_sets_leave_nothing_behind() -> None:
