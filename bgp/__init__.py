@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bgp.aio.lookup import Route
     from bgp.aio.options import PeerOptions
     from bgp.aio.peer import Peer
+    from bgp.aio.signing import AoAlgorithm, AoKey
     from bgp.aio.transaction import Transaction
     from bgp.aio.waits import NotAdvertised, PeerDown
     from bgp.aio.watch import (
@@ -73,6 +74,8 @@ __all__ = [
     "REFUSE",
     "AddPathMode",
     "Announcement",
+    "AoAlgorithm",
+    "AoKey",
     "AsExpected",
     "AttributeTable",
     "Attributes",
@@ -149,6 +152,8 @@ _MODULES = {
     "NEXT": "bgp.policy",
     "REFUSE": "bgp.policy",
     "AddPathMode": "bgp.iana",
+    "AoAlgorithm": "bgp.aio.signing",
+    "AoKey": "bgp.aio.signing",
     "Announcement": "bgp.aio.announcement",
     "AsExpected": "bgp.session.config",
     "AttributeTable": "bgp.wire.attributes",

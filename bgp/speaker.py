@@ -339,7 +339,7 @@ class Speaker:
         if not options.address and not options.interface:
             raise ValueError("address: must not be empty")
         peer = self._new_peer(options)
-        if self._listeners.asks or options.key is not None or options.minimum_ttl is not None:
+        if self._listeners.asks or options.secret is not None or options.minimum_ttl is not None:
             try:
                 self._demand()
             except BaseException:
@@ -650,5 +650,7 @@ class Speaker:
     def _demand(self) -> None:
         """Let listeners ask what peers and ranges need; raise OSError, ValueError with nothing changed."""
         callers = [each.caller for each in self._peers.values() if not each.dynamic]
-        callers += [Caller(each.prefix, each.options.key, each.options.minimum_ttl) for each in self._ranges]
+        callers += [
+            Caller(each.prefix, each.options.secret, each.options.minimum_ttl) for each in self._ranges
+        ]
         self._listeners.ask(demand(callers))

@@ -70,7 +70,9 @@ def check_peer(peer: Table, router: Table) -> None:
         where("multihop").refuse("contradicts ttl", "keep one of the two")
     if peer.place.path[0] == "neighbor" and not {"address", "interface"} & peer.places.keys():
         peer.place.refuse("has no address", "add address: the peer's IP address, or interface: its link")
-    for name in ("address", "source_address", "password"):
+    if given.get("password") is not None and given.get("tcp_ao") is not None:
+        where("tcp_ao").refuse("excludes password, which signs by TCP-MD5", "keep one of the two")
+    for name in ("address", "source_address", "password", "tcp_ao"):
         if "interface" in given and name in given:
             what = "excludes interface, where any link-local address is the peer's"
             where(name).refuse(what, f"remove {name} or interface")

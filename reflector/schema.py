@@ -7,7 +7,7 @@ in `reflector.config` for the rest.
 from dataclasses import dataclass
 
 from bgp.rib.ladder import MAXIMUM_PATHS
-from reflector import addresses, terms, values
+from reflector import addresses, signing, terms, values
 from reflector.values import Reader, duration, list_of, number, one_of
 
 
@@ -128,6 +128,7 @@ SESSION = (
     Key("notification_without_open", values.flag, "report errors also before an OPEN was sent"),
     Key("replace_established", values.flag, "a peer that dials again replaces its Established session"),
     Key("password", terms.password, "the TCP-MD5 password (RFC 2385); some in a range may be without"),
+    Key("tcp_ao", signing.tcp_ao, "the TCP-AO key (RFC 5925): {key, send_id, receive_id}"),
     Key("ttl", number(1, 255), "the TTL of packets sent"),
     Key("multihop", number(1, 255), "external peers may be this many hops away"),
     Key("minimum_ttl", number(1, 255), "drop packets that arrive with a lower TTL (RFC 5082)"),
@@ -275,6 +276,8 @@ SYNONYMS = {
     "md5_password": "password",
     "auth_password": "password",
     "ebgp_multihop": "multihop",
+    "ao": "tcp_ao",
+    "authentication": "tcp_ao",
     "ttl_security": "minimum_ttl",
     "max_prefixes": "maximum_prefixes",
     "maximum_prefix": "maximum_prefixes",

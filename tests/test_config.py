@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bgp.aio.options import PeerOptions
+from bgp.aio.signing import AoAlgorithm, AoKey
 from bgp.family import IPV4_UNICAST, IPV6_UNICAST
 from bgp.iana import AddPathMode, CapabilityCode, Origin, Role
 from bgp.policy import ACCEPT, ACCEPT_ALL, Rules
@@ -1111,3 +1112,42 @@ def test_what_excludes_an_interface(line: str, key: str) -> None:
 def test_an_interface_is_named_once() -> None:
     ((_, where, what, _),) = problems(INTERFACE + INTERFACE.removeprefix(ROUTER))
     assert (where, what) == ("[[neighbor]] 2, interface", "eth1 is already in line 5")
+
+
+SIGNED = ROUTER + '[[neighbor]]\naddress = "192.0.2.2"\nclient = true\n'
+
+
+def test_a_neighbor_with_tcp_ao() -> None:
+    (options,) = loads(SIGNED + 'tcp_ao = {key = "secret", send_id = 1, receive_id = 2}\n').neighbors
+    assert options.tcp_ao == AoKey(key=b"secret", send_id=1, receive_id=2)
+    text = 'tcp_ao = {key = "secret", send_id = 1, receive_id = 2, algorithm = "aes-128-cmac"}\n'
+    (options,) = loads(SIGNED + text).neighbors
+    assert options.tcp_ao is not None and options.tcp_ao.algorithm is AoAlgorithm.AES_128_CMAC
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "what"),
+    [
+        ('tcp_ao = "secret"', "tcp_ao", "must be a table, not text"),
+        ('tcp_ao = {key = "x", send_id = 1}', "tcp_ao", "has no receive_id"),
+        ('tcp_ao = {key = "x", send_id = 256, receive_id = 1}', "tcp_ao.send_id", "256 is out of range"),
+        (
+            'tcp_ao = {key = "x", send_id = 1, receive_id = 1, mac = 1}',
+            "tcp_ao.mac",
+            "there is no such key",
+        ),
+        (
+            'tcp_ao = {key = "x", send_id = 1, receive_id = 1, algorithm = "md5"}',
+            "tcp_ao.algorithm",
+            '"md5" is not known',
+        ),
+        (
+            'password = "y"\ntcp_ao = {key = "x", send_id = 1, receive_id = 1}',
+            "tcp_ao",
+            "excludes password, which signs by TCP-MD5",
+        ),
+    ],
+)
+def test_a_tcp_ao_key_that_cannot_be(line: str, key: str, what: str) -> None:
+    ((_, where, found, _),) = problems(SIGNED + line + "\n")
+    assert where == f"[[neighbor]] 1, {key}" and what in found

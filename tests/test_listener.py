@@ -231,7 +231,7 @@ async def test_md5_key_of_host_and_prefix(host: str, network: str) -> None:
     """The same key connects; the wrong one and none at all do not, until the key is taken away."""
     loop = asyncio.get_running_loop()
     async with listening(host) as (listener, door):
-        listener.set_md5_keys({ip_network(network): b"secret"})
+        listener.set_keys({ip_network(network): b"secret"})
         target = listener.endpoint
         for key in (None, b"wrong"):
             with dialing_socket(target.family, None) as stranger:
@@ -243,14 +243,14 @@ async def test_md5_key_of_host_and_prefix(host: str, network: str) -> None:
             set_md5_key(friend, ip_network(host), b"secret")
             await asyncio.wait_for(loop.sock_connect(friend, target.sockaddr), TIMEOUT)
             await door.wait(1)
-        listener.set_md5_keys({})
+        listener.set_keys({})
         with await connect(listener):
             await door.wait(2)
 
 
 async def test_a_key_of_the_other_family_is_none_of_its_business() -> None:
     async with listening("127.0.0.1") as (listener, _):
-        listener.set_md5_keys({ip_network("::/0"): b"secret"})
+        listener.set_keys({ip_network("::/0"): b"secret"})
 
 
 def test_a_key_that_is_too_long_is_refused() -> None:

@@ -11,7 +11,7 @@ from rawpeer import BOTH, TIMEOUT, RawPeer, has_routes
 from test_speaker import ASN, client_of, reflector
 
 from bgp import IPV4_UNICAST, Peer, PeerOptions, Speaker, State
-from bgp.aio import listener, sockopt
+from bgp.aio import signing, sockopt
 from bgp.aio.sockopt import set_md5_key
 
 
@@ -110,7 +110,7 @@ async def test_a_key_that_cannot_be_had_changes_nothing(monkeypatch: pytest.Monk
                 raise OSError(12, "Cannot allocate memory")
 
         with monkeypatch.context() as patch:
-            patch.setattr("bgp.aio.listener.set_md5_key", refuse)
+            patch.setattr("bgp.aio.signing.set_md5_key", refuse)
             with pytest.raises(OSError, match="Cannot allocate"):
                 middle.set_password(there, "two")
         assert there.options.password == "one"
@@ -258,7 +258,7 @@ async def test_keys_are_there_before_anybody_can_connect(monkeypatch: pytest.Mon
         seen.append(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
         original(sock, network, key)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(listener, "set_md5_key", spy)
+    monkeypatch.setattr(signing, "set_md5_key", spy)
     middle = Speaker(asn=ASN, router_id="10.0.0.1", listen=["127.0.0.1:0"])
     middle.add_peer(PeerOptions(address="127.0.0.2", asn=ASN, passive=True, password="secret"))
     async with middle:

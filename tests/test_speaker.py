@@ -867,7 +867,7 @@ async def test_password_that_the_kernel_refuses_adds_no_peer(monkeypatch: pytest
         def refuse(*_: object) -> None:
             raise OSError(92, "Protocol not available")
 
-        monkeypatch.setattr("bgp.aio.listener.set_md5_key", refuse)
+        monkeypatch.setattr("bgp.aio.signing.set_md5_key", refuse)
         with pytest.raises(OSError, match="not available"):
             middle.add_peer(PeerOptions(address="127.0.0.2", asn=ASN, passive=True, password="x"))
         with pytest.raises(OSError, match="not available"):

@@ -1,6 +1,6 @@
 """What all listeners ask of who connects, as it follows from the peers and ranges together.
 
-Linux looks for the TCP-MD5 key of the longest prefix around an address, and a longer prefix cannot say that
+Linux looks for the key of the longest prefix around an address, and a longer prefix cannot say that
 there is none.  So a range with a key is cut up around those in it that have none: each takes one prefix less
 than there are bits between the two.
 """
@@ -9,18 +9,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 
-Network = IPv4Network | IPv6Network
+from bgp.aio.signing import Network, Secret
 
 
 @dataclass(frozen=True, slots=True)
 class Demand:
     """What listening sockets are set to.
 
-    `keys`: TCP-MD5 keys by network (RFC 2385).  `ttl`: that of SYN-ACKs, None for the system's.
+    `keys`: those of TCP-MD5 and TCP-AO by network.  `ttl`: that of SYN-ACKs, None for the system's.
     `minimum_ttl`: SYNs below are dropped, 0 for none (RFC 5082).
     """
 
-    keys: Mapping[Network, bytes] = field(default_factory=dict)
+    keys: Mapping[Network, Secret] = field(default_factory=dict)
     ttl: int | None = None
     minimum_ttl: int = 0
 
@@ -30,14 +30,14 @@ class Caller:
     """Who may connect, and what is asked of him: a peer, whose network is its address, or a range."""
 
     network: Network
-    key: bytes | None = None
+    key: Secret | None = None
     minimum_ttl: int | None = None
     name: str = ""
 
 
 def demand(callers: Iterable[Caller]) -> Demand:
     """Return what is to be asked of all `callers`; raise ValueError where two cannot be told apart."""
-    keys: dict[Network, bytes] = {}
+    keys: dict[Network, Secret] = {}
     keyless: set[Network] = set()
     levels: list[int | None] = []
     for caller in callers:
@@ -56,9 +56,9 @@ def demand(callers: Iterable[Caller]) -> Demand:
     )
 
 
-def _cut(keys: dict[Network, bytes], holes: set[Network]) -> dict[Network, bytes]:
+def _cut(keys: dict[Network, Secret], holes: set[Network]) -> dict[Network, Secret]:
     """Return `keys` with each network cut up around the `holes` in it."""
-    found: dict[Network, bytes] = {}
+    found: dict[Network, Secret] = {}
     # The widest first: of two that overlap the narrower one's key counts.
     for network, key in sorted(keys.items(), key=lambda item: item[0].prefixlen):
         parts = [network]

@@ -22,7 +22,6 @@ from typing import Protocol
 from bgp.aio import sockopt
 from bgp.aio.address import Endpoint, end_of
 from bgp.aio.host import Host
-from bgp.aio.neighbors import NoNeighbor
 from bgp.aio.stream import HIGH_WATER, Stream
 from bgp.aio.traffic import Traffic
 from bgp.errors import Notify
@@ -446,6 +445,6 @@ def _describe(delivery: RouteRefresh | Update) -> str:
 
 def _reason(error: OSError) -> str:
     # asyncio puts words of its own in place of strerror.
-    if isinstance(error, NoNeighbor):
+    if isinstance(error, sockopt.Explained):
         return str(error.strerror)
     return os.strerror(error.errno) if error.errno else str(error)

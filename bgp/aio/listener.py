@@ -15,11 +15,11 @@ import os
 import socket
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from ipaddress import IPv4Network, IPv6Network
 
 from bgp.aio.address import Endpoint, from_sockaddr
 from bgp.aio.demand import Demand
-from bgp.aio.sockopt import bound_socket, largest_backlog, set_md5_key, set_minimum_ttl, set_ttl
+from bgp.aio.signing import Network, Secret, remove_secret, set_secret
+from bgp.aio.sockopt import bound_socket, largest_backlog, set_minimum_ttl, set_ttl
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class Listener:
         self._admit = admit
         self._reserve: int | None = None
         self._pause: asyncio.TimerHandle | None = None
-        self._keys: dict[IPv4Network | IPv6Network, bytes] = {}
+        self._keys: dict[Network, Secret] = {}
         self._ttls: tuple[int | None, int] = (None, 0)
         self._socket = bound_socket(endpoint)
         self._silent_until = 0.0  # what goes on is logged once a minute
@@ -74,13 +74,13 @@ class Listener:
 
     def ask(self, asked: Demand) -> None:
         """Ask this of whoever connects from now on; raise OSError."""
-        self.set_md5_keys(asked.keys)
+        self.set_keys(asked.keys)
         if self._ttls != (asked.ttl, asked.minimum_ttl):
             self._ttls = asked.ttl, asked.minimum_ttl
             set_ttl(self._socket, -1 if asked.ttl is None else asked.ttl)
             set_minimum_ttl(self._socket, asked.minimum_ttl)
 
-    def set_md5_keys(self, wanted: Mapping[IPv4Network | IPv6Network, bytes]) -> None:
+    def set_keys(self, wanted: Mapping[Network, Secret]) -> None:
         """Demand these keys of whoever connects from these networks, and no others; raise OSError.
 
         Networks of the other family are none of this listener's business.
@@ -89,11 +89,10 @@ class Listener:
         # First what is new: nobody who needs a key finds none in between.
         for network, key in wanted.items():
             if network.version == version and self._keys.get(network) != key:
-                set_md5_key(self._socket, network, key)
+                set_secret(self._socket, network, key, self._keys.get(network))
                 self._keys[network] = key
         for network in [network for network in self._keys if network not in wanted]:
-            del self._keys[network]
-            set_md5_key(self._socket, network, None)
+            remove_secret(self._socket, network, self._keys.pop(network))
 
     def _accept(self) -> None:
         try:

@@ -15,6 +15,7 @@ from ipaddress import IPv6Address
 
 from bgp.aio.address import Endpoint
 from bgp.aio.interfaces import attributes, dump
+from bgp.aio.sockopt import Explained
 
 _NEIGHBOR = struct.Struct("=BxxxiHBB")  # struct ndmsg: family, index, state, flags, type
 _RTM_NEWNEIGH, _RTM_GETNEIGH = 28, 30
@@ -27,7 +28,7 @@ _ADVERTISEMENT = struct.pack("!BBHBBHII", 134, 0, 0, 0, 0, 0, 0, 0)
 _ECHO_REQUEST = struct.pack("!BBHHH", 128, 0, 0, 0, 0)  # the kernel fills in the checksum
 
 
-class NoNeighbor(OSError):
+class NoNeighbor(Explained):
     """There is no telling who the neighbor on an interface is, for a reason that is said in words."""
 
 

@@ -6,6 +6,7 @@ from ipaddress import IPv6Address
 
 from bgp.aio import arguments
 from bgp.aio.address import Endpoint, parse_address
+from bgp.aio.signing import AoKey, Secret
 from bgp.family import DEFAULT_FAMILIES, Family
 from bgp.iana import BGP_PORT, AddPathMode, CapabilityCode, Role
 from bgp.policy import Policy
@@ -30,7 +31,8 @@ class PeerOptions:
     its link-local address: dialed when the kernel knows it, and taken when it connects.  It cannot have a
     password, for the kernel's keys know no interface.
 
-    `password` is the key of RFC 2385; `Speaker.set_password` changes it while sessions are there.  `ttl` is
+    `password` is the key of RFC 2385; `Speaker.set_password` changes it while sessions are there.
+    `tcp_ao` is one of RFC 5925, where the kernel has that.  `ttl` is
     that of the packets sent.  By default it is 1 towards external peers, which belong on a shared subnet, and
     the system's towards internal ones; `multihop` allows an external peer that many hops.  `minimum_ttl`
     drops what came farther (RFC 5082 section 3).
@@ -69,6 +71,7 @@ class PeerOptions:
     source_address: str | None = None
     passive: bool = False
     password: str | bytes | None = field(default=None, repr=False)
+    tcp_ao: AoKey | None = None
     ttl: int | None = None
     multihop: int | None = None
     minimum_ttl: int | None = None
@@ -173,10 +176,12 @@ class PeerOptions:
             for name in ("local_as_no_prepend", "local_as_replace_as"):
                 if getattr(self, name):
                     raise ValueError(f"{name}: needs a local_as")
+        if self.tcp_ao is not None and self.password is not None:
+            raise ValueError("tcp_ao: excludes password, which signs by TCP-MD5")
         if self.ttl is not None and self.multihop is not None:
             raise ValueError("multihop: excludes ttl, which says the same")
         if self.interface:
-            for name in ("address", "source_address", "password"):
+            for name in ("address", "source_address", "password", "tcp_ao"):
                 if getattr(self, name):
                     raise ValueError(
                         f"{name}: excludes interface, where any link-local address is the peer's"
@@ -211,6 +216,11 @@ class PeerOptions:
     def key(self) -> bytes | None:
         """The octets of the password."""
         return self.password.encode() if isinstance(self.password, str) else self.password
+
+    @property
+    def secret(self) -> Secret | None:
+        """The key that segments are signed with, of either kind."""
+        return self.tcp_ao or self.key
 
     def is_external(self, asn: int, confederation: Confederation | None = None) -> bool | None:
         """Whether the peer is outside our AS `asn` and our confederation; None if only its OPEN will tell."""
@@ -257,7 +267,7 @@ class PeerOptions:
     @property
     def _replaces(self) -> bool:
         if self.replace_established is None:
-            return self.passive or self.password is not None
+            return self.passive or self.secret is not None
         return self.replace_established
 
     def session(self, asn: int, identifier: int, confederation: Confederation | None = None) -> SessionConfig:

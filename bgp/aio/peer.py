@@ -25,6 +25,7 @@ from bgp.aio.malformed import Malformed
 from bgp.aio.neighbors import neighbor_on
 from bgp.aio.options import PeerOptions
 from bgp.aio.outflow import Outflow
+from bgp.aio.signing import set_secret
 from bgp.aio.traffic import Traffic
 from bgp.errors import Notify
 from bgp.explanation import Account
@@ -118,7 +119,7 @@ class Peer:
         """What the listeners are to ask of it."""
         options = self.options
         network = _LINK_LOCAL if options.interface else ip_network(self.remote.address)
-        return Caller(network, options.key, options.minimum_ttl, self.remote.host)
+        return Caller(network, options.secret, options.minimum_ttl, self.remote.host)
 
     @property
     def state(self) -> State:
@@ -258,9 +259,9 @@ class Peer:
     def prepare(self, sock: socket.socket, *, dialing: bool) -> None:
         """Set what this peer's sockets have beyond the common."""
         options = self.options
-        key = options.key
+        key = options.secret
         if key is not None and dialing:  # an accepted one has its listener's
-            sockopt.set_md5_key(sock, ip_network(self.remote.address), key)
+            set_secret(sock, ip_network(self.remote.address), key)
         ttl = options.sending_ttl(self._host.asn, self._host.confederation)
         if ttl is not None:
             sockopt.set_ttl(sock, ttl)

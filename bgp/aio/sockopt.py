@@ -32,6 +32,10 @@ NETWORK_CONTROL = 0xC0
 NOT_SENT_LOW_WATER = 64 * 1024
 
 
+class Explained(OSError):
+    """An error whose text says more than that of its number."""
+
+
 def common(sock: socket.socket) -> None:
     """Set what every BGP socket has: non-blocking, no delay, network control class."""
     sock.setblocking(False)
@@ -75,6 +79,16 @@ def dialing_socket(family: socket.AddressFamily, source: Endpoint | None) -> soc
     return sock
 
 
+def sockaddr_storage(network: IPv4Network | IPv6Network) -> bytes:
+    """Return the address of `network` as a struct sockaddr_storage."""
+    address = network.network_address
+    if address.version == 4:
+        sockaddr = struct.pack("=HH4s", socket.AF_INET, 0, address.packed)
+    else:
+        sockaddr = struct.pack("=HHI16sI", socket.AF_INET6, 0, 0, address.packed, 0)
+    return sockaddr.ljust(_SOCKADDR_STORAGE, b"\0")
+
+
 def set_md5_key(sock: socket.socket, network: IPv4Network | IPv6Network, key: bytes | None) -> None:
     """Set the key for peers within `network` (RFC 2385), or take it away with None; raise OSError.
 
@@ -84,19 +98,14 @@ def set_md5_key(sock: socket.socket, network: IPv4Network | IPv6Network, key: by
     key = key or b""
     if len(key) > _MD5_KEY_LENGTH:
         raise ValueError(f"a TCP-MD5 key has at most {_MD5_KEY_LENGTH} octets, not {len(key)}")
-    address = network.network_address
-    if address.version == 4:
-        sockaddr = struct.pack("=HH4s", socket.AF_INET, 0, address.packed)
-    else:
-        sockaddr = struct.pack("=HHI16sI", socket.AF_INET6, 0, 0, address.packed, 0)
     host = network.prefixlen == network.max_prefixlen
     tail = _MD5_TAIL.pack(0 if host else _MD5_PREFIX, 0 if host else network.prefixlen, len(key), 0, key)
     option = TCP_MD5SIG if host else TCP_MD5SIG_EXT
     try:
-        sock.setsockopt(socket.IPPROTO_TCP, option, sockaddr.ljust(_SOCKADDR_STORAGE, b"\0") + tail)
+        sock.setsockopt(socket.IPPROTO_TCP, option, sockaddr_storage(network) + tail)
     except OSError as error:
         if error.errno in _MD5_ERRORS:
-            raise OSError(error.errno, _MD5_ERRORS[error.errno]) from None
+            raise Explained(error.errno, _MD5_ERRORS[error.errno]) from None
         raise
 
 
