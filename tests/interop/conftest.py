@@ -8,6 +8,8 @@ import daemons
 import netns
 import pytest
 
+pytest.register_assert_rewrite("ring")
+
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     for marker in item.iter_markers("interop"):

@@ -17,7 +17,7 @@ class Neighbor:
     """A session as one daemon must configure it; `client`: the neighbor is its route-reflection client.
 
     With `add_path` it takes several paths for a prefix (RFC 7911).  `options`: further lines about it, as
-    BIRD or FRR wants them.
+    the daemon wants them; to GoBGP "afi-safi." heads those about each family.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Setup:
 
     Without `graceful_restart` it forgets a lost neighbor's routes at once.  `cluster_id`: that of a
     reflector, the router id if it is empty; without `client_to_client` its clients are meshed.  `options`:
-    further lines below FRR's `router bgp`.
+    further lines about itself, below FRR's `router bgp` and GoBGP's `[global.config]`.
     """
 
     asn: int
@@ -61,6 +61,7 @@ class Kind:
     originate: Callable[["Daemon"], None]
     established: Callable[["Daemon", Neighbor], bool]
     received: Callable[["Daemon", Neighbor], list[Route]]
+    environment: Callable[[Node, Setup], dict[str, str]] = lambda node, setup: {}
 
 
 class Daemon:
@@ -77,7 +78,8 @@ class Daemon:
         (self.node.directory / "conf").write_text(self.kind.configure(self.node, self.setup))
         program = _program(self.kind.programs[0])
         argv = [*program.argv, *self.kind.argv(self.node)]
-        self.process = self.node.start(self.kind.name, argv, program.environment)
+        environment = {**program.environment, **self.kind.environment(self.node, self.setup)}
+        self.process = self.node.start(self.kind.name, argv, environment)
         self.kind.originate(self)
 
     def kill(self) -> None:
@@ -308,33 +310,34 @@ def _frr_received(daemon: Daemon, neighbor: Neighbor) -> list[Route]:
 
 
 def _gobgp_configuration(node: Node, setup: Setup) -> str:
-    lines = ["[global.config]", f"  as = {setup.asn}", f'  router-id = "{node.router_id}"']
+    lines = ["[global.config]", f"  as = {setup.asn}", f'  router-id = "{node.router_id}"', *setup.options]
     for neighbor in setup.neighbors:
         lines += [
             "[[neighbors]]",
-            "  [neighbors.config]",
-            f'    neighbor-address = "{neighbor.remote}"',
-            f"    peer-as = {neighbor.asn}",
-            "  [neighbors.transport.config]",
-            f"    passive-mode = {str(neighbor.passive).lower()}",
-            f'    local-address = "{neighbor.local}"',
-            "  [neighbors.timers.config]",
-            "    connect-retry = 1",
-            "    idle-hold-time-after-reset = 1",
-            f"    hold-time = {neighbor.hold_time}",
-            f"    keepalive-interval = {neighbor.hold_time // 3}",
+            f'  config.neighbor-address = "{neighbor.remote}"',
+            f"  config.peer-as = {neighbor.asn}",
+            f"  transport.config.passive-mode = {str(neighbor.passive).lower()}",
+            f'  transport.config.local-address = "{neighbor.local}"',
+            "  timers.config.connect-retry = 1",
+            "  timers.config.idle-hold-time-after-reset = 1",
+            f"  timers.config.hold-time = {neighbor.hold_time}",
+            f"  timers.config.keepalive-interval = {neighbor.hold_time // 3}",
+            *(f"  {option}" for option in neighbor.options if not option.startswith("afi-safi.")),
         ]
         if neighbor.client:
             lines += [
-                "  [neighbors.route-reflector.config]",
-                "    route-reflector-client = true",
-                f'    route-reflector-cluster-id = "{node.router_id}"',
+                "  route-reflector.config.route-reflector-client = true",
+                f'  route-reflector.config.route-reflector-cluster-id = "{setup.cluster_id or node.router_id}"',
             ]
         for family in neighbor.families:
-            lines += ["  [[neighbors.afi-safis]]", "    [neighbors.afi-safis.config]"]
-            lines.append(f'      afi-safi-name = "{family}"')
+            lines += ["  [[neighbors.afi-safis]]", f'    config.afi-safi-name = "{family}"']
             if neighbor.add_path:
-                lines += ["    [neighbors.afi-safis.add-paths.config]", "      receive = true"]
+                lines.append("    add-paths.config.receive = true")
+            lines += [
+                f"    {option.removeprefix('afi-safi.')}"
+                for option in neighbor.options
+                if option.startswith("afi-safi.")
+            ]
     return "\n".join(lines) + "\n"
 
 

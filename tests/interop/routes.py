@@ -158,7 +158,7 @@ def _frr_route(prefix: str, path: dict[str, Any]) -> Route:
         only_to_customer=path.get("otc"),
         atomic_aggregate="atomicAggregate" in path,
         aggregator=aggregator,
-        communities=numbers(_well_known(path.get("community", {}).get("list", []))),
+        communities=numbers(known_communities(path.get("community", {}).get("list", []))),
         extended_communities=tuple(
             sorted(value.replace("RT:", "rt:").replace("SoO:", "ro:") for value in targets)
         ),
@@ -168,13 +168,20 @@ def _frr_route(prefix: str, path: dict[str, Any]) -> Route:
     )
 
 
-def _well_known(names: Iterable[str]) -> list[str]:
+def known_communities(names: Iterable[str]) -> list[str]:
+    """Return communities as numbers, also those for which FRR and OpenBGPD have names."""
     known = {
         "noExport": "65535:65281",
         "noAdvertise": "65535:65282",
         "localAs": "65535:65283",
         "no-peer": "65535:65284",
         "gracefulShutdown": "65535:0",
+        "NO_EXPORT": "65535:65281",
+        "NO_ADVERTISE": "65535:65282",
+        "NO_EXPORT_SUBCONFED": "65535:65283",
+        "NO_PEER": "65535:65284",
+        "GRACEFUL_SHUTDOWN": "65535:0",
+        "BLACKHOLE": "65535:666",
     }
     return [known.get(name, name) for name in names]
 

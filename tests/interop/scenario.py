@@ -81,6 +81,53 @@ ORIGINATED = {
             large_communities=("65001:5:6",),
         ),
     ),
+    "openbgpd": (
+        Route(
+            "198.51.103.0/26",
+            ("10.99.0.131",),
+            origin="incomplete",
+            med=8,
+            local_pref=180,
+            communities=("65001:12", "65001:13"),
+            extended_communities=("rt:65001:12",),
+            large_communities=("65001:7:8", "4200000001:7:8"),
+        ),
+        Route("198.51.103.64/26", ("10.99.0.132",), med=0, local_pref=100),
+        Route(
+            "2001:db8:103::/48",
+            ("fd99::131",),
+            origin="egp",
+            med=8,
+            local_pref=180,
+            communities=("65001:12",),
+            large_communities=("65001:7:8",),
+        ),
+    ),
+    "exabgp": (
+        Route(
+            "198.51.104.0/26",
+            ("10.99.0.141",),
+            origin="egp",
+            as_path="65014 4200000014",
+            med=9,
+            local_pref=190,
+            atomic_aggregate=True,
+            aggregator="65014 192.0.2.141",
+            communities=("65001:14", "65001:15"),
+            extended_communities=("rt:65001:14",),
+            large_communities=("65001:9:10",),
+        ),
+        Route("198.51.104.64/26", ("10.99.0.142",), origin="incomplete", local_pref=100),
+        Route(
+            "2001:db8:104::/48",
+            ("fd99::141",),
+            as_path="4200000014 65014",
+            med=9,
+            local_pref=190,
+            communities=("65001:14",),
+            large_communities=("65001:9:10", "65001:9:11"),
+        ),
+    ),
 }
 
 
