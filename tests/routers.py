@@ -50,11 +50,13 @@ def address(text: str) -> bytes:
 
 def recognize(attributes_of: AttributeTable, attributes: Attributes, internal: bool) -> None:
     """Let a decoder see `attributes`, so that those of the usual shape are known as such."""
-    if len(attributes.next_hop) == 4:
+    taken = frozenset({IPV4_UNICAST})
+    context = Context(internal=internal, as_sets=True, extended_next_hop=taken)
+    if len(attributes.next_hop) in IPV4_UNICAST.next_hop_lengths | IPV4_UNICAST.extended_next_hop_lengths:
         for message in Encoder().announce(
             IPV4_UNICAST, attributes.octets, attributes.next_hop, [prefix("10.0.0.0/8")]
         )[0]:
-            decode(message[HEADER_LENGTH:], Context(internal=internal, as_sets=True), attributes_of)
+            decode(message[HEADER_LENGTH:], context, attributes_of)
 
 
 class Peer:

@@ -67,6 +67,8 @@ reflected = st.fixed_dictionaries(
     source=st.sampled_from([Kind.CLIENT, Kind.NON_CLIENT, Kind.EXTERNAL, Kind.LOCAL]),
     receiver=st.sampled_from([Kind.CLIENT, Kind.NON_CLIENT]),
     clients=st.booleans(),
+    next_hop=st.sampled_from(["192.0.2.7", "192.0.2.7", "2001:db8::7"]),
+    extended=st.booleans(),
 )
 def test_both_ways_give_the_same_octets(
     as_path: list[int],
@@ -79,10 +81,12 @@ def test_both_ways_give_the_same_octets(
     source: Kind,
     receiver: Kind,
     clients: bool,
+    next_hop: str,
+    extended: bool,
 ) -> None:
     attributes = table.derive(
         table.make(
-            next_hop="192.0.2.7",
+            next_hop=next_hop,
             as_path=as_path,
             origin=origin,
             med=med,
@@ -93,7 +97,8 @@ def test_both_ways_give_the_same_octets(
         ),
         more,
     )
-    packer = Packer(terms(receiver, reflect_clients=clients))
+    taking = frozenset({IPV4_UNICAST}) if extended else frozenset()
+    packer = Packer(terms(receiver, reflect_clients=clients, extended_next_hop=taking))
     one = path(attributes, source)
     block = packer.quick[IPV4_UNICAST](one)
     told = packer.told(IPV4_UNICAST, one)
@@ -105,6 +110,7 @@ def test_both_ways_give_the_same_octets(
             or b"\xff\xff\xff" in attributes.octets
             or attributes.originator_id is not None
             or attributes.cluster_list
+            or len(attributes.next_hop) != 4
             or not isinstance(told, Told)
         )
         return

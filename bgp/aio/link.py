@@ -25,6 +25,7 @@ from bgp.aio.host import Host
 from bgp.aio.stream import HIGH_WATER, Stream
 from bgp.aio.traffic import Traffic
 from bgp.errors import Notify
+from bgp.family import Family
 from bgp.iana import CeaseSubcode, ErrorCode, MessageType
 from bgp.member import Member, PeerSettings
 from bgp.session.action import Close, Connect, Delivery, Down, Established, Opened
@@ -167,6 +168,12 @@ class Link:
             return
         with contextlib.suppress(FileNotFoundError):  # there was none to take away
             sockopt.set_md5_key(self._stream.socket, ip_network(remote.address), key)
+
+    def request_refresh(self, family: Family) -> bool:
+        """Ask the peer for its routes of `family` again; return whether it takes that (RFC 2918 4)."""
+        asked = self.connection.request_refresh(family)
+        self._act()
+        return asked
 
     def refuse(self, fault: Notify) -> None:
         """End the session as the router demands."""

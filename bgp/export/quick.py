@@ -46,8 +46,9 @@ class Quick:
     def __call__(self, path: Path) -> bytes | None:
         """Return the attribute block of an IPv4 route, NEXT_HOP included; None: ask `Packer.told`."""
         attributes, source = path.attributes, path.source
-        head, octets = attributes.head, attributes.octets
-        if not head or source.kind not in self._reflected:
+        head, octets, next_hop = attributes.head, attributes.octets, attributes.next_hop
+        # An IPv6 next hop (RFC 8950) has no place in NEXT_HOP.
+        if not head or source.kind not in self._reflected or len(next_hop) != 4:
             return None
         # What well-known communities begin with (RFC 1997).
         if b"\xff\xff\xff" in octets:
@@ -67,7 +68,7 @@ class Quick:
         if added is None:
             added = self._add(source.identifier)
         return b"".join(
-            (octets[:after], _NEXT_HOP_HEADER, attributes.next_hop, octets[after:head], added, rest)
+            (octets[:after], _NEXT_HOP_HEADER, next_hop, octets[after:head], added, rest)
         )
 
     def _add(self, identifier: bytes) -> bytes:

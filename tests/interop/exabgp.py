@@ -40,12 +40,15 @@ def _configuration(node: Node, setup: Setup) -> str:
             f"  passive {str(neighbor.passive).lower()};",
             *(f"  {option}" for option in neighbor.options if "{" not in option),
         ]
-        capability = ["route-refresh enable;", *(["add-path receive;"] if neighbor.add_path else [])]
+        ways = [
+            way for way, on in (("send", neighbor.add_path_send), ("receive", neighbor.add_path)) if on
+        ]
+        capability = ["route-refresh enable;", *([f"add-path {'/'.join(ways)};"] if ways else [])]
         capability += [option.partition("{")[2].strip(" }") for option in neighbor.options if option.startswith("capability")]
         lines.append(f"  capability {{ {' '.join(capability)} }}")
         lines += [f"  {option}" for option in neighbor.options if "{" in option and not option.startswith("capability")]
         lines.append(f"  family {{ {' '.join(_FAMILY[family] + ';' for family in neighbor.families)} }}")
-        if neighbor.add_path:
+        if ways:
             lines.append(f"  add-path {{ {' '.join(_FAMILY[family] + ';' for family in neighbor.families)} }}")
         lines.append("  api {")
         lines.append("    processes [ scribe ]; neighbor-changes;")

@@ -43,6 +43,8 @@ def _configuration(node: Node, setup: Setup) -> str:
             lines.append(f"  route-reflector {setup.cluster_id or node.router_id}")
         if neighbor.add_path:
             lines.append("  announce add-path recv yes")
+        if neighbor.add_path_send:
+            lines.append("  announce add-path send all")
         lines += [*(f"  {option}" for option in neighbor.options), "}"]
     return "\n".join([*lines, "allow from any", "allow to any"]) + "\n"
 

@@ -6,6 +6,7 @@ import socket
 import sys
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from daemons import ROOT
 from netns import Node, Process, eventually
@@ -92,16 +93,17 @@ class Reflector:
         assert self.process is not None
         self.process.kill()
 
-    def report(self) -> dict[str, dict[str, object]]:
-        """Return what it says of each peer, by address."""
+    def report(self, command: str = "") -> dict[str, dict[str, Any]]:
+        """Return what it says of each peer, by address; a `command` of `reporting.obey` is done before."""
         assert self.process is not None and self.process.alive, "the reflector has ended"
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(60)
             connection.connect(str(self._socket))
+            connection.sendall(command.encode() + b"\n")
             chunks = []
             while chunk := connection.recv(1 << 20):
                 chunks.append(chunk)
-        found: dict[str, dict[str, object]] = json.loads(b"".join(chunks))
+        found: dict[str, dict[str, Any]] = json.loads(b"".join(chunks))
         return found
 
     def established(self) -> bool:

@@ -16,8 +16,8 @@ from routes import FAMILIES, Route, by_prefix, documents, from_bird, from_frr, f
 class Neighbor:
     """A session as one daemon must configure it; `client`: the neighbor is its route-reflection client.
 
-    With `add_path` it takes several paths for a prefix (RFC 7911).  `options`: further lines about it, as
-    the daemon wants them; to GoBGP "afi-safi." heads those about each family.
+    With `add_path` it takes several paths for a prefix (RFC 7911), and tells all with `add_path_send`.  `options`: further lines about it, as
+    the daemon wants them; "channel ", "family " and "afi-safi." head those about each family (BIRD, FRR, GoBGP).
     """
 
     name: str
@@ -28,6 +28,7 @@ class Neighbor:
     passive: bool = False
     client: bool = False
     add_path: bool = False
+    add_path_send: bool = False
     hold_time: int = 90
     options: tuple[str, ...] = ()
 
@@ -146,7 +147,7 @@ def _bird_configuration(node: Node, setup: Setup) -> str:
             f"  hold time {neighbor.hold_time};",
             "  connect delay time 1; connect retry time 1; error wait time 1, 2; error forget time 1;",
         ]
-        lines += [f"  {option};" for option in neighbor.options]
+        lines += [f"  {option};" for option in neighbor.options if not option.startswith("channel ")]
         if neighbor.passive:
             lines.append("  passive on;")
         if not setup.graceful_restart:
@@ -164,8 +165,12 @@ def _bird_configuration(node: Node, setup: Setup) -> str:
             channel = f"  {_BIRD_CHANNEL[family]} {{ import all; export where {wanted};"
             if neighbor.asn != setup.asn:
                 channel += " next hop self;"
-            if neighbor.add_path:
-                channel += " add paths rx;"
+            if neighbor.add_path or neighbor.add_path_send:
+                ways = {(True, False): "rx", (False, True): "tx", (True, True): "on"}
+                channel += f" add paths {ways[neighbor.add_path, neighbor.add_path_send]};"
+            channel += "".join(
+                f" {option.removeprefix('channel ')};" for option in neighbor.options if "channel " in option
+            )
             lines.append(channel + " };")
         lines.append("}")
     return "\n".join(lines) + "\n"
@@ -232,7 +237,7 @@ def _frr_configuration(node: Node, setup: Setup) -> str:
             f"{to} advertisement-interval 0",
             f"{to} timers {neighbor.hold_time // 3} {neighbor.hold_time}",
             f"{to} timers connect 1",
-            *(f"{to} {option}" for option in neighbor.options),
+            *(f"{to} {option}" for option in neighbor.options if not option.startswith("family ")),
         ]
         if neighbor.passive:
             lines.append(f"{to} passive")
@@ -241,6 +246,13 @@ def _frr_configuration(node: Node, setup: Setup) -> str:
         for neighbor in setup.neighbors:
             if family in neighbor.families:
                 lines.append(f"  neighbor {neighbor.remote} activate")
+                if neighbor.add_path_send:
+                    lines.append(f"  neighbor {neighbor.remote} addpath-tx-all-paths")
+                lines += [
+                    f"  neighbor {neighbor.remote} {option.removeprefix('family ')}"
+                    for option in neighbor.options
+                    if option.startswith("family ")
+                ]
                 if neighbor.client:
                     lines.append(f"  neighbor {neighbor.remote} route-reflector-client")
         for number, route in enumerate(setup.routes):
@@ -333,6 +345,8 @@ def _gobgp_configuration(node: Node, setup: Setup) -> str:
             lines += ["  [[neighbors.afi-safis]]", f'    config.afi-safi-name = "{family}"']
             if neighbor.add_path:
                 lines.append("    add-paths.config.receive = true")
+            if neighbor.add_path_send:
+                lines.append("    add-paths.config.send-max = 8")
             lines += [
                 f"    {option.removeprefix('afi-safi.')}"
                 for option in neighbor.options

@@ -1,6 +1,7 @@
 """`reflector run` that also tells what it has told and heard: `reporting.py CONFIG.toml SOCKET`.
 
-The service is the real one.  Beside it a Unix socket gives, to whoever connects, one JSON document:
+The service is the real one.  Beside it a Unix socket takes a line, which may be a command (see `obey`), and
+gives one JSON document:
 {peer: {"state": ..., "advertised": [route, ...], "received": [route, ...]}} by the peer's address, each
 route in the form of `routes.Route`.
 """
@@ -63,11 +64,45 @@ def _peer(service: app.Service, peer: Peer) -> dict[str, object]:
                 for octets, path in router.received(member, family)
             ]
     return {
+        "negotiated": _negotiated(peer),
+        "received_messages": peer.traffic.received,
+        "sent_messages": peer.traffic.sent,
         "state": peer.state.label,
         "last_error": peer.last_error,
         "advertised": advertised,
         "received": received,
     }
+
+
+def _negotiated(peer: Peer) -> dict[str, object]:
+    session = peer.negotiated
+    if session is None:
+        return {}
+    return {
+        "four_octet_as": session.four_octet_as,
+        "maximum_send": session.maximum_send,
+        "maximum_receive": session.maximum_receive,
+        "add_path_receive": sorted(str(family) for family in session.add_path_receive),
+        "add_path_send": sorted(str(family) for family in session.add_path_send),
+        "extended_next_hop": sorted(str(family) for family in session.extended_next_hop),
+        "route_refresh": session.route_refresh,
+        "enhanced_route_refresh": session.enhanced_route_refresh,
+        "remote_role": None if session.remote_role is None else session.remote_role.name,
+    }
+
+
+def obey(service: app.Service, command: str) -> None:
+    """Do as told: "refresh ADDRESS", "reset ADDRESS TEXT", "stop ADDRESS TEXT"."""
+    what, address, text = [*command.split(" ", 2), "", ""][:3]
+    for peer in service.speaker.peers:
+        if str(peer.remote.address) == address:
+            match what:
+                case "refresh":
+                    assert peer.request_refresh()
+                case "reset":
+                    peer.reset(text)
+                case "stop":
+                    peer.stop(text)
 
 
 def main() -> int:
@@ -77,8 +112,9 @@ def main() -> int:
     async def start_and_report(service: app.Service) -> None:
         await start(service)
 
-        def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             try:
+                obey(service, (await reader.readline()).decode().strip())
                 writer.write(json.dumps(report(service)).encode())
             finally:
                 writer.close()

@@ -202,6 +202,25 @@ class Ring:
                 shown = {prefix: as_shown(name, route) for prefix, route in wanted.items()}
                 assert differences(daemon.received(peer), shown) == [], f"{name} holds"
 
+    def check_exchange(self) -> None:
+        """Wait until each external peer has the routes of all others, and compare what it holds with what we say.
+
+        But for LOCAL_PREF, which is its own there.
+        """
+        for name, daemon in self.daemons.items():
+            wanted = {prefix for other in self.daemons if other != name for prefix in self.originated(other)}
+            eventually(lambda d=daemon, w=wanted: d.received().keys() == w, f"{name} has {sorted(wanted)}")
+            told = self.reflector.advertised(self.address(name))
+            shown = {prefix: as_shown(name, route) for prefix, route in told.items()}
+            held = daemon.received()
+            for prefix in held.keys() & shown.keys():
+                shown[prefix] = replace(shown[prefix], local_pref=held[prefix].local_pref)
+            assert differences(held, shown) == [], f"{name} holds"
+
+    def grown(self, name: str, before: Mapping[str, Any], key: str, kind: int) -> int:
+        """Return by how much one of our counters of messages has grown."""
+        return int(self.about(name)[key][kind]) - int(before[key][kind])
+
 
 def differences(found: Mapping[str, Route], wanted: Mapping[str, Route]) -> list[str]:
     """Say where the two are not equal."""
