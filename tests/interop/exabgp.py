@@ -37,6 +37,7 @@ def _configuration(node: Node, setup: Setup) -> str:
             f"  local-as {setup.asn};",
             f"  peer-as {neighbor.asn};",
             f"  hold-time {neighbor.hold_time};",
+            "  adj-rib-out true;",  # else it has nothing to repeat where it is asked for a refresh
             f"  passive {str(neighbor.passive).lower()};",
             *(f"  {option}" for option in neighbor.options if "{" not in option),
         ]
@@ -53,7 +54,6 @@ def _configuration(node: Node, setup: Setup) -> str:
         lines.append("  api {")
         lines.append("    processes [ scribe ]; neighbor-changes;")
         lines.append("    receive { parsed; open; update; notification; refresh; }")
-        lines.append("    send { parsed; notification; }")
         lines += ["  }", "  announce {"]
         for family, name in (("ipv4-unicast", "ipv4"), ("ipv6-unicast", "ipv6")):
             routes = [route for route in setup.routes if route.family == family and family in neighbor.families]

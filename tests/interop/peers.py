@@ -266,7 +266,9 @@ def _frr_configuration(node: Node, setup: Setup) -> str:
 
 def _frr_attributes(route: Route) -> list[str]:
     version, scope = ("ip", "") if route.family == "ipv4-unicast" else ("ipv6", "global ")
-    lines = [f" set {version} next-hop {scope}{route.next_hop[0]}", f" set origin {route.origin}"]
+    lines = [f" set origin {route.origin}"]
+    if version == "ipv6" or ":" not in route.next_hop[0]:  # an IPv6 one of IPv4 can only be its own
+        lines.append(f" set {version} next-hop {scope}{route.next_hop[0]}")
     if route.as_path:
         lines.append(f" set as-path prepend {route.as_path}")
     if route.med is not None:

@@ -50,7 +50,7 @@ class Ring:
     They are internal peers and clients of ours, unless `asns` names another AS of theirs.  `everyone` are our
     keys about all, `ours` those about each, `theirs` its lines about us, `setups` its lines about itself, and
     `neighbor` fields of its `Neighbor`.  `dials`: "us", "them" or "both".  `shown` is our AS as it must
-    configure it, where that is not `asn`.
+    configure it, where that is not `asn`.  `shows` is `as_shown` or what calls it.
     """
 
     def __init__(
@@ -72,11 +72,13 @@ class Ring:
         router: Mapping[str, object] | None = None,
         tables: Collection[Mapping[str, object]] = (),
         shown: int | None = None,
+        shows: Callable[[str, Route], Route] | None = None,
         waits: bool = True,
     ) -> None:
         self.lan, self.sessions, self.waits = lan, sessions, waits
         self.hub = lan["reflector"]
         self.capture: Capture | None = None
+        self.shows = shows or as_shown
         self._addresses = addresses or {}
         rows: list[Mapping[str, object]] = []
         self.daemons: dict[str, Daemon] = {}
@@ -199,7 +201,7 @@ class Ring:
                 assert differences(received, sent) == [], f"we have of {name}"
                 advertised = self.reflector.advertised(address)
                 assert differences(advertised, wanted) == [], f"we told {name}"
-                shown = {prefix: as_shown(name, route) for prefix, route in wanted.items()}
+                shown = {prefix: self.shows(name, route) for prefix, route in wanted.items()}
                 assert differences(daemon.received(peer), shown) == [], f"{name} holds"
 
     def check_exchange(self) -> None:
