@@ -4,6 +4,7 @@ ExaBGP has no routing table; what it hears it tells a process, as JSON.  That pr
 each line to a file, and passes on what is appended to another as commands.
 """
 
+import contextlib
 import json
 import sys
 from collections.abc import Iterable, Iterator
@@ -53,7 +54,7 @@ def _configuration(node: Node, setup: Setup) -> str:
             lines.append(f"  add-path {{ {' '.join(_FAMILY[family] + ';' for family in neighbor.families)} }}")
         lines.append("  api {")
         lines.append("    processes [ scribe ]; neighbor-changes;")
-        lines.append("    receive { parsed; open; update; notification; refresh; }")
+        lines.append("    receive { parsed; open; update; refresh; }")
         lines += ["  }", "  announce {"]
         for family, name in (("ipv4-unicast", "ipv4"), ("ipv6-unicast", "ipv6")):
             routes = [route for route in setup.routes if route.family == family and family in neighbor.families]
@@ -85,11 +86,19 @@ def _route(route: Route) -> str:
     return " ".join(words)
 
 
+def account(daemon: Daemon) -> str:
+    """Return all that it said, as it did."""
+    path = daemon.node.directory / "heard"
+    return path.read_text(errors="replace") if path.exists() else ""
+
+
 def heard(daemon: Daemon, neighbor: Neighbor) -> list[dict[str, Any]]:
     """Return the events of a neighbor, each its line of JSON, in their order."""
-    path = daemon.node.directory / "heard"
-    lines = path.read_text().split("\n")[:-1] if path.exists() else []
-    events = [json.loads(line) for line in lines if line.startswith("{")]
+    events = []
+    for line in account(daemon).split("\n")[:-1]:
+        # The text of a NOTIFICATION is not escaped: control characters, or worse.
+        with contextlib.suppress(ValueError):
+            events.append(json.loads(line, strict=False))
     return [each for each in events if each.get("neighbor", {}).get("address", {}).get("peer") == neighbor.remote]
 
 

@@ -30,16 +30,17 @@ class Reflector:
         router: Mapping[str, object] | None = None,
         tables: str = "",
         each: Mapping[str, Mapping[str, object]] | None = None,
+        networks: Collection[Mapping[str, object]] = (),
         **options: object,
     ) -> None:
         """`router` are further keys of [router], `options` of all `neighbors`, and `each` of one by its name.
 
-        `extra` are further neighbors, and `tables` is whatever else the configuration has.  Without
-        `reporting` it is the plain command.
+        `extra` are further neighbors, `networks` routes of our own, and `tables` is whatever else the
+        configuration has.  Without `reporting` it is the plain command.
         """
         self.node, self.asn, self.neighbors = node, asn, tuple(neighbors)
         self.reporting, self.extra, self.options = reporting, tuple(extra), options
-        self.router = router or {}
+        self.router, self.networks = router or {}, tuple(networks)
         self.tables, self.each = tables, each or {}
         self.process: Process | None = None
         self._socket = node.directory / "report"
@@ -70,6 +71,8 @@ class Reflector:
         ]
         for table in (*tables, *self.extra):
             lines += ["[[neighbor]]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
+        for table in self.networks:
+            lines += ["[[network]]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
         return "\n".join([*lines, self.tables]) + "\n"
 
     def start(self) -> None:

@@ -203,7 +203,7 @@ def _gobgp_route(prefix: str, attributes: dict[int, dict[str, Any]]) -> Route:
     segments = []
     for segment in value(2, "as_paths") or []:
         members = " ".join(str(asn) for asn in segment["asns"])
-        segments.append("{" + members + "}" if segment["segment_type"] == 1 else members)
+        segments.append({1: "{%s}", 2: "%s", 3: "(%s)"}[segment["segment_type"]] % members)
     hop = attributes.get(14) or attributes.get(3) or {}
     hops = [hop["nexthop"]] if hop.get("nexthop") else []
     aggregator = attributes.get(7)
@@ -218,7 +218,7 @@ def _gobgp_route(prefix: str, attributes: dict[int, dict[str, Any]]) -> Route:
         aggregator=f"{aggregator['as']} {aggregator['address']}" if aggregator else None,
         communities=numbers(f"{n >> 16}:{n & 0xFFFF}" for n in value(8, "communities") or []),
         extended_communities=tuple(
-            sorted(f"{({2: 'rt', 3: 'ro'})[item['subtype']]}:{item['value']}" for item in value(16) or [])
+            sorted(f"{({2: 'rt', 3: 'ro'})[item['subtype']]}:{_gobgp_value(item)}" for item in value(16) or [])
         ),
         large_communities=numbers(
             f"{item['ASN']}:{item['LocalData1']}:{item['LocalData2']}" for item in value(32) or []
@@ -226,6 +226,14 @@ def _gobgp_route(prefix: str, attributes: dict[int, dict[str, Any]]) -> Route:
         originator_id=value(9),
         cluster_list=tuple(value(10) or ()),
     )
+
+
+def _gobgp_value(item: dict[str, Any]) -> str:
+    """Return the value of an extended community; GoBGP writes four-octet AS numbers as 64086.59905."""
+    text = str(item["value"])
+    if item["type"] == 2 and (found := re.fullmatch(r"(\d+)\.(\d+):(\d+)", text)):
+        return f"{(int(found[1]) << 16) + int(found[2])}:{found[3]}"
+    return text
 
 
 # --- their parts ---------------------------------------------------------------------------------------
