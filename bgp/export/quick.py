@@ -67,9 +67,7 @@ class Quick:
         added = self._added.get(source.identifier)
         if added is None:
             added = self._add(source.identifier)
-        return b"".join(
-            (octets[:after], _NEXT_HOP_HEADER, next_hop, octets[after:head], added, rest)
-        )
+        return b"".join((octets[:after], _NEXT_HOP_HEADER, next_hop, octets[after:head], added, rest))
 
     def _add(self, identifier: bytes) -> bytes:
         if len(self._added) >= _ORIGINATORS:

@@ -42,22 +42,32 @@ def _configuration(node: Node, setup: Setup) -> str:
             f"  passive {str(neighbor.passive).lower()};",
             *(f"  {option}" for option in neighbor.options if "{" not in option),
         ]
-        ways = [
-            way for way, on in (("send", neighbor.add_path_send), ("receive", neighbor.add_path)) if on
-        ]
+        ways = [way for way, on in (("send", neighbor.add_path_send), ("receive", neighbor.add_path)) if on]
         capability = ["route-refresh enable;", *([f"add-path {'/'.join(ways)};"] if ways else [])]
-        capability += [option.partition("{")[2].strip(" }") for option in neighbor.options if option.startswith("capability")]
+        capability += [
+            option.partition("{")[2].strip(" }")
+            for option in neighbor.options
+            if option.startswith("capability")
+        ]
         lines.append(f"  capability {{ {' '.join(capability)} }}")
-        lines += [f"  {option}" for option in neighbor.options if "{" in option and not option.startswith("capability")]
+        lines += [
+            f"  {option}"
+            for option in neighbor.options
+            if "{" in option and not option.startswith("capability")
+        ]
         lines.append(f"  family {{ {' '.join(_FAMILY[family] + ';' for family in neighbor.families)} }}")
         if ways:
-            lines.append(f"  add-path {{ {' '.join(_FAMILY[family] + ';' for family in neighbor.families)} }}")
+            lines.append(
+                f"  add-path {{ {' '.join(_FAMILY[family] + ';' for family in neighbor.families)} }}"
+            )
         lines.append("  api {")
         lines.append("    processes [ scribe ]; neighbor-changes;")
         lines.append("    receive { parsed; open; update; refresh; }")
         lines += ["  }", "  announce {"]
         for family, name in (("ipv4-unicast", "ipv4"), ("ipv6-unicast", "ipv6")):
-            routes = [route for route in setup.routes if route.family == family and family in neighbor.families]
+            routes = [
+                route for route in setup.routes if route.family == family and family in neighbor.families
+            ]
             if routes:
                 lines.append(f"    {name} {{ {' '.join(f'unicast {_route(each)};' for each in routes)} }}")
         lines += ["  }", "}"]
@@ -79,7 +89,9 @@ def _route(route: Route) -> str:
     if route.communities:
         words += ["community", "[", *route.communities, "]"]
     if route.extended_communities:
-        targets = [value.replace("rt:", "target:").replace("ro:", "origin:") for value in route.extended_communities]
+        targets = [
+            value.replace("rt:", "target:").replace("ro:", "origin:") for value in route.extended_communities
+        ]
         words += ["extended-community", "[", *targets, "]"]
     if route.large_communities:
         words += ["large-community", "[", *route.large_communities, "]"]
@@ -99,7 +111,9 @@ def heard(daemon: Daemon, neighbor: Neighbor) -> list[dict[str, Any]]:
         # The text of a NOTIFICATION is not escaped: control characters, or worse.
         with contextlib.suppress(ValueError):
             events.append(json.loads(line, strict=False))
-    return [each for each in events if each.get("neighbor", {}).get("address", {}).get("peer") == neighbor.remote]
+    return [
+        each for each in events if each.get("neighbor", {}).get("address", {}).get("peer") == neighbor.remote
+    ]
 
 
 def say(daemon: Daemon, command: str) -> None:

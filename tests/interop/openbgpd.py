@@ -103,7 +103,10 @@ def from_openbgpd(text: str) -> Iterator[Route]:
             aggregator=f"{aggregator['AS']} {aggregator['router_id']}" if aggregator else None,
             communities=numbers(known_communities(path.get("communities", []))),
             extended_communities=tuple(
-                sorted(value.replace("soo ", "ro ").replace(" ", ":", 1) for value in path.get("extended_communities", []))
+                sorted(
+                    value.replace("soo ", "ro ").replace(" ", ":", 1)
+                    for value in path.get("extended_communities", [])
+                )
             ),
             large_communities=numbers(path.get("large_communities", [])),
             originator_id=attributes.get("Originator Id", {}).get("originator"),

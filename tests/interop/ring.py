@@ -124,7 +124,9 @@ class Ring:
             ]
             setup = Setup(theirs_as, tuple(neighbors), tuple(own), options=(setups or {}).get(name, ()))
             self.daemons[name] = Daemon(FIVE[name], lan[name], setup)
-        self.reflector = Reflector(self.hub, asn, (), extra=[*rows, *tables], router=router, networks=networks)
+        self.reflector = Reflector(
+            self.hub, asn, (), extra=[*rows, *tables], router=router, networks=networks
+        )
 
     def address(self, name: str, session: Session | None = None) -> str:
         """Return the address of the node that the session is with, with its scope."""
@@ -175,9 +177,7 @@ class Ring:
 
     def originated(self, name: str, families: tuple[str, ...] = FAMILIES) -> dict[str, Route]:
         """Return what the daemon says of its own."""
-        return {
-            route.prefix: route for route in self.daemons[name].setup.routes if route.family in families
-        }
+        return {route.prefix: route for route in self.daemons[name].setup.routes if route.family in families}
 
     def expected(self, receiver: str, families: tuple[str, ...] = FAMILIES) -> dict[str, Route]:
         """Return what a client among clients holds (RFC 4456 6)."""

@@ -218,7 +218,9 @@ def _gobgp_route(prefix: str, attributes: dict[int, dict[str, Any]]) -> Route:
         aggregator=f"{aggregator['as']} {aggregator['address']}" if aggregator else None,
         communities=numbers(f"{n >> 16}:{n & 0xFFFF}" for n in value(8, "communities") or []),
         extended_communities=tuple(
-            sorted(f"{({2: 'rt', 3: 'ro'})[item['subtype']]}:{_gobgp_value(item)}" for item in value(16) or [])
+            sorted(
+                f"{({2: 'rt', 3: 'ro'})[item['subtype']]}:{_gobgp_value(item)}" for item in value(16) or []
+            )
         ),
         large_communities=numbers(
             f"{item['ASN']}:{item['LocalData1']}:{item['LocalData2']}" for item in value(32) or []

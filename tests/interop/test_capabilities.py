@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-
 from typing import Any
 
 import pytest
@@ -69,7 +68,8 @@ REFRESH: dict[str, Callable[[Daemon, str], object]] = {
     ),
     "openbgpd": lambda daemon, us: bgpctl(daemon, "neighbor", us, "refresh"),
     "exabgp": lambda daemon, us: [
-        say(daemon, f"neighbor {us} announce route-refresh {family}") for family in ("ipv4 unicast", "ipv6 unicast")
+        say(daemon, f"neighbor {us} announce route-refresh {family}")
+        for family in ("ipv4 unicast", "ipv6 unicast")
     ],
 }
 UPDATE, ROUTE_REFRESH = 2, 5

@@ -31,7 +31,10 @@ SHOWN: dict[str, Callable[[Daemon, str], str]] = {
 SHUT: dict[str, Callable[[Daemon, str], str]] = {
     "bird": lambda daemon, us: birdc(daemon, "disable", "to_reflector4", f'"{TEXT}"'),
     "frr": lambda daemon, us: vtysh(
-        daemon, "configure terminal", f"router bgp {daemon.setup.asn}", f"neighbor {us} shutdown message {TEXT}"
+        daemon,
+        "configure terminal",
+        f"router bgp {daemon.setup.asn}",
+        f"neighbor {us} shutdown message {TEXT}",
     ),
     "gobgp": lambda daemon, us: daemon.ask("gobgp", "neighbor", us, "shutdown", "--reason", TEXT),
     "openbgpd": lambda daemon, us: bgpctl(daemon, "neighbor", us, "down", TEXT),
@@ -62,7 +65,10 @@ def test_their_shutdown_communication(lan: Network) -> None:
 def test_our_limit_of_prefixes(lan: Network) -> None:
     """Who tells more than we take loses its session with Cease/1 (RFC 4486)."""
     with Ring(
-        lan, sessions=(IPV4,), everyone={"maximum_prefixes": {"ipv4-unicast": 1}, "idle_hold_time": 60}, waits=False
+        lan,
+        sessions=(IPV4,),
+        everyone={"maximum_prefixes": {"ipv4-unicast": 1}, "idle_hold_time": 60},
+        waits=False,
     ) as ring:
         for name, daemon in ring.daemons.items():
             eventually(lambda n=name: "prefixes" in ring.about(n)["last_error"], f"{name} is too much")
@@ -84,5 +90,6 @@ def test_their_limit_of_prefixes(lan: Network) -> None:
     with Ring(lan, sessions=(IPV4,), theirs=LIMIT, everyone={"idle_hold_time": 60}, waits=False) as ring:
         for name in ring.daemons:
             eventually(
-                lambda n=name: "maximum-number-of-prefixes" in ring.about(n)["last_error"], f"{name} has enough"
+                lambda n=name: "maximum-number-of-prefixes" in ring.about(n)["last_error"],
+                f"{name} has enough",
             )

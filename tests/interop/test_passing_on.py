@@ -25,7 +25,10 @@ def test_extended_messages(lan: Network) -> None:
     """A route whose attributes alone have 13,200 octets arrives whole (RFC 8654)."""
     large = [f"{ASN}:{number}:1" for number in range(1100)]
     networks = [{"prefix": NET, "large_communities": large}]
-    theirs = {"bird": ("enable extended messages on",), "exabgp": ("capability { extended-message enable; }",)}
+    theirs = {
+        "bird": ("enable extended messages on",),
+        "exabgp": ("capability { extended-message enable; }",),
+    }
     # Wireshark 4.0 does not know that a message may have more than 4096 octets.
     clean = {"tolerated": "Length is invalid"}
     with Ring(lan, sessions=(IPV4,), routes={}, theirs=theirs, networks=networks, **clean) as ring:
@@ -51,10 +54,13 @@ def test_who_takes_no_long_message_is_told_the_rest(lan: Network) -> None:
 # An attribute and extended communities that nobody has assigned.
 STRANGE, PAYLOAD = 99, bytes.fromhex("c0ffee00")
 SEES: dict[str, Callable[[Daemon, str], bool]] = {
-    "bird": lambda daemon, us: "c0 ff ee 00"
-    in daemon.ask("birdc", "-s", str(daemon.node.directory / "ctl"), "show route all"),
+    "bird": lambda daemon, us: (
+        "c0 ff ee 00" in daemon.ask("birdc", "-s", str(daemon.node.directory / "ctl"), "show route all")
+    ),
     "gobgp": lambda daemon, us: '"type":99' in daemon.ask("gobgp", "neighbor", us, "adj-in", "-j"),
-    "openbgpd": lambda daemon, us: "Unknown Attribute #99" in bgpctl(daemon, "show", "rib", "detail", "in", "neighbor", us),
+    "openbgpd": lambda daemon, us: (
+        "Unknown Attribute #99" in bgpctl(daemon, "show", "rib", "detail", "in", "neighbor", us)
+    ),
     "exabgp": lambda daemon, us: "0xC0FFEE00" in account(daemon).upper().replace("0X", "0x"),
 }
 
@@ -98,7 +104,8 @@ def test_they_take_several_paths(lan: Network) -> None:
     """OpenBGPD and ExaBGP hold both paths of a prefix that two clients announce (RFC 7911)."""
     hub = lan["reflector"]
     rows = [
-        {"name": name, "address": lan[name].ipv4, "asn": ASN, "client": True, "passive": True} for name in FEEDS
+        {"name": name, "address": lan[name].ipv4, "asn": ASN, "client": True, "passive": True}
+        for name in FEEDS
     ]
     neighbor = {name: {"add_path": True} for name in FIVE}
     with Ring(
@@ -145,9 +152,19 @@ def test_they_tell_several_paths(lan: Network) -> None:
             Setup(
                 ASN,
                 (
-                    Neighbor("hub", lan[name].ipv4, hub.ipv4, ASN, passive=True, add_path_send=True, families=FAMILIES[:1]),
+                    Neighbor(
+                        "hub",
+                        lan[name].ipv4,
+                        hub.ipv4,
+                        ASN,
+                        passive=True,
+                        add_path_send=True,
+                        families=FAMILIES[:1],
+                    ),
                     *(
-                        Neighbor(feed, lan[name].ipv4, lan[feed].ipv4, asn, passive=True, families=FAMILIES[:1])
+                        Neighbor(
+                            feed, lan[name].ipv4, lan[feed].ipv4, asn, passive=True, families=FAMILIES[:1]
+                        )
                         for feed, asn in FEEDS.items()
                     ),
                 ),

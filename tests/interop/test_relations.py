@@ -25,7 +25,9 @@ def test_they_reflect_for_us(lan: Network, client: bool) -> None:
         for name in REFLECTORS
     ]
     own = Route("203.0.113.0/24", (hub.ipv4,), local_pref=100, communities=("65001:99",))
-    reflector = Reflector(hub, ASN, (), extra=rows, networks=[{"prefix": own.prefix, "communities": ["65001:99"]}])
+    reflector = Reflector(
+        hub, ASN, (), extra=rows, networks=[{"prefix": own.prefix, "communities": ["65001:99"]}]
+    )
     bird = Daemon(
         BIRD,
         source,
@@ -72,9 +74,7 @@ def test_they_reflect_for_us(lan: Network, client: bool) -> None:
         eventually(lambda w=wanted, came=came: came().keys() == w.keys(), f"all routes come by {name}")
         assert differences(came(), wanted) == [], name
         told = {own.prefix: reflected(as_sent(name, own), hub.router_id, through)}
-        eventually(
-            lambda n=name, w=told: w.keys() <= bird.received(n).keys(), f"ours come by {name}"
-        )
+        eventually(lambda n=name, w=told: w.keys() <= bird.received(n).keys(), f"ours come by {name}")
         assert differences({own.prefix: bird.received(name)[own.prefix]}, told) == [], name
 
 
@@ -97,14 +97,19 @@ def test_a_route_server_for_all(lan: Network) -> None:
                 (sender,) = [other for other in ALL if prefix in ring.originated(other)]
                 sent = ring.reflector.received(ring.address(sender))[prefix]
                 assert (route.as_path, route.next_hop) == (sent.as_path, sent.next_hop), name
-                assert route.communities == sent.communities and route.large_communities == sent.large_communities
+                assert (
+                    route.communities == sent.communities
+                    and route.large_communities == sent.large_communities
+                )
 
 
 @around("bird", "frr", "openbgpd")
 @pytest.mark.parametrize("role", ["provider", "customer", "peer", "route-server"])
 def test_each_role(lan: Network, role: str) -> None:
     """Both sides demand a role of the other, and agree (RFC 9234 4.2)."""
-    other = {"provider": "customer", "customer": "provider", "peer": "peer", "route-server": "rs-client"}[role]
+    other = {"provider": "customer", "customer": "provider", "peer": "peer", "route-server": "rs-client"}[
+        role
+    ]
     theirs = {
         "bird": (f"local role {other.replace('-', '_')}", "require roles on"),
         "frr": (f"local-role {other} strict-mode",),

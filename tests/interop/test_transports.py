@@ -57,6 +57,8 @@ KEY = {
     "openbgpd": "tcp md5sig password {}",
     "exabgp": "md5-password {};",
 }
+
+
 def keyed(key: str) -> dict[str, tuple[str, ...]]:
     return {name: (line.format(key) + (";" if name == "exabgp" else ""),) for name, line in KEY.items()}
 
@@ -160,5 +162,8 @@ def connections(node: Node) -> int:
 
 def sockets(node: Node) -> str:
     return subprocess.run(
-        node.command("ss", "-tnH", "( sport = :179 or dport = :179 )"), capture_output=True, text=True, check=True
+        node.command("ss", "-tnH", "( sport = :179 or dport = :179 )"),
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
