@@ -1,4 +1,4 @@
-"""`interop/matrix.toml` is held to its word: no daemon is left out, and each test is there and about that daemon.
+"""`interop/matrix.toml` is held to its word: no daemon is left out, each test is there and about that daemon.
 
 The test modules are imported for their marks; no test of theirs is run, and no daemon is needed.
 """

@@ -222,14 +222,15 @@ class Peer:
                 link.handle(Event.AUTOMATIC_STOP, cease, communication or "reset")
 
     def request_refresh(self, *families: Family) -> bool:
-        """Ask the peer for its routes again, of all families by default; return whether it takes that for each.
+        """Ask the peer for its routes again (RFC 2918 4), of all families by default.
 
-        RFC 2918 section 4; with RFC 7313 what it does not repeat is forgotten.  False without a session, too.
+        Return whether it takes that for each of them; False without a session, too.
         """
-        link = self._session
+        link = self.session
         if link is None or link.negotiated is None:
             return False
-        return all([link.request_refresh(family) for family in families or link.negotiated.families])
+        asked = [link.request_refresh(family) for family in families or link.negotiated.families]
+        return all(asked)
 
     def refuse(self, member: Member, fault: Notify) -> None:
         """End the session of `member` as the router demands, and let it start anew."""

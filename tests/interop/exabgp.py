@@ -1,7 +1,7 @@
-"""ExaBGP as a neighbor: a `Kind` like those of `peers`, which keeps its own account of what it heard.
+"""ExaBGP as a neighbor: a `Kind` like those of `peers`, which keeps an account of what it heard.
 
-ExaBGP has no routing table; what it hears it tells a process, as JSON.  That process is `scribe.py`: it writes
-each line to a file, and passes on what is appended to another as commands.
+ExaBGP has no routing table; what it hears it tells a process, as JSON.  That process is `scribe.py`: it
+writes each line to a file, and passes on what is appended to another as commands.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from typing import Any
 
 from netns import Node
 from peers import Daemon, Kind, Neighbor, Setup
-from routes import Route, as_path, numbers
+from routes import Route, as_path, extended, numbers
 
 SCRIBE = Path(__file__).with_name("scribe.py")
 _FAMILY = {"ipv4-unicast": "ipv4 unicast", "ipv6-unicast": "ipv6 unicast"}
@@ -55,7 +55,8 @@ def _configuration(node: Node, setup: Setup) -> str:
             for option in neighbor.options
             if "{" in option and not option.startswith("capability")
         ]
-        lines.append(f"  family {{ {' '.join(_FAMILY[family] + ';' for family in neighbor.families)} }}")
+        families = " ".join(f"{_FAMILY[family]};" for family in neighbor.families)
+        lines.append(f"  family {{ {families} }}")
         if ways:
             lines.append(
                 f"  add-path {{ {' '.join(_FAMILY[family] + ';' for family in neighbor.families)} }}"
@@ -166,7 +167,7 @@ def _from_attributes(prefix: str, hop: str, values: dict[str, Any]) -> Route:
         communities=numbers(f"{a}:{b}" for a, b in values.get("community", [])),
         extended_communities=tuple(
             sorted(
-                each["string"].replace("target:", "rt:").replace("origin:", "ro:")
+                extended(int(each["value"]).to_bytes(8, "big"))
                 for each in values.get("extended-community", [])
             )
         ),

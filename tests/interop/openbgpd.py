@@ -1,4 +1,4 @@
-"""OpenBGPD's portable bgpd as a neighbor: a `Kind` like those of `peers`, and what `bgpctl -j` prints as `Route`s.
+"""OpenBGPD's portable bgpd as a neighbor: a `Kind` like those of `peers`, and its answers as `Route`s.
 
 It takes the nexthops of the LAN for reachable and touches no routing table (`fib-update no`).  An AS_PATH
 of an originated route cannot be configured but for its own AS, so what it originates has none.
@@ -23,8 +23,7 @@ def _configuration(node: Node, setup: Setup) -> str:
         f'socket "{node.directory / "ctl"}"',
         *setup.options,
     ]
-    for route in setup.routes:
-        lines.append(f"network {route.prefix} set {{ {_attributes(route)} }}")
+    lines += [f"network {route.prefix} set {{ {_attributes(route)} }}" for route in setup.routes]
     for neighbor in setup.neighbors:
         lines += [
             f"neighbor {neighbor.remote} {{",

@@ -16,8 +16,9 @@ from routes import FAMILIES, Route, by_prefix, documents, from_bird, from_frr, f
 class Neighbor:
     """A session as one daemon must configure it; `client`: the neighbor is its route-reflection client.
 
-    With `add_path` it takes several paths for a prefix (RFC 7911), and tells all with `add_path_send`.  `options`: further lines about it, as
-    the daemon wants them; "channel ", "family " and "afi-safi." head those about each family (BIRD, FRR, GoBGP).
+    With `add_path` it takes several paths for a prefix (RFC 7911), and tells all with `add_path_send`.
+    `options`: further lines about it, as the daemon wants them; "channel ", "family " and "afi-safi." head
+    those about each family (BIRD, FRR, GoBGP).
     """
 
     name: str
@@ -324,6 +325,7 @@ def _frr_received(daemon: Daemon, neighbor: Neighbor) -> list[Route]:
 
 
 def _gobgp_configuration(node: Node, setup: Setup) -> str:
+    cluster = setup.cluster_id or node.router_id
     lines = ["[global.config]", f"  as = {setup.asn}", f'  router-id = "{node.router_id}"', *setup.options]
     for neighbor in setup.neighbors:
         lines += [
@@ -341,7 +343,7 @@ def _gobgp_configuration(node: Node, setup: Setup) -> str:
         if neighbor.client:
             lines += [
                 "  route-reflector.config.route-reflector-client = true",
-                f'  route-reflector.config.route-reflector-cluster-id = "{setup.cluster_id or node.router_id}"',
+                f'  route-reflector.config.route-reflector-cluster-id = "{cluster}"',
             ]
         for family in neighbor.families:
             lines += ["  [[neighbors.afi-safis]]", f'    config.afi-safi-name = "{family}"']

@@ -1,7 +1,7 @@
 """Our reflector with daemons around it, each by one session: what the tests of the matrix share.
 
-`@around("bird", ...)` says which daemons a test is about; `Ring` starts them, compares what they hold with what
-we say and with RFC 4456, and has Wireshark judge all that we sent.
+`@around("bird", ...)` says which daemons a test is about; `Ring` starts them, compares what they hold with
+what we say and with RFC 4456, and has Wireshark judge all that we sent.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -50,7 +50,8 @@ class Ring:
     They are internal peers and clients of ours, unless `asns` names another AS of theirs.  `everyone` are our
     keys about all, `ours` those about each, `theirs` its lines about us, `setups` its lines about itself, and
     `neighbor` fields of its `Neighbor`.  `dials`: "us", "them" or "both".  `shown` is our AS as it must
-    configure it, where that is not `asn`.  `tolerated` is what Wireshark may complain of.  `shows` is `as_shown` or what calls it.
+    configure it, where that is not `asn`.  `tolerated` is what Wireshark may complain of.
+    `shows` is `as_shown` or what calls it.
     """
 
     def __init__(
@@ -190,7 +191,7 @@ class Ring:
         }
 
     def check_reflection(self) -> None:
-        """Compare, attribute by attribute, what each holds with what we say and with what RFC 4456 demands."""
+        """Compare, by attributes, what each holds with what we say and with what RFC 4456 demands."""
         for name, daemon in self.daemons.items():
             for session in self.sessions:
                 wanted = self.expected(name, session.families)
@@ -209,7 +210,7 @@ class Ring:
                 assert differences(daemon.received(peer), shown) == [], f"{name} holds"
 
     def check_exchange(self) -> None:
-        """Wait until each external peer has the routes of all others, and compare what it holds with what we say.
+        """Wait until each external peer has all others' routes, and compare what it holds with what we say.
 
         But for LOCAL_PREF, which is its own there.
         """
@@ -222,6 +223,11 @@ class Ring:
             for prefix in held.keys() & shown.keys():
                 shown[prefix] = replace(shown[prefix], local_pref=held[prefix].local_pref)
             assert differences(held, shown) == [], f"{name} holds"
+
+    def log(self) -> str:
+        """Return what the reflector has printed."""
+        assert self.reflector.process is not None
+        return self.reflector.process.output()
 
     def grown(self, name: str, before: Mapping[str, Any], key: str, kind: int) -> int:
         """Return by how much one of our counters of messages has grown."""

@@ -230,6 +230,9 @@ def _gobgp_route(prefix: str, attributes: dict[int, dict[str, Any]]) -> Route:
     )
 
 
+_TARGET = {2: "rt", 3: "ro"}
+
+
 def _gobgp_value(item: dict[str, Any]) -> str:
     """Return the value of an extended community; GoBGP writes four-octet AS numbers as 64086.59905."""
     text = str(item["value"])

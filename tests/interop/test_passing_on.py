@@ -1,4 +1,4 @@
-"""What passes through us to each of the five daemons: several paths, long messages, all that we do not know."""
+"""What passes through us to each of the daemons: several paths, long messages, all that we do not know."""
 
 import struct
 import sys
@@ -52,14 +52,14 @@ def test_who_takes_no_long_message_is_told_the_rest(lan: Network) -> None:
 
 
 # An attribute and extended communities that nobody has assigned.
-STRANGE, PAYLOAD = 99, bytes.fromhex("c0ffee00")
+STRANGE, PAYLOAD = 200, bytes.fromhex("c0ffee00")
 SEES: dict[str, Callable[[Daemon, str], bool]] = {
     "bird": lambda daemon, us: (
         "c0 ff ee 00" in daemon.ask("birdc", "-s", str(daemon.node.directory / "ctl"), "show route all")
     ),
-    "gobgp": lambda daemon, us: '"type":99' in daemon.ask("gobgp", "neighbor", us, "adj-in", "-j"),
+    "gobgp": lambda daemon, us: '"type":200' in daemon.ask("gobgp", "neighbor", us, "adj-in", "-j"),
     "openbgpd": lambda daemon, us: (
-        "Unknown Attribute #99" in bgpctl(daemon, "show", "rib", "detail", "in", "neighbor", us)
+        "Unknown Attribute #200" in bgpctl(daemon, "show", "rib", "detail", "in", "neighbor", us)
     ),
     "exabgp": lambda daemon, us: "0xC0FFEE00" in account(daemon).upper().replace("0X", "0x"),
 }
