@@ -175,6 +175,8 @@ def known_communities(names: Iterable[str]) -> list[str]:
         "noAdvertise": "65535:65282",
         "localAs": "65535:65283",
         "no-peer": "65535:65284",
+        "noPeer": "65535:65284",
+        "blackhole": "65535:666",
         "gracefulShutdown": "65535:0",
         "NO_EXPORT": "65535:65281",
         "NO_ADVERTISE": "65535:65282",

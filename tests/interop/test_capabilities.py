@@ -88,14 +88,14 @@ def test_they_ask_for_a_refresh(lan: Network) -> None:
         check_their_refresh(ring)
 
 
-@around(*MARKING)
+@around(*MARKING, "exabgp")
 def test_they_ask_for_an_enhanced_refresh(lan: Network) -> None:
     """We repeat all our routes between a mark for the begin and one for the end (RFC 7313 4)."""
     with Ring(lan, theirs=MARKING) as ring:
         assert all(ring.about(name)["negotiated"]["enhanced_route_refresh"] for name in ring.daemons)
         check_their_refresh(ring)
     assert ring.capture is not None
-    assert ring.capture.messages(ring.hub.ipv4)[ROUTE_REFRESH] >= 2 * len(FAMILIES) * len(MARKING)
+    assert ring.capture.messages(ring.hub.ipv4)[ROUTE_REFRESH] >= 2 * len(FAMILIES) * len(ring.daemons)
 
 
 def check_their_refresh(ring: Ring) -> None:
@@ -143,7 +143,7 @@ def check_our_refresh(ring: Ring, marks: int) -> None:
     ring.check_reflection()
 
 
-@around("bird", "frr", "exabgp")
+@around("bird", "frr", "gobgp", "exabgp")
 def test_extended_next_hop(lan: Network) -> None:
     """IPv4 prefixes with IPv6 next hops, over IPv6 (RFC 8950)."""
     theirs = {
@@ -158,7 +158,7 @@ def test_extended_next_hop(lan: Network) -> None:
             else route
             for number, route in enumerate(ORIGINATED[name])
         ]
-        for name in theirs
+        for name in (*theirs, "gobgp")
     }
     with Ring(
         lan, sessions=(Session(6),), theirs=theirs, everyone={"extended_next_hop": True}, routes=routes
