@@ -201,8 +201,13 @@ class Ring:
                     f"{daemon!r} has {sorted(wanted)}",
                 )
                 address = self.address(name, session).partition("%")[0]
-                received = self.reflector.received(address)
                 sent = self.originated(name, session.families)
+                # What it originates may come behind what it was told, which is nothing to a lone one.
+                eventually(
+                    lambda a=address, s=sent: self.reflector.received(a).keys() >= s.keys(),
+                    f"we have {sorted(sent)} of {name}",
+                )
+                received = self.reflector.received(address)
                 assert differences(received, sent) == [], f"we have of {name}"
                 advertised = self.reflector.advertised(address)
                 assert differences(advertised, wanted) == [], f"we told {name}"
