@@ -80,7 +80,7 @@ $(VENV)/.run: pyproject.toml | $(BIN)/python
 
 $(VENV)/.test: pyproject.toml | $(BIN)/python
 	@echo "installing into $(VENV) ..."
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[cli,test,dev]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e '.[cli,test,dev,bench]'
 	@touch $@ $(VENV)/.run
 
 $(VENV)/.bench: pyproject.toml | $(BIN)/python

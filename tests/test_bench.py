@@ -213,7 +213,6 @@ def test_the_table_has_ratios_failures_and_exponents() -> None:
 
 
 def test_the_same_results_give_the_same_picture(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     from bench import picture
 
     cells = report.Cells(made_lines())

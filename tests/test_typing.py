@@ -8,8 +8,6 @@ import pytest
 
 import bgp
 
-pytest.importorskip("mypy")
-
 ROOT = Path(__file__).parent.parent
 PROGRAM = '''
 import asyncio
