@@ -12,7 +12,8 @@ share of time, so no peer, and no number of them, keeps timers and others waitin
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Protocol
 
 from bgp.export.listener import Taker
@@ -80,9 +81,8 @@ class Turns:
         self._spent = 0.0
         self._line: deque[Party] = deque()
         self._senders: dict[Party, None] = {}
-        # What many are told alike: the octets, and those who have not got them yet, the next one last.
-        self._shared: deque[tuple[bytes, list[Taker]]] = deque()
-        self._again = False
+        # What many are told alike: the octets, and those who have not got them yet.
+        self._shared: deque[tuple[bytes, Iterator[Taker]]] = deque()
         self._batch: Batch | None = None
         # What looks, at the end of a turn, at how far everybody is; it returns whether a turn should follow.
         self.look: Callable[[], bool] | None = None
@@ -216,25 +216,22 @@ class Turns:
     def _share(self) -> bool:
         """Hand out what many are told alike until time is up; return whether there is more."""
         shared = self._shared
-        for octets, takers in self._router.share(SHARE):
-            # In their own order, from the end.
-            shared.append((octets, list(reversed(takers))))
+        shared.extend((octets, iter(takers)) for octets, takers in self._router.share(SHARE))
         start = self._loop.time() if shared else 0.0
         while shared:
             octets, takers = shared[0]
             now = self._loop.time()
             if now >= start + SLICE:
                 return True
-            some = takers[-_TAKERS:]
-            del takers[-_TAKERS:]
-            for taker in reversed(some):
+            some = list(islice(takers, _TAKERS))
+            for taker in some:
                 try:
                     taker.take(octets, now)
                 except Exception:
                     self.failures += 1
                     logger.exception("internal error in sending")
                     taker.fail()
-            if not takers:
+            if len(some) < _TAKERS:
                 shared.popleft()
         return False
 

@@ -116,10 +116,7 @@ class Pace:
         self._due[-1][1].append(route)
 
     def _current(self, route: Route) -> Path | None:
-        prefix, slot = route
-        table, selection = self._table, self._packer.selections.get(self._table.family)
-        found = table.selected(selection, table.entries.get(prefix))
-        return next((path for path in found if slot is None or path.slot is slot), None)
+        return self._table.selected_in(self._packer.selections.get(self._table.family), *route)
 
 
 def _same(one: Path | None, other: Path | None) -> bool:

@@ -93,8 +93,7 @@ class Packer:
         self.oversized = 0  # how often a route was held back because it fits no message
         self.policy_failures = 0
         self._failures = failures or Failures()
-        hides = bool(terms.hidden or terms.defaults or terms.withheld)
-        self._hiding = Hiding(terms, self._failures) if hides else None
+        self._hiding = Hiding(terms, self._failures) if terms.hides else None
         self._asks_prefix = bool(getattr(terms.policy, "reads_prefix", False))
         self.by_prefix = self._asks_prefix or (self._hiding is not None and self._hiding.by_prefix)
         # To ask a policy of terms again costs more than to remember what it said.

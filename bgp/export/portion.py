@@ -100,8 +100,7 @@ class Portions:
             if (prefix, slot) in self._held:
                 path = self._held[prefix, slot]
             else:
-                found = table.selected(selection, table.entries.get(prefix))
-                path = next((path for path in found if slot is None or path.slot is slot), None)
+                path = table.selected_in(selection, prefix, slot)
             told: Told | Withheld | None = None
             if path is not None:
                 told = None if packer.by_prefix else known.get(path)

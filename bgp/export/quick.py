@@ -37,7 +37,7 @@ class Quick:
         return (
             terms.kind.internal
             and terms.policy is None
-            and not (terms.hidden or terms.defaults or terms.withheld)
+            and not terms.hides
             and terms.four_octet_as
             and not terms.next_hop_self
             and terms.maximum >= MAXIMUM_MESSAGE_LENGTH

@@ -49,3 +49,8 @@ class Terms:
     defaults: frozenset[Family] = frozenset()
     withheld: tuple[Policy, ...] = ()
     advertisement_interval: float = 0.0
+
+    @property
+    def hides(self) -> bool:
+        """Whether something that is not export policy may keep a route back."""
+        return bool(self.hidden or self.defaults or self.withheld)

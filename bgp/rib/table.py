@@ -391,6 +391,11 @@ class Table:
         best = best_of(entry)
         return () if best is None else (best,)
 
+    def selected_in(self, selection: Selection | None, prefix: bytes, slot: Slot | None) -> Path | None:
+        """Return the selected path of `prefix` that is in `slot`, or with None the first one."""
+        found = self.selected(selection, self.entries.get(prefix))
+        return next((path for path in found if slot is None or path.slot is slot), None)
+
     def prefixes(
         self, path: Path, selection: Selection | None, among: Sequence[bytes] | None = None
     ) -> list[bytes]:

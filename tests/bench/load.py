@@ -26,8 +26,11 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+import raw
+from raw import Attributes
+
 from bench import tables
-from bench.tables import IPV4, IPV6, MARKER, Attributes, Block
+from bench.tables import IPV4, IPV6, MARKER, Block
 
 OPEN, UPDATE, NOTIFICATION, KEEPALIVE = 1, 2, 3, 4
 HOLD_TIME = 240
@@ -98,7 +101,7 @@ def _difference(body: bytes) -> int:
     withdrawn, field, nlri = tables.parts(body)
     found = len(_ipv4(nlri)) - len(_ipv4(withdrawn))
     if field and not nlri:  # nobody mixes IPv4's own field with those of RFC 4760
-        attributes = tables.attributes(field)
+        attributes = raw.attributes(field)
         if tables.MP_REACH in attributes:
             value = attributes[tables.MP_REACH][1]
             found += len(tables.split(value[5 + value[3] :]))
@@ -192,7 +195,7 @@ class Expectation:
         if found is None:
             withdrawn_field, field, nlri = tables.parts(self._messages.pieces[number][3:])
             withdrawn = [(IPV4, tables.split(withdrawn_field))] if withdrawn_field else []
-            attributes = tables.attributes(field)
+            attributes = raw.attributes(field)
             announced: list[tuple[int, list[bytes], int, bool]] = []
             reflected = tables.ORIGINATOR_ID in attributes and tables.CLUSTER_LIST in attributes
             if tables.MP_UNREACH in attributes:
@@ -561,10 +564,10 @@ class Churn:
                 if self.prefix in tables.split(withdrawn):
                     found = 0
                 elif self.prefix in tables.split(nlri):
-                    med = tables.attributes(field).get(tables.MED, (0, b""))[1]
+                    med = raw.attributes(field).get(tables.MED, (0, b""))[1]
                     found = int.from_bytes(med, "big") or None
                 else:
-                    unreach = tables.attributes(field).get(tables.MP_UNREACH, (0, b""))[1]
+                    unreach = raw.attributes(field).get(tables.MP_UNREACH, (0, b""))[1]
                     if unreach[:3] == b"\0\1\1" and self.prefix in tables.split(unreach[3:]):
                         found = 0
             self._events[number] = found

@@ -13,6 +13,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import raw
+from raw import Attributes
+
 IPV4, IPV6 = 1, 2
 MARKER = b"\xff" * 16
 ORIGIN, AS_PATH, NEXT_HOP, MED, LOCAL_PREF = 1, 2, 3, 4, 5
@@ -24,9 +27,6 @@ MAXIMUM = 4096
 # Everyone's AS: of those for documentation (RFC 5398), so that no real path has it and would be a loop.
 ASN = 64496
 _RESERVED = range(64000, 65552)
-
-# type -> (flags without Extended Length, value)
-Attributes = dict[int, tuple[int, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,24 +170,8 @@ def _of_mrt(data: bytes) -> Iterator[tuple[int, Attributes, list[bytes]]]:
             prefix = data[at:after]
             if int.from_bytes(data[after : after + 2], "big"):
                 (size,) = struct.unpack_from("!H", data, after + 8)
-                yield afi, attributes(data[after + 10 : after + 10 + size]), [prefix]
+                yield afi, raw.attributes(data[after + 10 : after + 10 + size]), [prefix]
         position += 12 + length
-
-
-def attributes(field: bytes) -> Attributes:
-    """Return path attributes by type."""
-    found, position = {}, 0
-    while position < len(field):
-        flags, kind = field[position], field[position + 1]
-        if flags & 0x10:
-            (length,) = struct.unpack_from("!H", field, position + 2)
-            position += 4
-        else:
-            length = field[position + 2]
-            position += 3
-        found[kind] = flags & 0xE0, field[position : position + length]
-        position += length
-    return found
 
 
 def split(field: bytes) -> list[bytes]:
@@ -210,7 +194,7 @@ def parts(body: bytes) -> tuple[bytes, bytes, bytes]:
 def announced(body: bytes) -> Iterator[tuple[int, Attributes, list[bytes]]]:
     """Yield (AFI, attributes, prefixes) of what an UPDATE announces."""
     _, field, nlri = parts(body)
-    found = attributes(field)
+    found = raw.attributes(field)
     if nlri:
         yield IPV4, found, split(nlri)
     if MP_REACH in found:

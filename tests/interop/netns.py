@@ -198,11 +198,20 @@ class Network:
         existing = _namespaces()
         for name in (*(node.namespace for node in self.nodes.values()), self._hub):
             if name in existing:
-                ip("netns", "delete", name)
+                _delete(name)
 
 
 def _namespaces() -> list[str]:
     return [line.split()[0] for line in ip("netns", "list").splitlines() if line.strip()]
+
+
+def _delete(name: str) -> None:
+    try:
+        ip("netns", "delete", name)
+    except RuntimeError:
+        # Another worker may have swept it away in the meantime.
+        if name in _namespaces():
+            raise
 
 
 def sweep() -> None:
@@ -210,4 +219,4 @@ def sweep() -> None:
     for name in _namespaces():
         found = re.fullmatch(rf"{PREFIX}-(\d+)-.*", name)
         if found and not Path(f"/proc/{found[1]}").exists():
-            ip("netns", "delete", name)
+            _delete(name)

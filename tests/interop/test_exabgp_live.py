@@ -188,8 +188,8 @@ async def process(argv: list[str], environment: dict[str, str], cwd: Path) -> As
 
 
 def read(log: Path) -> tuple[list[str], list[dict[str, Any]]]:
-    """Return the answers and the objects that were printed."""
-    lines = log.read_text().splitlines() if log.exists() else []
+    """Return the answers and the objects that were printed, but for a line that is still being written."""
+    lines = log.read_text().split("\n")[:-1] if log.exists() else []
     answers = [line for line in lines if line in ("done", "error")]
     objects = [line for line in lines if line.startswith("{")]
     # ExaBGP 4.2 doubles the quotation marks of a refresh.
