@@ -5,18 +5,18 @@ from dataclasses import replace
 from ipaddress import ip_address
 
 from bgp.family import IPV4_UNICAST, IPV6_UNICAST, Family
-from bgp.iana import HEADER_LENGTH, AddPathMode, MessageType, Role
+from bgp.iana import HEADER_LENGTH, AddPathMode, Role
 from bgp.member import Member, PeerSettings
 from bgp.policy import ACCEPT_ALL, Policy
 from bgp.rib.path import Kind, Path, Slot, Slots, Source
 from bgp.router import Router
 from bgp.session.config import Confederation, SessionConfig
 from bgp.session.negotiation import Negotiated, negotiate, offer
+from bgp.testing.listener import Listener
 from bgp.wire import prefix as nlri
 from bgp.wire.attributes import Attributes, AttributeTable
 from bgp.wire.context import Context
 from bgp.wire.encoder import Encoder
-from bgp.wire.framing import Framer
 from bgp.wire.update import Reach, Unreach, Update, decode
 
 LOCAL_AS = 65000
@@ -99,25 +99,8 @@ class Peer:
             export_policy=export_policy,
             **{"next_hops": {IPV6_UNICAST: address("2001:db8::1")}, **(settings or {})},  # type: ignore[arg-type]
         )
-        self.framer = Framer(65535)
-        # A reader of what we send: its receiving side is our sending one.
-        self.context = Context(
-            internal=self.negotiated.internal,
-            confederation=self.negotiated.confederation,
-            four_octet_as=self.negotiated.four_octet_as,
-            families=frozenset(self.negotiated.families),
-            add_path=self.negotiated.add_path_send,
-            extended_next_hop=self.negotiated.extended_next_hop,
-            extended_messages=True,
-            as_sets=True,
-        )
-        # What it was told: (family, prefix, path id or 0) -> attributes.
-        self.held: dict[tuple[Family, bytes, int], Attributes] = {}
-        self.end_of_rib: list[Family] = []
-        self.refreshes: list[bytes] = []
-        self.messages = 0
-        self.announced = 0
-        self.withdrawn = 0
+        # What it was told; the tests look at that by the properties below.
+        self.listener = Listener(self.negotiated, table)
         self.member: Member = router.up(self.settings, self.negotiated)
 
     # --- what it says --------------------------------------------------------------------------------
@@ -162,12 +145,12 @@ class Peer:
         """Pull once, and believe it."""
         blobs = self.router.pull(self.member, limit)
         for blob in blobs:
-            self._hear(blob)
+            self.listener.hear(blob)
         return blobs
 
     def take(self, octets: bytes, now: float) -> None:
         """Take what many are told alike."""
-        self._hear(octets)
+        self.listener.hear(octets)
 
     def drain(self) -> None:
         """Pull until nothing is left."""
@@ -178,30 +161,30 @@ class Peer:
             self.router.flush(self.now)
         raise AssertionError(f"{self.name} is never done")
 
-    def _hear(self, blob: bytes) -> None:
-        self.framer.feed(blob)
-        while (message := self.framer.next()) is not None:
-            type_, body = message
-            assert len(body) + 19 <= self.negotiated.maximum_send
-            if type_ == MessageType.ROUTE_REFRESH:
-                self.refreshes.append(body)
-                continue
-            self.messages += 1
-            update = decode(body, self.context, table)
-            assert not update.faults, update.faults
-            for unreach in update.withdrawn:
-                self.withdrawn += len(unreach.prefixes)
-                ids = unreach.path_ids or [0] * len(unreach.prefixes)
-                for one, path_id in zip(unreach.prefixes, ids, strict=True):
-                    self.held.pop((unreach.family, one, path_id), None)
-            for reach in update.announced:
-                self.announced += len(reach.prefixes)
-                ids = reach.path_ids or [0] * len(reach.prefixes)
-                for one, path_id in zip(reach.prefixes, ids, strict=True):
-                    self.held[reach.family, one, path_id] = reach.attributes
-            if update.end_of_rib is not None:
-                self.end_of_rib.append(update.end_of_rib)
-        assert self.framer.buffered == 0, "what is pulled are whole messages"
+    @property
+    def held(self) -> dict[tuple[Family, bytes, int], Attributes]:
+        """What it was told: (family, prefix, path id or 0) -> attributes."""
+        return self.listener.held
+
+    @property
+    def end_of_rib(self) -> list[Family]:
+        return self.listener.end_of_rib
+
+    @property
+    def refreshes(self) -> list[bytes]:
+        return self.listener.refreshes
+
+    @property
+    def messages(self) -> int:
+        return self.listener.messages
+
+    @property
+    def announced(self) -> int:
+        return self.listener.announced
+
+    @property
+    def withdrawn(self) -> int:
+        return self.listener.withdrawn
 
     def prefixes(self, family: Family = IPV4_UNICAST) -> set[str]:
         return {nlri.text(one, octets) for one, octets, _ in self.held if one is family}

@@ -4,7 +4,6 @@ import itertools
 from ipaddress import ip_network
 
 import pytest
-from reference_router import T
 from routers import BOTH, LOCAL_AS, OUR_ADDRESS, address, path, table
 
 from bgp.export.pack import Packer, Told
@@ -33,6 +32,7 @@ from bgp.iana import Role, WellKnownCommunity
 from bgp.policy import ACCEPT_ALL
 from bgp.rib.path import Kind, Path
 from bgp.rib.selection import ALL
+from bgp.testing.reference.router import T
 from bgp.wire import aspath
 from bgp.wire.attributes import Attributes
 

@@ -196,7 +196,7 @@ def test_many_prefixes_with_equal_attributes_share_messages(router: Router) -> N
     sources = [Peer(router, f"client-{n}", CLIENT, 10 + n) for n in range(20)]
     outside = Peer(router, "outside", EXTERNAL, 99)
     settle(router, *sources, outside)
-    outside.messages = 0
+    outside.listener.messages = 0
     for n, source in enumerate(sources):
         source.announce([f"10.{n}.0.0/16"])
     settle(router, outside)
@@ -258,7 +258,7 @@ def test_changes_that_cancel_are_not_told(router: Router) -> None:
     settle(router, a, b)
     a.announce(["10.0.0.0/8", "11.0.0.0/8"])
     settle(router, b)
-    b.messages = 0
+    b.listener.messages = 0
     a.withdraw(["10.0.0.0/8"])
     a.announce(["10.0.0.0/8"])
     a.announce(["11.0.0.0/8"], med=5)
@@ -527,7 +527,7 @@ def test_a_slow_member_costs_one_entry_for_each_route() -> None:
     assert group.train.octets < 4 * 3000
     log = group._logs[IPV4_UNICAST]
     assert len(log) == 51 and log.end - log.base < 2 * 51 + 1100
-    slow.messages = 0
+    slow.listener.messages = 0
     settle(router, slow)
     assert not slow.member.behind and len(slow.held) == 50
     assert slow.held == quick.held and slow.messages < 10, "the latest state only"

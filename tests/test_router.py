@@ -419,7 +419,7 @@ def test_a_session_that_comes_back_replaces_its_routes(router: Router) -> None:
     a, b = Peer(router, "a", CLIENT, 1), Peer(router, "b", CLIENT, 2)
     a.announce([f"10.{n}.0.0/16" for n in range(100)])
     settle(router, a, b)
-    b.messages = b.announced = 0
+    b.listener.messages = b.listener.announced = 0
     a.down()
     a = Peer(router, "a", CLIENT, 1)
     a.announce([f"10.{n}.0.0/16" for n in range(60)])
@@ -455,7 +455,7 @@ def test_a_refresh_of_the_peer_sweeps_what_it_does_not_say_again(router: Router,
     mark(RouteRefreshSubtype.BEGIN_OF_ROUTE_REFRESH)
     a.announce(["12.0.0.0/8"])
     a.announce([NET])
-    b.announced = 0
+    b.listener.announced = 0
     settle(router, b)
     assert a.member.received(IPV4_UNICAST) == 4
     mark(RouteRefreshSubtype.END_OF_ROUTE_REFRESH)

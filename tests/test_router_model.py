@@ -11,7 +11,6 @@ from typing import TypeVar
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from reference_router import Party, Reference
 from routers import CONFEDERATION, LOCAL_AS, OUR_ADDRESS, ROUTER_ID, Peer, add_path, address, prefix, settle
 
 from bgp.export import default
@@ -26,6 +25,7 @@ from bgp.rib.selection import ALL, BEST, EQUAL, Selection, best_n
 from bgp.rib.walk import Walk
 from bgp.router import Router
 from bgp.session.config import Confederation
+from bgp.testing.reference.router import Party, Reference
 from bgp.wire.attributes import Attributes, AttributeTable
 from bgp.wire.message import RouteRefresh
 

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
-from reference_router import Party
 from routers import LOCAL_AS, OUR_ADDRESS, ROUTER_ID, Peer, add_path, address, prefix, settle
 from test_router_model import ALL_PEERS, CHEAPER, UNWANTED, Machine, names
 
@@ -17,6 +16,7 @@ from bgp.iana import AttributeType, WellKnownCommunity
 from bgp.policy import ACCEPT, ACCEPT_ALL, NEXT, REFUSE, Policy, Rules, Term, change, function, known, match
 from bgp.rib.path import Kind, Path, Refusal, Slot
 from bgp.router import Router
+from bgp.testing.reference.router import Party
 from bgp.wire import prefix as nlri
 from bgp.wire.attributes import Attributes
 

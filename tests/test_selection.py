@@ -8,7 +8,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
-from reference_router import Party, Reference
 from routers import LOCAL_AS, OUR_ADDRESS, ROUTER_ID, Peer, add_path, path, prefix, settle
 
 from bgp.family import IPV4_UNICAST
@@ -18,6 +17,7 @@ from bgp.rib.decision import Decision
 from bgp.rib.path import Kind, Path
 from bgp.rib.selection import ALL, BEST, EQUAL, Scope, Selection, best_n, select
 from bgp.router import Router
+from bgp.testing.reference.router import Party, Reference
 from bgp.wire.message import RouteRefresh
 
 CLIENT = Kind.CLIENT

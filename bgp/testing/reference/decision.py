@@ -13,7 +13,7 @@ from bgp.wire import aspath
 from bgp.wire.attributes import Attributes
 
 if TYPE_CHECKING:
-    from reference_router import Route
+    from bgp.testing.reference.router import Route
 
 Item = tuple["Route", Attributes]
 # Whether the second path, which beats the first, puts it out.

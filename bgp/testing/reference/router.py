@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from types import SimpleNamespace
 
-from reference_decision import ReferenceDecision
-
 from bgp.family import IPV4_UNICAST, Family
 from bgp.iana import AttributeType, Role, SegmentType, WellKnownCommunity
 from bgp.policy import Accepted, Policy, Refusal
@@ -20,6 +18,7 @@ from bgp.rib.decision import DecisionOptions
 from bgp.rib.path import Kind
 from bgp.rib.selection import ALL, EQUAL, Selection
 from bgp.session.config import Confederation
+from bgp.testing.reference.decision import ReferenceDecision
 from bgp.wire import aspath
 from bgp.wire.attributes import Attributes, AttributeTable
 from bgp.wire.encoder import Encoder
