@@ -26,6 +26,7 @@ from bgp.aio.peer import Peer, PeerKey
 from bgp.aio.transaction import Transaction
 from bgp.aio.turn import Turns
 from bgp.aio.watch import Community, RouteEvent, Watch, Watches, WatchEvent, interest
+from bgp.aio.world import KERNEL, World
 from bgp.explanation import Account, Explanation
 from bgp.family import Family
 from bgp.member import Member
@@ -80,7 +81,8 @@ class Speaker:
     that one (RFC 5065).  `listen` takes addresses, `address:port` and `[address]:port`; port 0 lets the
     system choose, see `listening`.  A peer that has not taken for `lag_age` seconds what it is to be told
     loses its session (0: never).  `on_event` is called with what happens to peers.  `decision` is what may be
-    chosen about the best path.  Peers may be added before the start and at any time later.
+    chosen about the best path.  `world` is where sockets come from: the kernel, but for simulations.  Peers
+    may be added before the start and at any time later.
 
     Leaving the `async with` ends all sessions, and so withdraws all that peers were told; that takes
     `stop_timeout` seconds at most.  All methods belong to the loop on which the speaker was started: a call
@@ -102,6 +104,7 @@ class Speaker:
         lag_age: float = LAG_AGE,
         decision: DecisionOptions | None = None,
         stop_timeout: float = STOP_TIMEOUT,
+        world: World = KERNEL,
     ) -> None:
         arguments.asn("asn", asn)
         identifier = arguments.identifier("router_id", router_id)
@@ -129,12 +132,12 @@ class Speaker:
         self.refusals = Refusals()
         self.lag: LoopLag | None = None
         self._endpoints = tuple(parse_endpoint(text) for text in listen)
-        self._host = Host(asn, identifier, self.router, Turns(self.router), confederation)
+        self._host = Host(asn, identifier, self.router, Turns(self.router), confederation, world)
         self._events = Events()
         if on_event is not None:
             self._events.call(on_event)
         self.rib = Rib(self.router, self._host.home)
-        self._listeners = Listeners()
+        self._listeners = Listeners(world)
         self._peers: dict[PeerKey, Peer] = {}
         self._watches = Watches(self.router, self._events, self._peers.values)
         self._names: dict[str, Peer] = {}

@@ -461,10 +461,11 @@ def test_who_may_replace_an_established_session(options: dict[str, Any], replace
 def test_interfaces_are_known() -> None:
     loopback = ip_address("127.0.0.1")
     assert any(item.address == loopback for item in interfaces.interface_addresses())
-    assert ip_network("127.0.0.0/8") in interfaces.connected(loopback)
-    assert interfaces.connected(ip_address("203.0.113.77")) == ()
-    assert interfaces.next_hops(loopback)[IPV4_UNICAST] == loopback.packed
-    assert interfaces.next_hops(ip_address("::1"))[IPV6_UNICAST] == ip_address("::1").packed
+    known = interfaces.interface_addresses()
+    assert ip_network("127.0.0.0/8") in interfaces.connected(known, loopback)
+    assert interfaces.connected(known, ip_address("203.0.113.77")) == ()
+    assert interfaces.next_hops(known, loopback)[IPV4_UNICAST] == loopback.packed
+    assert interfaces.next_hops(known, ip_address("::1"))[IPV6_UNICAST] == ip_address("::1").packed
 
 
 LINK_LOCAL = """

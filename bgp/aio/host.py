@@ -10,6 +10,7 @@ from bgp.aio.home import Home
 from bgp.aio.stream import Stream
 from bgp.aio.turn import Turns
 from bgp.aio.waits import Waits
+from bgp.aio.world import KERNEL, World
 from bgp.router import Router
 from bgp.session.config import Confederation
 
@@ -29,6 +30,7 @@ class Host:
     router: Router
     turns: Turns
     confederation: Confederation | None = None
+    world: World = KERNEL
     closing: dict[Stream, object] = field(default_factory=dict)
     home: Home = field(default_factory=Home)
     waits: Waits = field(init=False)

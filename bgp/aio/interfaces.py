@@ -9,7 +9,7 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
@@ -51,22 +51,27 @@ def interface_addresses() -> list[InterfaceAddress]:
     return [address for body in bodies for address in _decode(body)]
 
 
-def connected(local: IPv4Address | IPv6Address, scope: int = 0) -> tuple[IPv4Network | IPv6Network, ...]:
-    """Return the subnets of the interface that has the address `local`; empty if none has.
+def connected(
+    known: Sequence[InterfaceAddress], local: IPv4Address | IPv6Address, scope: int = 0
+) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Return of what is `known` the subnets of the interface with the address `local`; empty if none has it.
 
     Several may have the same link-local one; `scope` is the index of the one that is meant.
     """
-    known = interface_addresses()
     indexes = {item.index for item in known if item.address == local and scope in (0, item.index)}
     return tuple(item.network for item in known if item.index in indexes)
 
 
-def next_hops(local: IPv4Address | IPv6Address, on_link: bool = False, scope: int = 0) -> dict[Family, bytes]:
+def next_hops(
+    known: Sequence[InterfaceAddress],
+    local: IPv4Address | IPv6Address,
+    on_link: bool = False,
+    scope: int = 0,
+) -> dict[Family, bytes]:
     """Return by family our next hop on the interface that has the address `local` (with that `scope`).
 
     An IPv6 one is a global address, and for a peer `on_link` the link-local one behind it (RFC 2545 3).
     """
-    known = interface_addresses()
     indexes = {item.index for item in known if item.address == local and scope in (0, item.index)}
     own = [local, *(item.address for item in known if item.index in indexes and item.address != local)]
     found: dict[Family, bytes] = {}

@@ -13,7 +13,6 @@ import contextlib
 import errno
 import logging
 import os
-import random
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from ipaddress import ip_network
@@ -95,7 +94,9 @@ class Link:
         self._stream: Stream | None = None
         self.member: Member | None = None
         self.broken = False  # a bug has struck its FSM: it is of no use any more
-        self.connection = Connection(config, host.router.table, incoming=target is None, rng=random.random)
+        self.connection = Connection(
+            config, host.router.table, incoming=target is None, rng=host.world.random
+        )
 
     # --- what the peer wants -----------------------------------------------------------------------------
     @property
@@ -385,7 +386,7 @@ class Link:
         sock: socket.socket | None = None
         try:
             target = self._target() if callable(self._target) else self._target
-            sock = sockopt.dialing_socket(target.family, self._source)
+            sock = self._host.world.dialing(target.family, self._source)
             self._owner.prepare(sock, dialing=True)
             await self._loop.sock_connect(sock, target.sockaddr)
             if sock.getsockname() == sock.getpeername():

@@ -19,7 +19,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from bgp.aio.address import Endpoint, from_sockaddr
 from bgp.aio.demand import Demand
 from bgp.aio.signing import Network, Secret, remove_secret, set_secret
-from bgp.aio.sockopt import bound_socket, largest_backlog, set_minimum_ttl, set_ttl
+from bgp.aio.sockopt import largest_backlog, set_minimum_ttl, set_ttl
+from bgp.aio.world import KERNEL, World
 
 logger = logging.getLogger(__name__)
 
@@ -37,14 +38,16 @@ Admit = Callable[[socket.socket, Endpoint, Endpoint], bool]
 class Listener:
     """Accept connections on one address and hand them to `admit`."""
 
-    def __init__(self, endpoint: Endpoint, admit: Admit, asked: Demand | None = None) -> None:
+    def __init__(
+        self, endpoint: Endpoint, admit: Admit, asked: Demand | None = None, world: World = KERNEL
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._admit = admit
         self._reserve: int | None = None
         self._pause: asyncio.TimerHandle | None = None
         self._keys: dict[Network, Secret] = {}
         self._ttls: tuple[int | None, int] = (None, 0)
-        self._socket = bound_socket(endpoint)
+        self._socket = world.listening(endpoint)
         self._silent_until = 0.0  # what goes on is logged once a minute
         self.accepted = 0
         self.refused = 0
@@ -175,7 +178,8 @@ class Listener:
 class Listeners:
     """The listening sockets of a speaker, and what all of them ask of who connects."""
 
-    def __init__(self) -> None:
+    def __init__(self, world: World = KERNEL) -> None:
+        self._world = world
         self._open: list[Listener] = []
         self._asked = Demand()
 
@@ -187,7 +191,7 @@ class Listeners:
         try:
             for endpoint in endpoints:
                 try:
-                    self._open.append(Listener(endpoint, admit, self._asked))
+                    self._open.append(Listener(endpoint, admit, self._asked, self._world))
                 except OSError as error:
                     raise OSError(error.errno, f"cannot listen on {endpoint}: {error.strerror}") from None
         except BaseException:

@@ -283,13 +283,17 @@ class Peer:
         """Return what the router must know of a session between these two."""
         options = self.options
         on_link = options.is_on_link(self._host.asn, self._host.confederation)
+        known = self._host.world.addresses()
         return PeerSettings(
             name=self.name,
             client=options.client,
             route_server_client=options.route_server_client,
             local_address=local.address.packed,
             remote_address=remote.address.packed,
-            next_hops={**interfaces.next_hops(local.address, on_link, local.scope), **options.next_hops},
+            next_hops={
+                **interfaces.next_hops(known, local.address, on_link, local.scope),
+                **options.next_hops,
+            },
             next_hop_self=options.next_hop_self,
             third_party_next_hop=options.third_party_next_hop,
             import_policy=options.import_policy,
@@ -297,7 +301,7 @@ class Peer:
             allow_own_as=options.allow_own_as,
             prepend_local_as=not options.local_as_no_prepend,
             replace_as=options.local_as_replace_as,
-            connected=interfaces.connected(local.address, local.scope) if on_link else (),
+            connected=interfaces.connected(known, local.address, local.scope) if on_link else (),
             maximum_prefixes=options.maximum_prefixes,
             maximum_prefixes_warning=options.maximum_prefixes_warning,
             maximum_prefixes_tolerant=options.maximum_prefixes_action is LimitAction.WARN,
