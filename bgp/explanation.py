@@ -79,10 +79,12 @@ class Considered:
     """A path of the prefix: what import policy said of it, if it was asked, and what the decision did.
 
     `verdict.path` has what the peer said (`received`), and what import made of it (`attributes`).
+    `next_hop` says how that is reached, or why it is not; nothing where nobody knows.
     """
 
     verdict: Verdict
     opinion: Opinion | None
+    next_hop: str = ""
 
     @property
     def path(self) -> Path:
@@ -130,6 +132,8 @@ class Explanation:
             ]
             if one.opinion is not None:
                 lines.append(f"    import {one.opinion}")
+            if one.next_hop:
+                lines.append(f"    next hop {one.next_hop}")
         return "\n".join(lines)
 
 
@@ -258,7 +262,10 @@ def explanation(
     return Explanation(
         family,
         prefix,
-        tuple(Considered(verdict, _import(verdict.path, prefix, admission)) for verdict in verdicts),
+        tuple(
+            Considered(verdict, _import(verdict.path, prefix, admission), admission.way(verdict.path))
+            for verdict in verdicts
+        ),
     )
 
 

@@ -26,6 +26,7 @@ class PeerSettings:
     """What the router must know of a peer beyond what its session negotiated.
 
     `name` is the peer's identity: routes of a new session replace those of an earlier one with the same name.
+    `interface`: the one that link-local next hops of the peer are on.
     `client`: an internal peer is a client of our reflector (RFC 4456); `route_server_client`: an external one
     is a client of our route server (RFC 7947).  `local_address` and `remote_address` are those of the TCP
     connection, 4 or 16 octets.  `next_hops` are our own addresses as next hop where the session's address
@@ -51,6 +52,7 @@ class PeerSettings:
     route_server_client: bool = False
     local_address: bytes = b""
     remote_address: bytes = b""
+    interface: str = ""
     next_hops: Mapping[Family, bytes] = field(default_factory=dict)
     next_hop_self: bool = False
     third_party_next_hop: bool = False

@@ -15,7 +15,7 @@ may be empty though the member is still `pending`; `flush` says that there is mo
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -43,9 +43,9 @@ from bgp.rib.changes import Changes
 from bgp.rib.condition import Condition
 from bgp.rib.decision import Decision, DecisionOptions
 from bgp.rib.history import History, Readers
-from bgp.rib.jobs import Drain, Jobs, Rejudge, Transfer
+from bgp.rib.jobs import Drain, Jobs, Rejudge, Sweep, Transfer
 from bgp.rib.multipath import Hop, HopChanges, Multipath
-from bgp.rib.nexthop import NextHops, is_host
+from bgp.rib.nexthop import NextHops, Resolver, is_host
 from bgp.rib.notice import EndOfRib, Notice, Refresh
 from bgp.rib.origination import Origination
 from bgp.rib.path import Kind, Path, Slots, Source, best_of
@@ -163,6 +163,7 @@ class Router:
         self._conditioned: dict[Member, None] = {}
         self._epoch = 0
         self._jobs = Jobs()
+        self._rejudging: dict[Family, Rejudge] = {}  # the last job of its kind
         self._watchers: list[Watcher] = []
         self._hop_watchers: list[HopWatcher] = []
         self._readers = Readers(self._tables)
@@ -195,7 +196,7 @@ class Router:
         if not name or name in self._members:
             raise ValueError(f"there is a member {name!r} already" if name else "a peer needs a name")
         if settings.local_address and self._next_hops.add_own(settings.local_address):
-            self._rejudge(settings.local_address)
+            self._rejudge([settings.local_address])
         for condition in settings.conditions:
             self._origination.acquire(condition)
         group = self._group(self._terms(settings, negotiated))
@@ -216,6 +217,7 @@ class Router:
                 local_as=alias,
                 # A route server leaves the AS_PATHs of its clients as they are (RFC 7947 section 2.2.2).
                 prepends=bool(alias) and settings.prepend_local_as and kind is Kind.EXTERNAL,
+                interface=settings.interface,
             )
             for family in negotiated.families
         }
@@ -249,7 +251,7 @@ class Router:
                 self._jobs.add(Drain(self._tables[family], source))
         address = member.settings.local_address
         if address and self._next_hops.remove_own(address):
-            self._rejudge(address)
+            self._rejudge([address])
 
     def _forget(self, group: Group) -> None:
         del self._groups[group.terms]
@@ -474,16 +476,44 @@ class Router:
         """Yield the prefixes that are aggregated, and how."""
         return self._origination.aggregates(family)
 
+    # --- What is known of next hops -------------------------------------------------------------------
+
     def next_hop(self, address: bytes, cost: int | None) -> None:
         """Learn the interior cost to a next hop, None where it is not reachable; `work` applies it."""
-        if self._next_hops.learn(address, cost):
-            self._rejudge(address)
+        self.next_hops({address: cost})
 
-    def _rejudge(self, address: bytes) -> None:
+    def next_hops(self, costs: Mapping[bytes, int | None]) -> None:
+        """Learn the interior costs to next hops, None for what is not reachable; `work` applies that.
+
+        They are named as `bgp.rib.nexthop.scoped` does it: link-local ones with `%` and the interface behind.
+        The routes by those of which it is news are decided anew, and no others.
+        """
+        changed = self._next_hops.learn(costs)
+        if changed:
+            self._rejudge(changed)
+
+    def resolve_next_hops(self, resolver: Resolver | None) -> None:
+        """Ask `resolver` from now on for each next hop that comes up; with None all are reachable at cost 0.
+
+        Routes that are there already are decided anew, as `work` comes to them.
+        """
+        self._next_hops.resolver = resolver
+        self._rejudge(None)
+
+    def known_next_hops(self) -> Mapping[bytes, int | None]:
+        """Return the costs to the next hops of which one is known, None where they are not reachable."""
+        return dict(self._next_hops.costs)
+
+    def _rejudge(self, keys: Collection[bytes] | None) -> None:
         self.admission.forget()
-        for table in self._tables.values():
+        for family, table in self._tables.items():
             if table.routes:
-                self._jobs.add(Rejudge(table, address))
+                job = self._rejudging.get(family)
+                if job is not None and not job.begun:
+                    job.add(keys)
+                else:
+                    job = self._rejudging[family] = Rejudge(table, keys)
+                    self._jobs.add(job)
 
     # --- The loop ------------------------------------------------------------------------------------
 
@@ -579,6 +609,8 @@ class Router:
 
     def work(self, quota: int = 4096) -> bool:
         """Do sliced jobs, about `quota` prefixes of them; return whether there is more to do."""
+        if self._next_hops.crowded:
+            self._jobs.add(Sweep(self._tables.values(), self._next_hops))
         self._jobs.run(quota)
         return bool(self._jobs)
 

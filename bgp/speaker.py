@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from socket import if_indextoname, socket
 from types import TracebackType
 from typing import Literal, Self, TypeVar, Unpack
@@ -37,6 +37,7 @@ from bgp.rib.bounds import MAX_ATTRIBUTE_OCTETS, MAX_PATHS
 from bgp.rib.decision import DecisionOptions
 from bgp.rib.history import BACKLOG
 from bgp.rib.multipath import Hop
+from bgp.rib.nexthop import Resolver, scoped
 from bgp.rib.notice import Notice
 from bgp.rib.path import Path
 from bgp.rib.selection import Selection
@@ -334,6 +335,40 @@ class Speaker:
             self.lag.stop()
         self.lag = None if interval is None else LoopLag(interval)
         return self.lag
+
+    # --- next hops -------------------------------------------------------------------------------------
+    def next_hop(self, address: str | IPv4Address | IPv6Address, cost: int | None) -> None:
+        """Learn the interior cost to a next hop, None where it is not reachable; raise ValueError for none.
+
+        A link-local address stands with its interface: `fe80::1%eth0`.  Without a word about it a next hop
+        is reachable at cost 0.  What is decided otherwise now is told soon.
+        """
+        self._host.home.check()
+        bare, _, interface = str(address).partition("%")
+        try:
+            key = scoped(ip_address(bare).packed, interface)
+        except ValueError:
+            raise ValueError(
+                f"address: write one such as 192.0.2.1 or fe80::1%eth0, not {address!r}"
+            ) from None
+        if cost is not None:
+            arguments.least("cost", cost, 0)
+        self.next_hops({key: cost})
+
+    def next_hops(self, costs: Mapping[bytes, int | None]) -> None:
+        """Learn many of them at once, by their octets: `bgp.rib.nexthop.scoped` makes keys of addresses."""
+        self._host.home.check()
+        self.router.next_hops(costs)
+        self._host.turns.schedule()
+
+    def resolve_next_hops(self, resolver: Resolver | None) -> None:
+        """Ask `resolver` for each next hop that comes up, before routes by it are decided; None asks nobody.
+
+        With nobody to ask, all next hops are reachable at cost 0.
+        """
+        self._host.home.check()
+        self.router.resolve_next_hops(resolver)
+        self._host.turns.schedule()
 
     # --- peers -----------------------------------------------------------------------------------------
     def add_peer(self, options: PeerOptions) -> Peer:

@@ -265,11 +265,11 @@ def test_an_address_is_ours_while_a_session_uses_it(router: Router) -> None:
 def test_next_hops() -> None:
     hops = NextHops()
     assert hops.cost(address("10.0.0.1")) == 0
-    assert hops.learn(address("10.0.0.1"), 5) and not hops.learn(address("10.0.0.1"), 5)
+    assert hops.learn({address("10.0.0.1"): 5}) and not hops.learn({address("10.0.0.1"): 5})
     assert hops.cost(address("10.0.0.1")) == 5
-    assert hops.learn(address("10.0.0.1"), 0) and not hops.learn(address("10.0.0.1"), 0)
+    assert hops.learn({address("10.0.0.1"): 0}) and not hops.learn({address("10.0.0.1"): 0})
     both = address("2001:db8::1") + address("fe80::1")
-    assert hops.learn(address("2001:db8::1"), None) and hops.cost(both) is None
+    assert hops.learn({address("2001:db8::1"): None}) and hops.cost(both) is None
     assert hops.add_own(address("2001:db8::1")) and hops.is_own(both)
     assert not is_host(b"") and not is_host(b"\1\2\3") and is_host(both)
     assert not is_connected(address("10.0.0.1"), (ip_network("2001:db8::/64"),))

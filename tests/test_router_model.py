@@ -4,7 +4,7 @@ Peers of all kinds come and go, announce, withdraw, refresh, read slowly or not 
 slices and flushes at any time.  What a peer was sent is decoded as it arrives.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from ipaddress import ip_network
 from typing import TypeVar
 
@@ -56,6 +56,22 @@ def policies(table: AttributeTable) -> tuple[Policy, Policy]:
         return attributes
 
     return on_import, on_export
+
+
+class Ways:
+    """Whoever knows what it costs to reach next hops."""
+
+    def __init__(self) -> None:
+        self.costs: dict[bytes, int | None] = {address("10.9.0.2"): 3, address("2001:db8::9"): None}
+
+    def resolve(self, next_hop: bytes) -> int | None:
+        return self.costs.get(next_hop, 0)
+
+    def why(self, next_hop: bytes) -> str:
+        return "as the test says"
+
+    def forget(self, next_hops: Collection[bytes]) -> None:
+        raise AssertionError("there are never so many")
 
 
 SOME = Rules("some", [Term("low", match.prefix_in(["10.0.0.0/14 le 24"]), then=ACCEPT)])
@@ -233,6 +249,7 @@ class Machine(RuleBasedStateMachine):
         )
         own = {IPV4_UNICAST: OUR_ADDRESS, IPV6_UNICAST: OUR_IPV6}
         self.reference = Reference(LOCAL_AS, ROUTER_ID, CLUSTER, own, decision, confederation)
+        self.ways = Ways()
         self.on_import, self.on_export = policies(self.router.table)
         self.peers: dict[str, Peer] = {}
         self.parties: dict[str, Party] = {}
@@ -440,8 +457,17 @@ class Machine(RuleBasedStateMachine):
         cost=st.sampled_from((0, 1, 10, None)),
     )
     def next_hop(self, next_hop: str, cost: int | None) -> None:
+        self.ways.costs[address(next_hop)] = cost
         self.router.next_hop(address(next_hop), cost)
         self.reference.costs[address(next_hop)] = cost
+
+    @rule(somebody=st.booleans())
+    def resolve_next_hops(self, somebody: bool) -> None:
+        """Somebody is asked about next hops from now on, or nobody."""
+        self.reference.costs.clear()
+        if somebody:
+            self.reference.costs.update(self.ways.costs)
+        self.router.resolve_next_hops(self.ways if somebody else None)
 
     # --- the loop turns, more or less ---------------------------------------------------------------------
 

@@ -290,6 +290,7 @@ class Peer:
             route_server_client=options.route_server_client,
             local_address=local.address.packed,
             remote_address=remote.address.packed,
+            interface=interfaces.device(known, local.address, local.scope) if on_link or local.scope else "",
             next_hops={
                 **interfaces.next_hops(known, local.address, on_link, local.scope),
                 **options.next_hops,

@@ -104,9 +104,9 @@ class Admission:
         if source.stale and refusal is None:
             # RFC 9494 section 4.2: behind the policy, which must not take it away.
             path.attributes = self._stale(path.attributes)
-        if refusal is None and self._next_hops.costs:
+        if refusal is None and self._next_hops.used:
             # Policy may have changed the next hop, so its cost comes last.
-            cost = self._next_hops.cost(path.attributes.next_hop)
+            cost = self._next_hops.cost(path.attributes.next_hop, source.interface)
             if cost is None:
                 refusal = NEXT_HOP_UNREACHABLE
             else:
@@ -126,6 +126,12 @@ class Admission:
     def forget(self) -> None:
         """Look at next hops anew: our own addresses changed."""
         self._passed.clear()
+
+    def way(self, path: Path) -> str:
+        """Say how the next hop of `path` is reached, or why it is not; nothing where nobody knows."""
+        if path.source.kind is _LOCAL or not path.attributes.next_hop:
+            return ""
+        return self._next_hops.why(path.attributes.next_hop, path.source.interface)
 
     def _loop(self, path: Path) -> Refusal | None:
         received = path.received

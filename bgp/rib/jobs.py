@@ -8,8 +8,9 @@ of one peer and family keeps its order, though: a `Transfer` may feed the source
 """
 
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable, Iterable
 
+from bgp.rib.nexthop import NextHops, scoped
 from bgp.rib.path import Path, Source
 from bgp.rib.table import Table
 
@@ -34,14 +35,20 @@ class Drain:
 
 
 class Rejudge:
-    """Judges anew the paths with a next hop of which something else is known now."""
+    """Judges anew the paths with next hops of which something else is known now.
 
-    __slots__ = ("_address", "_offset", "_position", "_prefixes", "_table")
+    They are looked for in the order of the table: that has a place for each path, not for each prefix, so a
+    look at all of it costs little, and who never learns anything of next hops keeps no index of them.
+    """
 
-    def __init__(self, table: Table, address: bytes) -> None:
+    __slots__ = ("_keys", "_offset", "_position", "_prefixes", "_table", "begun")
+
+    def __init__(self, table: Table, keys: Iterable[bytes] | None) -> None:
+        """`keys` are next hops as `scoped` has them, None for all."""
         self._table = table
-        self._address = address
+        self._keys = None if keys is None else set(keys)
         self._position = 0
+        self.begun = False
         # Within a path whose verdict depends on the prefix: its list, and how far that was judged.
         self._prefixes: list[bytes] | None = None
         self._offset = 0
@@ -49,20 +56,32 @@ class Rejudge:
     @property
     def strand(self) -> Hashable:
         """What jobs that keep their order have in common."""
-        return self._table.family, self._address
+        return self._table.family, "next hops"
+
+    def add(self, keys: Collection[bytes] | None) -> None:
+        """Look for these next hops as well: only before it has `begun`."""
+        if keys is None or self._keys is None:
+            self._keys = None
+        else:
+            self._keys.update(keys)
+
+    def _concerns(self, path: Path) -> bool:
+        keys, interface = self._keys, path.source.interface
+        if keys is None:
+            return True
+        next_hops = {path.received.next_hop, path.attributes.next_hop}
+        return any(each[:16] in keys or scoped(each, interface) in keys for each in next_hops)
 
     def run(self, quota: int) -> int:
         """Do up to `quota`; return what is left of it, 0 for more to do."""
+        self.begun = True
         order = self._table.order
         # To look at a path costs a small part of what it costs to move a prefix.
         looks = 8 * quota
         while self._position < len(order) and quota > 0 and looks > 0:
             looks -= 1
             path = order[self._position]
-            if path is not None and self._address in (
-                path.received.next_hop[:16],
-                path.attributes.next_hop[:16],
-            ):
+            if path is not None and self._concerns(path):
                 if path.source.by_prefix:
                     quota = self._each(path, quota)
                 else:
@@ -86,6 +105,42 @@ class Rejudge:
         if quota > 0:
             self._prefixes = None
         return quota
+
+
+class Sweep:
+    """Finds out which next hops no route has any more, and forgets those."""
+
+    __slots__ = ("_next_hops", "_position", "_tables")
+
+    def __init__(self, tables: Iterable[Table], next_hops: NextHops) -> None:
+        self._tables = deque(tables)
+        self._next_hops = next_hops
+        self._position = 0
+        next_hops.begin_sweep()
+
+    @property
+    def strand(self) -> Hashable:
+        """What jobs that keep their order have in common."""
+        return "next hops in use"
+
+    def run(self, quota: int) -> int:
+        """Do up to `quota`; return what is left of it, 0 for more to do."""
+        looks = 8 * quota
+        while self._tables and looks > 0:
+            order = self._tables[0].order
+            some = order[self._position : self._position + looks]
+            self._next_hops.meet(
+                scoped(path.attributes.next_hop, path.source.interface) for path in some if path is not None
+            )
+            self._position += len(some)
+            looks -= max(len(some), 1)
+            if self._position >= len(order):
+                self._tables.popleft()
+                self._position = 0
+        if self._tables:
+            return 0
+        self._next_hops.end_sweep()
+        return max(looks // 8, 1)
 
 
 class Transfer:
@@ -115,7 +170,7 @@ class Transfer:
         return quota
 
 
-Job = Drain | Rejudge | Transfer
+Job = Drain | Rejudge | Sweep | Transfer
 
 # Of its quota, a job gets so much before the next one has its turn.
 SLICE = 256

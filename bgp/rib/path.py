@@ -143,12 +143,13 @@ class Source:
 
     Each session has sources of its own, and so has each refresh that the peer announces: that tells what
     is stale without a flag per route.  `identifier` is the BGP Identifier, 4 octets, and `address` the
-    peer's, 4 or 16.  `policy`, `allow_own_as`, `connected` and `role`, which is ours towards the peer, are
-    the terms of import.  `local_as`: the AS that an external peer sees in place of ours, 0 for none; whether
-    it `prepends`: puts that before what comes from there (RFC 7705 section 3.3).  `by_prefix`: the policy
-    reads the prefix, so prefixes with equal attributes may have different paths.  `session` is the same
-    object for all sources of one session.  `stale`: what is
-    from here is long-lived stale (RFC 9494).  `routes` counts the prefixes that have a path from here.
+    peer's, 4 or 16; `interface`: the one that its link-local next hops are on, empty where nobody knows.
+    `policy`, `allow_own_as`, `connected` and `role`, which is ours towards the peer, are the terms of import.
+    `local_as`: the AS that an external peer sees in place of ours, 0 for none; whether it `prepends`: puts
+    that before what comes from there (RFC 7705 section 3.3).  `by_prefix`: the policy reads the prefix, so
+    prefixes with equal attributes may have different paths.  `session` is the same object for all sources of
+    one session.  `stale`: what is from here is long-lived stale (RFC 9494).  `routes` counts prefixes that
+    have a path from here.
     """
 
     __slots__ = (
@@ -159,6 +160,7 @@ class Source:
         "connected",
         "family",
         "identifier",
+        "interface",
         "kind",
         "local_as",
         "peer",
@@ -187,6 +189,7 @@ class Source:
         stale: bool = False,
         local_as: int = 0,
         prepends: bool = False,
+        interface: str = "",
     ) -> None:
         self.peer = peer
         self.kind = kind
@@ -203,6 +206,7 @@ class Source:
         self.stale = stale
         self.local_as = local_as
         self.prepends = prepends
+        self.interface = interface
         self.routes = 0
 
     def renewed(self) -> Source:
@@ -236,6 +240,7 @@ class Source:
             stale=stale,
             local_as=self.local_as,
             prepends=self.prepends,
+            interface=self.interface,
         )
 
     def __repr__(self) -> str:
