@@ -20,6 +20,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from bgp import explanation
+from bgp.convergence import Convergence
 from bgp.errors import Notify
 from bgp.explanation import Account, Explanation
 from bgp.export import default
@@ -174,6 +175,9 @@ class Router:
         # The next hops of our own routes where there are any, and how many routes have each.
         self._named: dict[tuple[Family, bytes], bytes] = {}
         self._pointed: Counter[bytes] = Counter()
+        # Until the first routes of all peers are there, if they are waited for.
+        self._convergence: Convergence | None = None
+        self._on_converged: Callable[[], None] | None = None
 
     # --- Members -------------------------------------------------------------------------------------
 
@@ -187,10 +191,11 @@ class Router:
         """The update groups by their terms."""
         return self._groups
 
-    def up(self, settings: PeerSettings, negotiated: Negotiated) -> Member:
+    def up(self, settings: PeerSettings, negotiated: Negotiated, now: float = 0.0) -> Member:
         """Take in a peer whose session is established; it will be told all that it may hear.
 
-        Raises ValueError if a member has that name; take it down before.
+        `now` matters where something is waited for: convergence, or the return of a peer.  Raises ValueError
+        if a member has that name; take it down before.
         """
         name = settings.name
         if not name or name in self._members:
@@ -226,6 +231,8 @@ class Router:
         if settings.conditions:
             self._conditioned[member] = None
         self._at.setdefault(settings.remote_address, set()).add(member)
+        if self._convergence is not None:
+            self._convergence.up(name, negotiated, now)
         return member
 
     def down(self, member: Member) -> None:
@@ -233,6 +240,8 @@ class Router:
         if self._members.get(member.name) is not member:
             return
         del self._members[member.name]
+        if self._convergence is not None:
+            self._convergence.down(member.name)
         self._waiting.discard(member)
         self._unsettled.pop(member, None)
         self._conditioned.pop(member, None)
@@ -267,6 +276,45 @@ class Router:
 
     def _terms(self, settings: PeerSettings, negotiated: Negotiated) -> Terms:
         return terms(settings, negotiated, self._ourselves, self._origination, self._pointed)
+
+    # --- Convergence ---------------------------------------------------------------------------------
+
+    def converge(
+        self,
+        now: float,
+        timeout: float,
+        on_converged: Callable[[], None],
+        *,
+        restarted: bool = False,
+        open_ended: bool = False,
+    ) -> None:
+        """Wait from now on for the first routes of all peers (`bgp.convergence`).
+
+        `flush` calls `on_converged` when they are there, or were waited for long enough.
+        After `restarted`, no routes of a family are chosen or told before that.
+        """
+        self._on_converged = on_converged
+        self._convergence = Convergence(FAMILIES, now, timeout, restarted=restarted, open_ended=open_ended)
+
+    def expect(self, name: str) -> None:
+        """Wait for the first routes of a peer that was started, while such are waited for."""
+        if self._convergence is not None:
+            self._convergence.expect(name)
+
+    def spare(self, name: str) -> None:
+        """Do not wait for a peer: it was stopped."""
+        if self._convergence is not None:
+            self._convergence.spare(name)
+
+    def _converge(self, convergence: Convergence, now: float) -> bool:
+        """Let routes be chosen where all are there; return whether that is so everywhere."""
+
+        def told(name: str) -> int:
+            member = self._members.get(name)
+            return 0 if member is None else sum(map(member.received, member.negotiated.families))
+
+        _, complete = convergence.look(now, told)
+        return complete
 
     # --- Policy --------------------------------------------------------------------------------------
 
@@ -380,6 +428,8 @@ class Router:
                     table.announce(source, slot, reach.attributes, [prefix])
         if update.end_of_rib is not None:
             member.end_of_rib.add(update.end_of_rib)
+            if self._convergence is not None:
+                self._convergence.end_of_rib(member.name, update.end_of_rib)
             self._notice(member, EndOfRib(update.end_of_rib))
 
     def _limits(self, member: Member, reach: Reach, octets: int) -> None:
@@ -524,8 +574,13 @@ class Router:
         then all should pull again in this turn or the next, though nothing else may happen.
         """
         self._now = now
+        complete = self._convergence is not None and self._converge(self._convergence, now)
         self._settle()
         more = bool(self._origination or self._unsettled) and self._originate()
+        if complete:
+            self._convergence = None
+            if self._on_converged is not None:
+                self._on_converged()
         for group in self._paced.values():
             group.release(now)
         waiting = self._waiting
@@ -537,6 +592,8 @@ class Router:
     def deadline(self) -> float | None:
         """When to flush, though nothing else happens; None for never."""
         found = [group.deadline for group in self._paced.values()]
+        if self._convergence is not None:
+            found.append(self._convergence.deadline)
         return min((each for each in found if each is not None), default=None)
 
     def _settle(self) -> None:

@@ -14,6 +14,7 @@ from bgp.aio import arguments
 from bgp.aio.address import Endpoint, parse_endpoint
 from bgp.aio.announcement import Announcement, Announcements, Destination, blackhole
 from bgp.aio.changing import Effect, effect
+from bgp.aio.converged import Converged
 from bgp.aio.demand import Caller, demand
 from bgp.aio.events import EventKind, Events, PeerEvent, Watcher
 from bgp.aio.health import Check, HealthCheckedAnnouncement
@@ -56,6 +57,9 @@ Network = IPv4Network | IPv6Network
 # So often within `lag_age`, or in such intervals at the longest, it is looked for who is behind.
 _LAG_CHECKS, _LAG_INTERVAL = 10, 15.0
 
+# How long is waited for the first routes of all peers, in seconds.
+CONVERGENCE_TIMEOUT = 60.0
+
 # How long `stop` lets last messages get out, in seconds.
 STOP_TIMEOUT = 3.0
 
@@ -85,6 +89,8 @@ class Speaker:
     chosen about the best path.  `world` is where sockets come from: the kernel, but for simulations.  Peers
     may be added before the start and at any time later.
 
+    `converged` waits for the first routes of all peers, at most `convergence_timeout` seconds.
+
     Leaving the `async with` ends all sessions, and so withdraws all that peers were told; that takes
     `stop_timeout` seconds at most.  All methods belong to the loop on which the speaker was started: a call
     from another thread raises RuntimeError.  Each `await` may be canceled.
@@ -106,11 +112,13 @@ class Speaker:
         decision: DecisionOptions | None = None,
         stop_timeout: float = STOP_TIMEOUT,
         world: World = KERNEL,
+        convergence_timeout: float = CONVERGENCE_TIMEOUT,
     ) -> None:
         arguments.asn("asn", asn)
         identifier = arguments.identifier("router_id", router_id)
         for name, number in (
             ("stop_timeout", stop_timeout),
+            ("convergence_timeout", convergence_timeout),
             ("lag_age", lag_age),
             ("max_paths", max_paths),
             ("max_attribute_octets", max_attribute_octets),
@@ -149,6 +157,8 @@ class Speaker:
         self._announcements = Announcements(self._host)
         self._started = False
         self._stop_timeout = stop_timeout
+        self._convergence_timeout = convergence_timeout
+        self._converged = Converged(self._host.home)
         self._lag_check: asyncio.TimerHandle | None = None
 
     # --- start and stop --------------------------------------------------------------------------------
@@ -160,6 +170,13 @@ class Speaker:
         self._listeners.open(self._endpoints, self._admit)
         self._started = True
         self._host.home.enter()
+        self._converged.begin()
+        self.router.converge(
+            asyncio.get_running_loop().time(),
+            self._convergence_timeout,
+            self._converged.reach,
+            open_ended=bool(self._ranges),
+        )
         self._host.turns.start()
         self._drop_overdue()
         for peer in list(self._peers.values()):
@@ -181,6 +198,7 @@ class Speaker:
             peer.stop(communication)
             self.peer_idle(peer)
         self._host.waits.close()
+        self._converged.close()
         try:
             await self._host.drained(self._stop_timeout if timeout is None else timeout)
         finally:
@@ -222,6 +240,20 @@ class Speaker:
     def listen_ranges(self) -> Sequence[ListenRange]:
         """The listen ranges, the most specific ones first."""
         return tuple(self._ranges)
+
+    @property
+    def is_converged(self) -> bool:
+        """Whether the first routes of all peers are there, or were waited for long enough."""
+        return self._converged.reached
+
+    async def converged(self) -> None:
+        """Wait until the first routes of all peers are there, at most `convergence_timeout` from the start.
+
+        That is when each peer that was started has sent End-of-RIB of each family, or nothing new for some
+        seconds if it does not speak graceful restart; and where listen ranges let peers come that nobody
+        knows, when nobody new has come for as long.  Raises RuntimeError if the speaker is stopped before.
+        """
+        await self._converged.wait()
 
     def events(self, limit: int = 1000) -> Watcher:
         """Iterate asynchronously over what happens to peers from now on.

@@ -202,6 +202,8 @@ def _options(values: dict[str, Any]) -> PeerOptions:
             given[name] = {
                 family: each for family, each in given[name].items() if family in given["families"]
             }
+    if given.get("graceful_restart") is False:
+        given["graceful_restart"] = None
     return PeerOptions(**given)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from bgp.rib.ladder import MAXIMUM_PATHS
 from reflector import addresses, signing, terms, values
+from reflector.restarting import graceful_restart
 from reflector.values import Reader, duration, list_of, number, one_of
 
 
@@ -149,6 +150,11 @@ SESSION = (
         "add_path_select",
         terms.add_path_select,
         'the paths that add_path sends: "all", "equal" (all as good as the best), or how many of the best',
+    ),
+    Key(
+        "graceful_restart",
+        graceful_restart,
+        "keep routes while one of both sides restarts (RFC 4724, 8538, 9494): true, false or a table",
     ),
     Key("role", terms.role, "our role towards external peers (RFC 9234)"),
     Key("strict_role", values.flag, "refuse peers that tell no role"),

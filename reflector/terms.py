@@ -1,11 +1,13 @@
 """Readers of what BGP has names and numbers for: AS numbers, families, times, roles, communities."""
 
 import re
+from collections.abc import Callable
 
 from bgp.family import BY_NAME, IPV4_UNICAST, Family
 from bgp.iana import AS_TRANS, AddPathMode, CapabilityCode, Origin, Role, WellKnownCommunity
 from bgp.rib.selection import ALL, BEST, EQUAL, Selection, best_n
 from bgp.session.config import AsExpected, Confederation, LimitAction
+from bgp.session.restart import LONGEST_STALE
 from bgp.wire.capability import Fqdn
 from reflector.document import Place, nearest
 from reflector.values import flag, kind, list_of, number, one_of, text
@@ -142,14 +144,23 @@ def password(value: object, place: Place) -> str | None:
     return secret
 
 
-def by_family(value: object, place: Place) -> dict[Family, int] | None:
+_MANY = number(1, 100_000_000)
+
+
+def by_family(
+    value: object, place: Place, read: Callable[[object, Place], int | None] = _MANY
+) -> dict[Family, int] | None:
     """Read a number for all families, or a table with a number for each."""
-    read = number(1, 100_000_000)
     if isinstance(value, dict):
         found = {family(name, place / name): read(each, place / name) for name, each in value.items()}
         return {row: each for row, each in found.items() if row is not None and each is not None}
     each = read(value, place)
     return None if each is None else dict.fromkeys(BY_NAME.values(), each)
+
+
+def stale_times(value: object, place: Place) -> dict[Family, int] | None:
+    """Read for how long stale routes are kept (RFC 9494): seconds for all families, or for each."""
+    return by_family(value, place, number(0, LONGEST_STALE, "seconds"))
 
 
 LIMIT_ACTIONS = {each.value: each for each in LimitAction}

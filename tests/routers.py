@@ -30,7 +30,7 @@ table = AttributeTable()
 
 def session(identifier: int, asn: int = LOCAL_AS, local_as: int = LOCAL_AS, **both: object) -> Negotiated:
     """Return what our session with that peer negotiates; `both` sides have the same other settings."""
-    options: dict[str, object] = {"families": BOTH, "first_as": False, **both}
+    options: dict[str, object] = {"families": BOTH, "first_as": False, "graceful_restart": None, **both}
     ours = SessionConfig(local_as=local_as, identifier=ROUTER_ID, **options)  # type: ignore[arg-type]
     theirs = SessionConfig(local_as=asn, identifier=identifier, **options)  # type: ignore[arg-type]
     return negotiate(ours, offer(ours), offer(theirs))
@@ -135,6 +135,11 @@ class Peer:
             path_id = 0
         path_ids = None if path_id is None else [path_id] * len(octets)
         self.router.update(self.member, Update((Unreach(family, octets, path_ids),)))
+
+    def end_of_rib_of(self, *families: Family) -> None:
+        """Say that all routes of these families, or of all, are told."""
+        for family in families or self.negotiated.families:
+            self.router.update(self.member, Update(end_of_rib=family))
 
     def down(self) -> None:
         self.router.down(self.member)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bgp.aio.options import PeerOptions
 from bgp.aio.signing import AoAlgorithm, AoKey
-from bgp.family import IPV4_UNICAST, IPV6_UNICAST
+from bgp.family import FAMILIES, IPV4_UNICAST, IPV6_UNICAST
 from bgp.iana import AddPathMode, CapabilityCode, Origin, Role
 from bgp.policy import ACCEPT, ACCEPT_ALL, Rules
 from bgp.policy.condition import Conditional, exists, missing
@@ -17,6 +17,7 @@ from bgp.rib.aggregate import Aggregate
 from bgp.rib.decision import DecisionOptions
 from bgp.rib.selection import ALL, BEST, EQUAL, best_n
 from bgp.session.config import AsExpected, Confederation, LimitAction
+from bgp.session.restart import RestartOptions
 from bgp.wire.capability import Fqdn
 from reflector import schema
 from reflector.config import LISTEN, Aggregated, Configuration, ListenRange, Originated, load, loads
@@ -1151,3 +1152,53 @@ def test_a_neighbor_with_tcp_ao() -> None:
 def test_a_tcp_ao_key_that_cannot_be(line: str, key: str, what: str) -> None:
     ((_, where, found, _),) = problems(SIGNED + line + "\n")
     assert where == f"[[neighbor]] 1, {key}" and what in found
+
+
+# --- Graceful restart ----------------------------------------------------------------------------------
+
+PEER = ROUTER + '[[neighbor]]\naddress = "192.0.2.2"\nclient = true\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        ("", RestartOptions()),
+        ("graceful_restart = true", RestartOptions()),
+        ("graceful_restart = false", None),
+        ("graceful_restart = {families = true}", RestartOptions(families=FAMILIES)),
+        (
+            'graceful_restart = {families = ["ipv6-unicast"], time = 6, notification = false, stale_time=9}',
+            RestartOptions(families=(IPV6_UNICAST,), time=6, notification=False, stale_time=9),
+        ),
+        (
+            "graceful_restart = {long_lived={ipv4-unicast = 86400}, long_lived_minimum = 6, partial=true}",
+            RestartOptions(long_lived={IPV4_UNICAST: 86400}, long_lived_minimum=6, partial=True),
+        ),
+        (
+            "graceful_restart = {long_lived = 3600, long_lived_maximum = 7200}",
+            RestartOptions(long_lived=dict.fromkeys(FAMILIES, 3600), long_lived_maximum=7200),
+        ),
+    ],
+)
+def test_graceful_restart(text: str, options: RestartOptions | None) -> None:
+    assert loads(PEER + text).neighbors[0].graceful_restart == options
+
+
+@pytest.mark.parametrize(
+    ("value", "what", "remedy"),
+    [
+        ('"yes"', "must be true, false or a table, not text", "write true, false, or a table"),
+        ("{famlies = true}", "there is no such key", 'did you mean "families"?'),
+        ('{families = ["ipv4"]}', '"ipv4" is not known', 'did you mean "ipv4-unicast"?'),
+        ("{time = 5000}", "5000 is out of range", "from 0 to 4095"),
+        ("{stale_time = 0}", "0 is out of range", "from 1 to"),
+        ("{long_lived = 16777216}", "16777216 is out of range", "0 to 16777215"),
+        ("{long_lived_minimum = 9, long_lived_maximum = 8}", "must not exceed long_lived_maximum", "correct"),
+        ("{partial = true}", "needs long_lived", "correct"),
+    ],
+)
+def test_graceful_restart_that_cannot_be(value: str, what: str, remedy: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        loads(PEER + f"graceful_restart = {value}")
+    (problem,) = caught.value.problems
+    assert problem.line == PEER.count("\n") + 1 and what in problem.what and remedy in problem.remedy

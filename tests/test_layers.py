@@ -24,6 +24,7 @@ LAYERS = {
     "bgp.rib": 2,
     "bgp.policy": 3,
     "bgp.export": 3,
+    "bgp.convergence": 4,
     "bgp.explanation": 4,
     "bgp.member": 4,
     "bgp.preview": 4,
@@ -46,7 +47,7 @@ LAYERS = {
 # Within these sets the members of one layer are one component: the rank alone does not part them.
 TOGETHER = (
     {"bgp.iana", "bgp.errors", "bgp.family"},
-    {"bgp.explanation", "bgp.member", "bgp.preview", "bgp.router"},
+    {"bgp.convergence", "bgp.explanation", "bgp.member", "bgp.preview", "bgp.router"},
     {"fib.backend", "fib.memory", "fib.plan", "fib.resolve", "fib.route"},
     {"bgp", "bgp.__main__", "bgp.speaker", "bgp.tools"},
     {"fib", "fib.follow"},

@@ -11,7 +11,8 @@ from bgp.family import FAMILIES, IPV4_UNICAST, IPV6_UNICAST, Family
 from bgp.iana import AddPathMode, CapabilityCode, Role
 from bgp.session.config import AsExpected, SessionConfig
 from bgp.session.negotiation import COUNTERPART, Negotiated, negotiate, offer
-from bgp.wire.capability import Capabilities, Capability, Fqdn, GracefulRestart
+from bgp.session.restart import RUNNING, RestartOptions, RestartState
+from bgp.wire.capability import Capabilities, Capability, Fqdn, GracefulRestart, LongLivedGracefulRestart
 from bgp.wire.message import Open, decode_open, encode
 
 US = SessionConfig(local_as=65001, identifier=0x0A000001, families=FAMILIES)
@@ -230,15 +231,126 @@ def test_extended_next_hop(ours: bool, remote: bool) -> None:
     assert session(us, them).extended_next_hop == ({IPV4_UNICAST} if ours and remote else set())
 
 
-def test_graceful_restart_is_read_and_not_promised() -> None:
-    assert Capabilities.parse(offer(US).capabilities).graceful_restart is None
-    restart = GracefulRestart(time=120, families=((1, 1, True),))
-    them = Open(
-        65002, 90, 2, replace(Capabilities.parse(offer(THEM).capabilities), graceful_restart=restart).encode()
+def offered(config: SessionConfig, state: RestartState = RUNNING) -> Capabilities:
+    return Capabilities.parse(offer(config, state=state).capabilities)
+
+
+def test_graceful_restart_is_offered_empty_and_llgr_not_at_all() -> None:
+    # RFC 4724 section 4: recommended even for who cannot preserve anything; RFC 9494 section 5.
+    capabilities = offered(US)
+    assert capabilities.graceful_restart == GracefulRestart(notification=True, time=90)
+    assert capabilities.long_lived_graceful_restart is None
+    assert [item.code for item in offer(US).capabilities].count(CapabilityCode.GRACEFUL_RESTART) == 1
+    assert offered(replace(US, graceful_restart=None)).graceful_restart is None
+    both = session()
+    assert both.graceful and both.notification_restart
+    assert not (both.restarts or both.preserved or both.long_lived)
+
+
+@pytest.mark.parametrize(
+    ("hold_time", "time", "told"), [(90, None, 90), (0, None, 120), (9999, None, 4095), (90, 7, 7)]
+)
+def test_the_restart_time(hold_time: int, time: int | None, told: int) -> None:
+    config = replace(US, hold_time=hold_time, graceful_restart=RestartOptions(time=time))
+    found = offered(config).graceful_restart
+    assert found is not None and found.time == told
+
+
+def test_what_is_preserved_is_told_by_family() -> None:
+    options = RestartOptions(families=(IPV4_UNICAST,), long_lived={IPV6_UNICAST: 3600}, notification=False)
+    config = replace(US, graceful_restart=options)
+    assert offered(config).graceful_restart == GracefulRestart(time=90, families=((1, 1, True),))
+    assert offered(config).long_lived_graceful_restart == LongLivedGracefulRestart(((2, 1, True, 3600),))
+    lost = RestartState(True, frozenset(FAMILIES))
+    assert offered(config, lost).graceful_restart == GracefulRestart(True, time=90, families=((1, 1, False),))
+    assert offered(config, lost).long_lived_graceful_restart == LongLivedGracefulRestart(
+        ((2, 1, False, 3600),)
     )
-    both = session(US, them)
+
+
+def test_only_families_of_the_session_are_preserved() -> None:
+    options = RestartOptions(families=FAMILIES, long_lived=dict.fromkeys(FAMILIES, 9))
+    capabilities = offered(replace(US, families=(IPV4_UNICAST,), graceful_restart=options))
+    assert capabilities.graceful_restart is not None
+    assert capabilities.graceful_restart.families == ((1, 1, True),)
+    assert capabilities.long_lived_graceful_restart == LongLivedGracefulRestart(((1, 1, True, 9),))
+
+
+def with_restart(restart: GracefulRestart | None, long_lived: LongLivedGracefulRestart | None = None) -> Open:
+    capabilities = replace(offered(THEM), graceful_restart=restart, long_lived_graceful_restart=long_lived)
+    return Open(65002, 90, 2, capabilities.encode())
+
+
+EMPTY = GracefulRestart(time=120)
+IPV4_TOO = GracefulRestart(time=120, families=((1, 1, False),))
+HOUR = LongLivedGracefulRestart(((1, 1, True, 3600),))
+
+
+@pytest.mark.parametrize(
+    ("restart", "long_lived", "ours", "kept"),
+    [
+        (EMPTY, None, {}, False),
+        (IPV4_TOO, None, {}, True),
+        (replace(IPV4_TOO, time=0), None, {}, False),
+        (GracefulRestart(time=120, families=((1, 128, True),)), None, {}, False),
+        (None, None, {}, False),
+        (EMPTY, HOUR, {IPV4_UNICAST: 1}, True),
+        (EMPTY, HOUR, {IPV6_UNICAST: 1}, False),
+        (EMPTY, HOUR, {}, False),
+        # RFC 9494 section 4.5: as though it had not been received.
+        (None, HOUR, {IPV4_UNICAST: 1}, False),
+    ],
+)
+def test_routes_of_a_peer_are_kept_if_it_lists_a_family(
+    restart: GracefulRestart | None,
+    long_lived: LongLivedGracefulRestart | None,
+    ours: dict[Family, int],
+    kept: bool,
+) -> None:
+    us = replace(US, graceful_restart=RestartOptions(long_lived=ours))
+    both = session(us, with_restart(restart, long_lived))
     assert both.graceful_restart == restart
-    assert not both.restarts
+    assert both.llgr == (long_lived if restart else None)
+    assert both.restarts is kept
+    # The other way round it is our routes that are kept.
+    assert both.preserved is (kept and bool(ours))
+    assert both.long_lived is bool(ours)
+    without = session(replace(US, graceful_restart=None), with_restart(restart, long_lived))
+    assert not without.restarts and not without.graceful
+
+
+@pytest.mark.parametrize("ours", [True, False])
+@pytest.mark.parametrize("remote", [True, False])
+def test_notifications_are_graceful_if_both_say_so(ours: bool, remote: bool) -> None:
+    us = replace(US, graceful_restart=RestartOptions(notification=ours))
+    assert session(us, with_restart(GracefulRestart(notification=remote))).notification_restart is (
+        ours and remote
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"time": 4096}, "time"),
+        ({"time": -1}, "time"),
+        ({"stale_time": 0}, "stale_time"),
+        ({"stale_time": float("nan")}, "stale_time"),
+        ({"long_lived": {IPV4_UNICAST: 1 << 24}}, "long_lived"),
+        ({"long_lived_minimum": 9, "long_lived_maximum": 8}, "long_lived_minimum"),
+        ({"long_lived_maximum": 1 << 24}, "long_lived_maximum"),
+        ({"partial": True}, "partial"),
+    ],
+)
+def test_restart_options_that_cannot_be(options: dict[str, object], field: str) -> None:
+    with pytest.raises(ValueError, match=f"^{field}: "):
+        RestartOptions(**options)  # type: ignore[arg-type]
+
+
+def test_received_stale_times_are_bounded() -> None:
+    # RFC 9494 section 4.2; a zero is not raised.
+    options = RestartOptions(long_lived_minimum=10, long_lived_maximum=20)
+    assert [options.stale_for(told) for told in (0, 1, 15, 99)] == [0, 10, 15, 20]
+    assert RestartOptions().stale_time == 180
 
 
 def test_an_fqdn_is_offered() -> None:

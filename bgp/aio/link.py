@@ -231,7 +231,9 @@ class Link:
         if local is None or remote is None:
             return  # the socket died meanwhile, and the loss is about to be reported
         try:
-            self.member = self._host.router.up(self._owner.settings(local, remote), negotiated)
+            self.member = self._host.router.up(
+                self._owner.settings(local, remote), negotiated, self._loop.time()
+            )
         except Exception as error:
             self._bug(error)
             return

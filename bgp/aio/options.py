@@ -12,7 +12,9 @@ from bgp.iana import BGP_PORT, AddPathMode, CapabilityCode, Role
 from bgp.policy import Policy
 from bgp.policy.condition import Condition, Conditional
 from bgp.rib.selection import Selection
+from bgp.session import restart
 from bgp.session.config import AsExpected, Confederation, LimitAction, SessionConfig
+from bgp.session.restart import RestartOptions
 from bgp.wire.capability import Fqdn
 
 _UNSPECIFIED = IPv6Address("::")
@@ -56,6 +58,7 @@ class PeerOptions:
     (None) or on a condition (`bgp.policy.condition`), in place of any that we have; export policy has no say
     in that.  `conditional`: what it is told only while a condition holds.  `advertisement_interval`: seconds
     between two announcements of a destination (RFC 4271 section 9.2.1.1); withdrawals do not wait.
+    `graceful_restart`: what becomes of routes while one of both sides restarts; None: they go at once.
     `replace_established`: a new connection ends the Established one, for peers that die without a FIN and
     dial again (otherwise only graceful restart allows that).  By default it is on for passive peers, of whom
     only they themselves dial, and for those with a password.  Raises ValueError where a value cannot be.
@@ -106,6 +109,7 @@ class PeerOptions:
     strict_role: bool = False
     fqdn: Fqdn | None = None
     required: tuple[CapabilityCode, ...] = ()
+    graceful_restart: RestartOptions | None = restart.DEFAULT
     as_sets: bool = False
     first_as: bool = True
     aigp: bool = False
@@ -308,6 +312,7 @@ class PeerOptions:
             strict_role=self.strict_role,
             fqdn=self.fqdn,
             required=self.required,
+            graceful_restart=self.graceful_restart,
             as_sets=self.as_sets,
             first_as=self.first_as,
             aigp=self.aigp,

@@ -193,6 +193,7 @@ class Peer:
             return
         self._running = True
         self._outdated = False
+        self._host.router.expect(self.name)
         if not self.options.passive:
             self._make_dialer().handle(Event.MANUAL_START)
         self.link_changed()
@@ -205,6 +206,8 @@ class Peer:
             return
         self._running = False
         self._revive = False
+        self._host.router.spare(self.name)
+        self._host.turns.schedule()
         cease = Notification(ErrorCode.CEASE, subcode, _communication(communication, subcode))
         for link in list(self._links):
             link.handle(Event.MANUAL_STOP, cease, communication or "stopped")

@@ -6,6 +6,8 @@ from enum import Enum
 
 from bgp.family import DEFAULT_FAMILIES, Family
 from bgp.iana import AS_TRANS, AddPathMode, CapabilityCode, Role
+from bgp.session import restart
+from bgp.session.restart import RestartOptions
 from bgp.wire.capability import Fqdn
 
 
@@ -85,6 +87,7 @@ class SessionConfig:
     strict_role: bool = False
     fqdn: Fqdn | None = None
     required: tuple[CapabilityCode, ...] = ()  # refuse a peer without them (RFC 5492 section 3)
+    graceful_restart: RestartOptions | None = restart.DEFAULT  # None: not even as a helper
 
     as_sets: bool = False
     first_as: bool = True

@@ -25,7 +25,9 @@ from bgp.iana import (
     Afi,
     Role,
 )
+from bgp.session import restart
 from bgp.session.config import AsExpected, SessionConfig
+from bgp.session.restart import RUNNING, RestartState
 from bgp.wire import capability
 from bgp.wire.capability import Capabilities, GracefulRestart, LongLivedGracefulRestart
 from bgp.wire.context import Context
@@ -51,7 +53,10 @@ class Negotiated:
     Times are in seconds, 0 for none.  `add_path_receive`: families whose NLRI carry path identifiers towards
     us, `add_path_send` those towards the peer.  `extended_next_hop`: families that may have IPv6 next hops in
     both directions (RFC 8950).  `route_refresh` and `enhanced_route_refresh`: we may send such to the peer.
-    `graceful_restart` and `llgr` are what the peer advertised, and `restarts` says that both sides did.
+    `graceful_restart` and `llgr` are what the peer advertised; `graceful`: we advertised the first, too, and
+    so both say End-of-RIB.  `restarts`: routes of the peer are kept while
+    it restarts, of one family at least; `preserved`: it keeps ours.  `notification_restart`: both do so after
+    a NOTIFICATION as well (RFC 8538).  `long_lived`: we advertised LLGR (RFC 9494).
     """
 
     local_as: int
@@ -76,7 +81,11 @@ class Negotiated:
     remote_role: Role | None
     graceful_restart: GracefulRestart | None
     llgr: LongLivedGracefulRestart | None
+    graceful: bool
     restarts: bool
+    preserved: bool
+    notification_restart: bool
+    long_lived: bool
     local_open: Open
     remote_open: Open
     capabilities: Capabilities  # the peer's, parsed
@@ -104,17 +113,20 @@ class Negotiated:
 _NOTHING: frozenset[Family] = frozenset()  # what most sessions have in common
 
 
-def offer(config: SessionConfig, plain: bool = False) -> Open:
+def offer(config: SessionConfig, plain: bool = False, state: RestartState = RUNNING) -> Open:
     """Return our OPEN; `plain` leaves out the capabilities, for a peer that refuses them (RFC 5492 3)."""
     return Open(
         my_as=config.local_as,
         hold_time=config.hold_time,
         identifier=config.identifier,
-        capabilities=() if plain else _capabilities(config).encode(),
+        capabilities=() if plain else _capabilities(config, state).encode(),
     )
 
 
-def _capabilities(config: SessionConfig) -> Capabilities:
+def _capabilities(config: SessionConfig, state: RestartState = RUNNING) -> Capabilities:
+    graceful, long_lived = restart.capabilities(
+        config.graceful_restart, config.families, config.hold_time, state
+    )
     return Capabilities(
         families=tuple((family.afi, family.safi) for family in config.families),
         route_refresh=config.route_refresh,
@@ -126,6 +138,8 @@ def _capabilities(config: SessionConfig) -> Capabilities:
         # RFC 9234 section 5 has roles between member ASes of a confederation "NOT RECOMMENDED".
         roles=() if config.role is None or config.confederation else (config.role,),
         fqdn=config.fqdn,
+        graceful_restart=graceful,
+        long_lived_graceful_restart=long_lived,
     )
 
 
@@ -167,8 +181,12 @@ def negotiate(config: SessionConfig, ours: Open, theirs: Open) -> Negotiated:
         role=role,
         remote_role=remote_role,
         graceful_restart=they.graceful_restart,
-        llgr=they.long_lived_graceful_restart,
-        restarts=we.graceful_restart is not None and they.graceful_restart is not None,
+        llgr=_long_lived(they),
+        graceful=we.graceful_restart is not None and they.graceful_restart is not None,
+        restarts=_keeps(we, they, families),
+        preserved=_keeps(they, we, families),
+        notification_restart=_notifies(we) and _notifies(they),
+        long_lived=_long_lived(we) is not None,
         local_open=ours,
         remote_open=theirs,
         capabilities=they,
@@ -270,6 +288,28 @@ def _add_path(
         if our_mode & AddPathMode.SEND and their_mode & AddPathMode.RECEIVE:
             send.add(family)
     return frozenset(receive) or _NOTHING, frozenset(send) or _NOTHING
+
+
+def _long_lived(capabilities: Capabilities) -> LongLivedGracefulRestart | None:
+    # RFC 9494 section 4.5: without capability 64, "as though no LLGR Capability has been received".
+    return capabilities.long_lived_graceful_restart if capabilities.graceful_restart else None
+
+
+def _keeps(helper: Capabilities, other: Capabilities, families: Iterable[Family]) -> bool:
+    """Whether `helper` keeps routes of `other` that restarts, of one of `families` at least."""
+    graceful = other.graceful_restart
+    if helper.graceful_restart is None or graceful is None:
+        return False
+    ours, theirs = _long_lived(helper), _long_lived(other)
+    listed = {each[:2] for each in graceful.families if graceful.time}
+    if ours is not None and theirs is not None:
+        listed |= {each[:2] for each in theirs.families if each[3]} & {each[:2] for each in ours.families}
+    return any((family.afi, family.safi) in listed for family in families)
+
+
+def _notifies(capabilities: Capabilities) -> bool:
+    graceful = capabilities.graceful_restart
+    return graceful is not None and graceful.notification
 
 
 def _extended_next_hop(families: Iterable[Family], we: Capabilities, they: Capabilities) -> frozenset[Family]:
