@@ -743,6 +743,11 @@ class Router:
         return sum(table.routes for table in self._tables.values())
 
     @property
+    def prefixes(self) -> dict[Family, int]:
+        """How many prefixes each family's table holds."""
+        return {family: len(table.entries) for family, table in self._tables.items()}
+
+    @property
     def attribute_octets(self) -> int:
         """The octets of attributes that are held."""
         return sum(table.octets for table in self._tables.values())

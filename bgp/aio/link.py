@@ -138,6 +138,11 @@ class Link:
         return now + self._past
 
     @property
+    def unsent(self) -> int:
+        """Octets that wait for the kernel to take them."""
+        return 0 if self._stream is None else self._stream.queued
+
+    @property
     def mark(self) -> int | None:
         """Where the routing messages end that were handed over so far; None where there is no way out."""
         return None if self._stream is None else self._stream.mark

@@ -1,0 +1,44 @@
+"""Asking a running service from a command: lines over its socket, without any loop."""
+
+import errno
+import socket
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from reflector.control.protocol import line, parse
+
+_REMEDIES = {
+    errno.ENOENT: "is `reflector run` running? --socket or REFLECTOR_SOCKET say where its socket is",
+    errno.ECONNREFUSED: "the service that had it is gone: start `reflector run` again",
+    errno.EACCES: "this user may not: ask as the user or in the group of the service, or as root",
+}
+
+
+class Unanswered(Exception):
+    """There was no answer, or the service could not answer; the text says why."""
+
+
+def ask(path: Path, question: str, given: Mapping[str, Any], *, do: bool = False) -> Iterator[dict[str, Any]]:
+    """Yield the rows of the answer as they come; raise Unanswered."""
+    message = {
+        "do" if do else "ask": question,
+        "with": {name: value for name, value in given.items() if value is not None},
+    }
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        try:
+            sock.connect(str(path))
+            sock.sendall(line(message))
+        except OSError as error:
+            remedy = _REMEDIES.get(error.errno or 0, "")
+            raise Unanswered(f"{path}: {error.strerror or error}{'; ' if remedy else ''}{remedy}") from None
+        with sock.makefile("rb") as answers:
+            for octets in answers:
+                answer = parse(octets)
+                if "row" in answer:
+                    yield answer["row"]
+                elif "error" in answer:
+                    raise Unanswered(answer["error"])
+                else:
+                    return
+    raise Unanswered("the service has ended the connection in the middle of its answer")

@@ -1,0 +1,62 @@
+"""What a running service can be told to do; each command answers in rows, as a report does."""
+
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING
+
+from bgp.aio.peer import Peer
+from bgp.family import Family
+from reflector.report import arguments
+from reflector.report.report import Argument, Report, Row, Unanswerable
+
+if TYPE_CHECKING:
+    from reflector.app import Service
+
+_PEER = Argument("peer", arguments.peer, "its name or address", required=True)
+_TEXT = Argument("text", arguments.text, "what the neighbor's operator is told (RFC 9003)")
+
+
+async def reset(service: "Service", *, peer: Peer, text: str = "") -> AsyncGenerator[Row, None]:
+    """End a session and let it start anew."""
+    before = peer.state.label
+    peer.reset(text)
+    yield {"neighbor": peer.name, "done": "reset", "was": before}
+
+
+async def disable(service: "Service", *, peer: Peer, text: str = "") -> AsyncGenerator[Row, None]:
+    """End a session until it is enabled again."""
+    before = peer.state.label
+    peer.stop(text)
+    yield {"neighbor": peer.name, "done": "disabled", "was": before}
+
+
+async def enable(service: "Service", *, peer: Peer) -> AsyncGenerator[Row, None]:
+    """Let a neighbor that was disabled, or shut for its prefixes, have a session again."""
+    peer.start()
+    yield {"neighbor": peer.name, "done": "enabled"}
+
+
+async def refresh(
+    service: "Service", *, peer: Peer, family: Family | None = None
+) -> AsyncGenerator[Row, None]:
+    """Ask a neighbor for its routes again."""
+    if peer.member is None:
+        raise Unanswerable(f"the session with {peer.name} is not Established")
+    if not peer.request_refresh(*(() if family is None else (family,))):
+        raise Unanswerable(f"{peer.name} takes no route refresh (RFC 2918): reset the session instead")
+    yield {"neighbor": peer.name, "done": "refresh requested"}
+
+
+COMMANDS = {
+    command.name: command
+    for command in (
+        Report("reset", "end a session and let it start anew", reset, (_PEER, _TEXT)),
+        Report("disable", "end a session until it is enabled again", disable, (_PEER, _TEXT)),
+        Report("enable", "let a neighbor have a session again", enable, (_PEER,)),
+        Report(
+            "refresh",
+            "ask a neighbor for its routes again (RFC 2918)",
+            refresh,
+            (_PEER, Argument("family", arguments.family, "ipv4 or ipv6; by default all")),
+        ),
+    )
+}

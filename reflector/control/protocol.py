@@ -1,0 +1,41 @@
+"""The words of the control socket: a line of JSON asks, lines of JSON answer, and the last one says how it ended.
+
+    {"ask": "routes", "with": {"prefix": "10.0.0.0/8", "longer": true}}
+
+is answered by `{"row": {...}}` for each row and `{"end": COUNT}`, or by `{"error": TEXT}` at any point.  Any number of questions may
+follow each other on one connection; whoever closes it hears no more.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+# A question that is longer is refused: nothing that is asked needs so much.
+LONGEST = 1 << 20
+# Names where the socket is, in place of a configuration's word on it.
+ENVIRONMENT = "REFLECTOR_SOCKET"
+
+
+def default_path() -> Path:
+    """Return where the socket is unless the configuration says otherwise: where this user may make one."""
+    runtime = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
+    if runtime:
+        return Path(runtime) / "reflector.sock"
+    if os.geteuid() == 0:
+        return Path("/run/martlet/reflector.sock")
+    directory = os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/martlet-{os.geteuid()}"
+    return Path(directory) / "reflector.sock"
+
+
+def line(message: dict[str, Any]) -> bytes:
+    """Return a message as it goes over the socket."""
+    return json.dumps(message, separators=(",", ":"), default=str).encode() + b"\n"
+
+
+def parse(octets: bytes) -> dict[str, Any]:
+    """Return the message of a line; raise ValueError where it is none."""
+    message = json.loads(octets)
+    if not isinstance(message, dict):
+        raise ValueError("a message is a JSON object")
+    return message

@@ -1,0 +1,77 @@
+"""Readers of reports' arguments: text as it is typed, or JSON values, become what the report works with."""
+
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import TYPE_CHECKING
+
+from bgp import LargeCommunity
+from bgp.aio.peer import Peer
+from bgp.family import BY_NAME, IPV4_UNICAST, IPV6_UNICAST, Family
+from bgp.wire.community import parse_community, parse_large
+from reflector.report.report import Unanswerable
+
+if TYPE_CHECKING:
+    from reflector.app import Service
+
+_FAMILIES = {**BY_NAME, "ipv4": IPV4_UNICAST, "ipv6": IPV6_UNICAST, "4": IPV4_UNICAST, "6": IPV6_UNICAST}
+
+
+def text(_: "Service", value: object) -> str:
+    """Read any text."""
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is no text")
+    return value
+
+
+def flag(_: "Service", value: object) -> bool:
+    """Read true or false."""
+    if isinstance(value, str) and value in ("true", "1", "yes", "false", "0", "no"):
+        return value in ("true", "1", "yes")
+    if not isinstance(value, bool):
+        raise ValueError(f"{value!r} is neither true nor false")
+    return value
+
+
+def number(_: "Service", value: object) -> int:
+    """Read a number, 0 or more."""
+    found = int(value) if isinstance(value, int | str) and not isinstance(value, bool) else -1
+    if found < 0:
+        raise ValueError(f"{value!r} is no number from 0 on")
+    return found
+
+
+def family(_: "Service", value: object) -> Family:
+    """Read a family: `ipv4-unicast`, or short `ipv4`."""
+    if str(value) not in _FAMILIES:
+        raise ValueError(f"there is no family {value!r}; write ipv4 or ipv6")
+    return _FAMILIES[str(value)]
+
+
+def network(_: "Service", value: object) -> IPv4Network | IPv6Network:
+    """Read a prefix, or an address as the prefix of only that."""
+    try:
+        return ip_network(str(value))
+    except ValueError as error:
+        raise ValueError(f"{error}; write such as 10.0.0.0/8 or 2001:db8::1") from None
+
+
+def community(_: "Service", value: object) -> int | LargeCommunity:
+    """Read a community, by number or name, or a large one."""
+    given = str(value)
+    return LargeCommunity(*parse_large(given)) if given.count(":") == 2 else parse_community(given)
+
+
+def peer(service: "Service", value: object) -> Peer:
+    """Read a peer: its name, or its address if that is only one's."""
+    wanted = str(value)
+    peers = service.speaker.peers
+    found = [each for each in peers if each.name == wanted]
+    found = found or [each for each in peers if wanted in (each.remote.host, str(each.remote.address))]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise Unanswerable(
+            f"{len(found)} neighbors have the address {wanted}: {', '.join(each.name for each in found)}"
+        )
+    near = [each.name for each in peers if wanted.lower() in each.name.lower()][:5]
+    remedy = f"; there are {', '.join(near)}" if near else "; `reflector show neighbors` lists them"
+    raise Unanswerable(f"there is no neighbor {wanted!r}{remedy}")

@@ -1,0 +1,72 @@
+"""The report of update groups: who is told alike, on which terms, and how far everybody is."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING
+
+from bgp.explanation import policy_name
+from bgp.export.group import Group
+from bgp.export.terms import Terms
+from reflector.report.report import Report, Row
+from reflector.report.words import kind
+
+if TYPE_CHECKING:
+    from reflector.app import Service
+
+# Names that a row lists.
+_NAMED = 20
+
+
+async def groups(service: "Service") -> AsyncGenerator[Row, None]:
+    """Yield a row for each group, the biggest one first."""
+    now = asyncio.get_running_loop().time()
+    found = sorted(service.speaker.router.groups.items(), key=lambda item: -len(item[1].listeners))
+    for number, (terms, group) in enumerate(found, start=1):
+        yield _row(number, terms, group, now)
+        await asyncio.sleep(0)
+
+
+def _row(number: int, terms: Terms, group: Group, now: float) -> Row:
+    members = list(group.listeners)
+    behind = [name for name, each in group.listeners.items() if each.behind]
+    return {
+        "group": number,
+        "kind": kind(terms.kind),
+        "families": [family.name for family in terms.families],
+        "terms": _terms(terms),
+        "members": len(members),
+        "names": members[:_NAMED],
+        "behind": behind[:_NAMED],
+        "pending": sum(each.pending for each in group.listeners.values()),
+        "dumping": sum(bool(each.dumps) for each in group.listeners.values()),
+        "queue": group.train.octets,
+        "lag": max((group.lag(each, now) for each in group.listeners.values()), default=0.0),
+    }
+
+
+def _terms(terms: Terms) -> list[str]:
+    """Return in words what sets the group apart from others of its kind."""
+    found = []
+    if terms.policy is not None:
+        found.append(f"export {policy_name(terms.policy)}")
+    if terms.next_hop_self:
+        found.append("next hop self")
+    found += [f"ADD-PATH {selection} {family}" for family, selection in terms.add_path]
+    if not terms.four_octet_as:
+        found.append("two-octet AS numbers")
+    if terms.extended_next_hop:
+        found.append("IPv6 next hops for IPv4")
+    if terms.maximum > 4096:
+        found.append("extended messages")
+    if terms.role is not None:
+        found.append(f"role {terms.role.name.lower()}")
+    if terms.advertisement_interval:
+        found.append(f"interval {terms.advertisement_interval:g} s")
+    if terms.defaults:
+        found.append("default route")
+    if terms.withheld:
+        found.append(f"{len(terms.withheld)} conditions do not hold")
+    return found
+
+
+GROUPS = Report("groups", "update groups: who is told alike, and how far everybody is", groups)

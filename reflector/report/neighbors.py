@@ -1,0 +1,172 @@
+"""The reports of neighbors: a row for each, and all that is known of one."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING, Any
+
+from bgp.aio.peer import Peer
+from bgp.iana import MessageType
+from bgp.member import kind_of
+from bgp.session.event import State
+from bgp.session.negotiation import Negotiated
+from reflector.report import arguments
+from reflector.report.report import Argument, Report, Row
+from reflector.report.words import identifier, kind
+
+if TYPE_CHECKING:
+    from reflector.app import Service
+
+# So many rows between two turns of the loop.
+_STEP = 64
+_STATES = {state.label.lower(): state for state in State}
+
+
+async def neighbors(
+    service: "Service", *, state: State | None = None, name: str = "", down: bool = False
+) -> AsyncGenerator[Row, None]:
+    """Yield a row for each neighbor that is in `state`, or `down`: not Established; whose name has `name`."""
+    for number, peer in enumerate(service.speaker.peers):
+        if number % _STEP == _STEP - 1:
+            await asyncio.sleep(0)
+        if state is not None and peer.state is not state or down and peer.state is State.ESTABLISHED:
+            continue
+        if name.lower() not in peer.name.lower():
+            continue
+        yield row(service, peer)
+
+
+def row(service: "Service", peer: Peer) -> Row:
+    """Return what the list says of a neighbor."""
+    member, negotiated, traffic = peer.member, peer.negotiated, peer.traffic
+    families = () if negotiated is None else negotiated.families
+    return {
+        "name": peer.name,
+        "description": peer.options.description,
+        "address": peer.options.interface or str(peer.remote.address),
+        "asn": peer.options.asn if negotiated is None else negotiated.remote_as,
+        "kind": None if member is None or negotiated is None else kind(kind_of(member.settings, negotiated)),
+        "state": peer.state.label,
+        "running": peer.is_running,
+        "dynamic": peer.dynamic,
+        "since": peer.since,
+        "age": time.time() - peer.since,
+        "received": {} if member is None else {family.name: member.received(family) for family in families},
+        "messages_in": sum(traffic.received),
+        "messages_out": sum(traffic.sent),
+        "queue": sum(link.unsent for link in peer.connections),
+        "behind": member is not None and member.behind,
+        "last_error": peer.last_error,
+        "last_error_at": peer.last_error_at,
+    }
+
+
+async def neighbor(service: "Service", *, peer: Peer) -> AsyncGenerator[Row, None]:
+    """Yield the one row with all that is known of a neighbor, what it is told counted in slices."""
+    options, member, negotiated, traffic = peer.options, peer.member, peer.negotiated, peer.traffic
+    local = peer.local_address
+    found = row(service, peer) | {
+        "port": options.port,
+        "local_address": None if local is None else str(local),
+        "times_established": peer.times_established,
+        "messages": {
+            type_.name.lower(): {"received": traffic.received[type_], "sent": traffic.sent[type_]}
+            for type_ in MessageType
+        },
+        "octets": {"received": traffic.octets_received, "sent": traffic.octets_sent},
+        "crashes": traffic.crashes,
+        "connections": [
+            {
+                "state": link.state.label,
+                "incoming": link.connection.incoming,
+                "local": None if link.local is None else str(link.local),
+                "remote": None if link.remote is None else str(link.remote),
+            }
+            for link in peer.connections
+        ],
+        "maximum_prefixes": {family.name: most for family, most in options.maximum_prefixes.items()},
+        "signed": "TCP-AO" if options.tcp_ao else "TCP-MD5" if options.password else None,
+        "passive": options.passive,
+    }
+    if negotiated is not None and member is not None:
+        refused, advertised = {}, {}
+        for family in negotiated.families:
+            router = service.speaker.router
+            refused[family.name] = await _count(service, router.walk_received(member, family, refused=True))
+            advertised[family.name] = await _count(service, router.walk_advertised(member, family))
+        found |= {
+            "session": session(negotiated),
+            "end_of_rib": [family.name for family in negotiated.families if family in member.end_of_rib],
+            "refused": refused,
+            "advertised": advertised,
+            "updates_sent": member.updates_sent,
+        }
+    yield found
+
+
+async def _count(service: "Service", walk: Any) -> int:
+    count = 0
+    async for _ in service.speaker.walk(walk):
+        count += 1
+    return count
+
+
+def session(negotiated: Negotiated) -> Row:
+    """Return what both sides agreed on."""
+    add_path = {
+        family.name: [
+            way
+            for way, families in (
+                ("receive", negotiated.add_path_receive),
+                ("send", negotiated.add_path_send),
+            )
+            if family in families
+        ]
+        for family in negotiated.families
+    }
+    return {
+        "internal": negotiated.internal,
+        "local_as": negotiated.local_as,
+        "remote_as": negotiated.remote_as,
+        "local_identifier": identifier(negotiated.local_identifier),
+        "remote_identifier": identifier(negotiated.remote_identifier),
+        "hold_time": negotiated.hold_time,
+        "keepalive_time": negotiated.keepalive_time,
+        "send_hold_time": negotiated.send_hold_time,
+        "families": [family.name for family in negotiated.families],
+        "four_octet_as": negotiated.four_octet_as,
+        "add_path": {name: ways for name, ways in add_path.items() if ways},
+        "extended_next_hop": [
+            family.name for family in negotiated.families if family in negotiated.extended_next_hop
+        ],
+        "maximum_message": {"receive": negotiated.maximum_receive, "send": negotiated.maximum_send},
+        "route_refresh": negotiated.route_refresh,
+        "enhanced_route_refresh": negotiated.enhanced_route_refresh,
+        "role": None if negotiated.role is None else negotiated.role.name.lower(),
+        "host_name": None if negotiated.capabilities.fqdn is None else str(negotiated.capabilities.fqdn.host),
+    }
+
+
+def _state(_: "Service", value: object) -> State:
+    wanted = str(value).lower().replace("_", "").replace("-", "")
+    if wanted not in _STATES:
+        raise ValueError(f"there is no state {value!r}; there are {', '.join(each.label for each in State)}")
+    return _STATES[wanted]
+
+
+NEIGHBORS = Report(
+    "neighbors",
+    "the neighbors, a row for each",
+    neighbors,
+    (
+        Argument("state", _state, "only those in that state of the FSM"),
+        Argument("down", arguments.flag, "only those that are not Established"),
+        Argument("name", arguments.text, "only those whose name has this in it"),
+    ),
+)
+NEIGHBOR = Report(
+    "neighbor",
+    "all about a neighbor",
+    neighbor,
+    (Argument("peer", arguments.peer, "its name or address", required=True),),
+)

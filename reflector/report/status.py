@@ -1,0 +1,46 @@
+"""The report of the whole: who we are, how long we run, sessions by state, routes, and whether the start is over."""
+
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING
+
+from bgp.session.event import State
+from reflector.report.memory import resident
+from reflector.report.report import Report, Row
+from reflector.report.words import identifier
+
+if TYPE_CHECKING:
+    from reflector.app import Service
+
+
+async def status(service: "Service") -> AsyncGenerator[Row, None]:
+    """Yield the one row."""
+    speaker, router = service.speaker, service.speaker.router
+    states = Counter(peer.state for peer in speaker.peers)
+    running = sum(peer.is_running for peer in speaker.peers)
+    lag = speaker.lag
+    yield {
+        "version": service.version,
+        "asn": router.asn,
+        "router_id": identifier(router.router_id),
+        "cluster_id": identifier(router.cluster_id),
+        "file": service.file,
+        "started": service.started,
+        "configured": service.configured,
+        "now": time.time(),
+        "uptime": time.time() - service.started,
+        "listening": [str(listener.endpoint) for listener in speaker.listeners],
+        "neighbors": len(speaker.peers),
+        "running": running,
+        "established": states[State.ESTABLISHED],
+        "states": {state.label: states[state] for state in State if states[state]},
+        "routes": router.routes,
+        "prefixes": {family.name: count for family, count in router.prefixes.items()},
+        "groups": len(router.groups),
+        "memory": resident(),
+        "lag": None if lag is None else {"p99": lag.percentile(0.99), "maximum": lag.maximum},
+    }
+
+
+STATUS = Report("status", "who we are, how long we run, sessions, routes", status)

@@ -1,0 +1,64 @@
+"""How values of the library look in reports: names, dotted identifiers, seconds, attributes as JSON."""
+
+from ipaddress import IPv4Address
+from typing import Any
+
+from bgp.family import Family
+from bgp.iana import AttributeType
+from bgp.rib.path import Kind, Path
+from bgp.tools import attribute_form
+from bgp.tools.json_form import next_hop_text
+from bgp.wire.attributes import Attributes
+from reflector.report.report import Row
+
+OURSELVES = ""
+
+
+def identifier(number: int) -> str:
+    """Return a BGP Identifier or CLUSTER_ID, dotted."""
+    return str(IPv4Address(number))
+
+
+def kind(value: Kind) -> str:
+    """Return what a peer is to us, such as "client" or "route-server-client"."""
+    return value.name.lower().replace("_", "-")
+
+
+def attributes(found: Attributes) -> Row:
+    """Return path attributes by name, AS paths and communities as text, as `python -m bgp decode` has them."""
+    values: dict[str, Any] = {"next_hop": next_hop_text(found.next_hop) if found.next_hop else None}
+    for _, type_, octets in found.items():
+        values[attribute_form.key_of(type_)] = attribute_form.read(type_, octets, 4)
+    return values
+
+
+def path(family: Family, prefix: str, found: Path, best: bool) -> Row:
+    """Return a path of a prefix: whose it is, what came and what import made of it, and why it is unusable."""
+    source = found.source
+    row: Row = {
+        "prefix": prefix,
+        "family": family.name,
+        "best": best,
+        "usable": found.usable,
+        "peer": source.peer or OURSELVES,
+        "kind": kind(source.kind),
+        "peer_as": source.asn,
+        "path_id": found.path_id,
+        "stale": source.stale or found.attributes.stale,
+        **attributes(found.attributes),
+    }
+    if found.attributes is not found.received:
+        row["received"] = attributes(found.received)
+    if found.refusal is not None:
+        row["refused"] = {
+            "rule": found.refusal.name,
+            "section": found.refusal.section,
+            "text": found.refusal.text,
+        }
+    return row
+
+
+def number_of(type_: AttributeType, found: Attributes) -> int | None:
+    """Return a numeric attribute, None where there is none."""
+    octets = found.get(type_)
+    return None if octets is None else int.from_bytes(octets, "big")
