@@ -3,10 +3,11 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 
+from reflector import asking
 from reflector.config import Configuration, load
 from reflector.document import ConfigurationError, Problem
+from reflector.version import version
 
 # Exit statuses: the configuration is at fault, or this machine does not let us run.
 REFUSED, FAILED = 2, 1
@@ -20,29 +21,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _check(options.file)
         case "run":
             return _run(options.file)
-        case _:
+        case "demo":
             return _demo(options.seconds, options.plain)
+        case _:
+            return asking.run(options)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="reflector", description="A BGP route reflector.")
-    parser.add_argument("--version", action="version", version=f"reflector {_version()}")
+    parser.add_argument("--version", action="version", version=f"reflector {version()}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="reflect routes as a configuration file says")
     run.add_argument("file", metavar="CONFIG.toml")
     check = commands.add_parser("check", help="say what is wrong with a configuration file")
     check.add_argument("file", metavar="CONFIG.toml")
+    asking.add(commands)
     demo = commands.add_parser("demo", help="show a reflector and some clients at work, all on loopback")
     demo.add_argument("--seconds", type=_seconds, help="end after so many seconds; otherwise Ctrl-C ends it")
     demo.add_argument("--plain", action="store_true", help="print lines, even on a terminal")
     return parser
-
-
-def _version() -> str:
-    try:
-        return version("martlet")
-    except PackageNotFoundError:
-        return "(not installed)"
 
 
 def _seconds(text: str) -> float:
@@ -84,7 +81,7 @@ def _run(file: str) -> int:
     configuration = _load(file)
     if configuration is None:
         return REFUSED
-    return app.run(configuration)
+    return app.run(configuration, file)
 
 
 def _demo(seconds: float | None, plain: bool) -> int:

@@ -6,26 +6,46 @@ import errno
 import logging
 import resource
 import signal
+import time
 from collections.abc import Callable
 
 from bgp.aio.events import PeerEvent
 from bgp.speaker import Speaker
 from reflector.collector import Collector
 from reflector.config import Configuration
+from reflector.control.server import ControlError, ControlServer
+from reflector.journal import Journal
 from reflector.log import SessionLog, set_up
+from reflector.version import version
 
 logger = logging.getLogger(__name__)
 
 
 class Service:
-    """A route reflector as `configuration` describes it, on the running loop."""
+    """A route reflector as `configuration`, read from `file`, describes it, on the running loop.
+
+    It keeps the last lines of the log in `journal`, and answers on the socket of `[control]` if `control` is
+    true, as the service does and a part of another program does not.
+    """
 
     def __init__(
-        self, configuration: Configuration, on_event: Callable[[PeerEvent], None] | None = None
+        self,
+        configuration: Configuration,
+        on_event: Callable[[PeerEvent], None] | None = None,
+        *,
+        file: str = "",
+        control: bool = False,
     ) -> None:
         """Make a service that does nothing yet; sessions are logged unless `on_event` hears of them."""
         router = configuration.router
         self.configuration = configuration
+        self.file = file
+        self.version = version()
+        self.started = self.configured = time.time()
+        self.journal = Journal()
+        answering = configuration.control
+        enabled = control and answering.enabled
+        self._control = ControlServer(self, answering.socket, answering.mode) if enabled else None
         self.speaker = Speaker(
             asn=router.asn,
             router_id=router.router_id,
@@ -69,22 +89,29 @@ class Service:
             speaker.add_listen_range(listen_range.prefix, listen_range.options, limit=listen_range.limit)
         for options in configuration.neighbors:
             speaker.add_peer(options)
+        logging.getLogger().addHandler(self.journal)
         await speaker.start()
+        speaker.measure_lag()
+        if self._control is not None:
+            await self._control.start()
 
     async def stop(self, communication: str) -> None:
         """End all sessions with a Cease that carries `communication` (RFC 9003)."""
+        if self._control is not None:
+            await self._control.stop()
         await self.speaker.stop(communication)
+        logging.getLogger().removeHandler(self.journal)
 
 
-def run(configuration: Configuration) -> int:
+def run(configuration: Configuration, file: str) -> int:
     """Serve until SIGTERM or SIGINT, SIGHUP is only logged; return the exit status."""
     set_up(configuration.router.log_level)
     _raise_file_limit()
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        return runner.run(_serve(configuration))
+        return runner.run(_serve(configuration, file))
 
 
-async def _serve(configuration: Configuration) -> int:
+async def _serve(configuration: Configuration, file: str) -> int:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     reasons: list[str] = []
@@ -97,11 +124,11 @@ async def _serve(configuration: Configuration) -> int:
         loop.add_signal_handler(number, on_signal, number)
     # By default it would end us without a Cease, and who sends it to a daemon wants the opposite.
     loop.add_signal_handler(signal.SIGHUP, _on_hangup)
-    service = Service(configuration)
+    service = Service(configuration, file=file, control=True)
     try:
         await service.start()
     except OSError as error:
-        logger.error("%s", _cannot_start(error))
+        logger.error("%s", error if isinstance(error, ControlError) else _cannot_start(error))
         await service.stop("cannot start")
         return 1
     _log_start(service)

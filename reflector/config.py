@@ -6,6 +6,7 @@ wrong is found in one pass and raised together.  What is allowed but surely not 
 """
 
 from dataclasses import dataclass, field
+from pathlib import Path as FilePath
 from typing import Any
 
 from bgp.aio.options import PeerOptions
@@ -22,11 +23,13 @@ from reflector import schema
 from reflector.addresses import Address, Network
 from reflector.check import BY_FAMILY, DIRECTIONS, check_listening, check_peer, refuse_repeated, warnings
 from reflector.conditions import find_condition, read_conditions, refuse_circles, resolve
+from reflector.control.protocol import default_path
 from reflector.document import ConfigurationError, Document, Problem, parse, read
 from reflector.policies import find_policy, read_policies
 from reflector.tables import (
     Table,
     over_group,
+    read_control,
     read_decision,
     read_groups,
     read_list,
@@ -86,6 +89,15 @@ class Aggregated:
 
 
 @dataclass(frozen=True, slots=True)
+class Control:
+    """The `[control]` table: the Unix socket for commands, and its permissions."""
+
+    enabled: bool = True
+    socket: FilePath = field(default_factory=default_path)
+    mode: int = 0o660
+
+
+@dataclass(frozen=True, slots=True)
 class Configuration:
     """All that a configuration file says, groups already laid under their members."""
 
@@ -95,6 +107,7 @@ class Configuration:
     networks: tuple[Originated, ...] = ()
     decision: DecisionOptions = field(default_factory=DecisionOptions)
     aggregates: tuple[Aggregated, ...] = ()
+    control: Control = field(default_factory=Control)
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
 
     @property
@@ -135,6 +148,7 @@ def _configuration(document: Document) -> Configuration:
         read_policies(document),
         read_conditions(document),
         read_decision(document),
+        read_control(document),
     )
 
 
@@ -148,6 +162,7 @@ def _checked(
     policies: dict[str, Policy],
     conditions: dict[str, Condition],
     decision: Table,
+    control: Table,
 ) -> Configuration:
     refuse_repeated(neighbors, "address", "source_address")
     refuse_repeated(neighbors, "interface")
@@ -176,6 +191,7 @@ def _checked(
         tuple(_originated(table.values) for table in networks),
         DecisionOptions(**decision.values),
         tuple(_aggregated(table.values) for table in aggregates),
+        Control(**control.values),
         warnings(router, neighbors, ranges),
     )
 

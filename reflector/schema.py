@@ -46,6 +46,12 @@ ROUTER = (
     ),
 )
 
+CONTROL = (
+    Key("enabled", values.flag, "whether `reflector show` and the like may ask us; by default true"),
+    Key("socket", values.path, "the Unix socket where they do"),
+    Key("mode", values.mode, 'its permissions; by default "0660", for our user and group'),
+)
+
 # The fields of `bgp.rib.decision.DecisionOptions`.
 DECISION = (
     Key("always_compare_med", values.flag, "compare MEDs of different neighboring ASes, too"),
@@ -221,6 +227,7 @@ POLICY = (
 
 TABLES: dict[str, tuple[Key, ...]] = {
     "router": ROUTER,
+    "control": CONTROL,
     "decision": DECISION,
     "group": GROUP,
     "neighbor": NEIGHBOR,
@@ -234,6 +241,7 @@ TABLES: dict[str, tuple[Key, ...]] = {
 # How each table is headed.
 HEADINGS = {
     "router": "[router]",
+    "control": "[control]",
     "decision": "[decision]",
     "group": "[group.NAME]",
     "neighbor": "[[neighbor]]",

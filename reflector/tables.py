@@ -39,6 +39,11 @@ def read_decision(document: Document) -> Table:
     return _table(document.data.get("decision", {}), document.root / "decision", "decision")
 
 
+def read_control(document: Document) -> Table:
+    """Read the `[control]` table; there need not be one."""
+    return _table(document.data.get("control", {}), document.root / "control", "control")
+
+
 def read_groups(document: Document) -> dict[str, Table]:
     """Read the `[group.NAME]` tables by their names."""
     return read_named(document, "group")

@@ -7,6 +7,7 @@ readers here know TOML only; `reflector.addresses` and `reflector.terms` know wh
 import re
 from collections.abc import Callable, Iterable
 from math import ceil
+from pathlib import Path
 
 from reflector.document import Place, nearest
 
@@ -38,6 +39,25 @@ def text(value: object, place: Place) -> str | None:
         return value
     what = "must not be empty" if value == "" else f"must be text, not {kind(value)}"
     place.refuse(what, 'write it in "quotes"')
+    return None
+
+
+def path(value: object, place: Place) -> Path | None:
+    """Read the path of a file, from the root on."""
+    found = text(value, place)
+    if found is not None and not found.startswith("/"):
+        place.refuse(
+            f'"{found}" depends on where we are started', f'write it from the root on: "/run/{found}"'
+        )
+        return None
+    return None if found is None else Path(found)
+
+
+def mode(value: object, place: Place) -> int | None:
+    """Read permissions, as chmod has them."""
+    if isinstance(value, str) and re.fullmatch("0?[0-7]{3}", value):
+        return int(value, 8)
+    place.refuse(f"{shown(value)} are no permissions", 'write them as chmod has them: "0660"')
     return None
 
 

@@ -4,7 +4,7 @@ import errno
 import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from reflector.control.protocol import line, parse
 
@@ -33,7 +33,7 @@ def ask(path: Path, question: str, given: Mapping[str, Any], *, do: bool = False
             remedy = _REMEDIES.get(error.errno or 0, "")
             raise Unanswered(f"{path}: {error.strerror or error}{'; ' if remedy else ''}{remedy}") from None
         with sock.makefile("rb") as answers:
-            for octets in answers:
+            for octets in _lines(answers):
                 answer = parse(octets)
                 if "row" in answer:
                     yield answer["row"]
@@ -42,3 +42,10 @@ def ask(path: Path, question: str, given: Mapping[str, Any], *, do: bool = False
                 else:
                     return
     raise Unanswered("the service has ended the connection in the middle of its answer")
+
+
+def _lines(answers: BinaryIO) -> Iterator[bytes]:
+    try:
+        yield from answers
+    except OSError as error:
+        raise Unanswered(f"the service has ended the connection: {error.strerror or error}") from None

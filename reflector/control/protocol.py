@@ -1,9 +1,9 @@
-"""The words of the control socket: a line of JSON asks, lines of JSON answer, and the last one says how it ended.
+"""The words of the control socket: a line of JSON asks, lines of JSON answer, and the last says how it ended.
 
     {"ask": "routes", "with": {"prefix": "10.0.0.0/8", "longer": true}}
 
-is answered by `{"row": {...}}` for each row and `{"end": COUNT}`, or by `{"error": TEXT}` at any point.  Any number of questions may
-follow each other on one connection; whoever closes it hears no more.
+is answered by `{"row": {...}}` for each row and `{"end": COUNT}`, or by `{"error": TEXT}` at any point.  Any
+number of questions may follow each other on one connection; whoever closes it hears no more.
 """
 
 import json

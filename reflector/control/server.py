@@ -1,4 +1,4 @@
-"""The control socket of a running service: reports are streamed, a slice of the loop's time each, and commands carried out.
+"""The control socket of a running service: reports in slices of the loop's time, and commands.
 
 Nobody who asks delays a session: rows are made as fast as the asker reads them, a few milliseconds at a time,
 and an asker that stops reading holds up only its own answer.
@@ -14,7 +14,7 @@ import stat
 from collections import deque
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from reflector.control.commands import COMMANDS
 from reflector.control.protocol import LONGEST, line, parse
@@ -77,7 +77,7 @@ class ControlServer:
             raise
         except OSError as error:
             reason = error.strerror or str(error)
-            remedy = 'set socket in [control] to a path that this user may write, or socket = "" for none'
+            remedy = "set socket in [control] to a path that this user may write, or enabled = false there"
             raise ControlError(error.errno, f"control socket {path}: {reason}; {remedy}") from None
 
     def _meet(self) -> "_Conversation":
@@ -132,12 +132,12 @@ class _Conversation(asyncio.Protocol):
 
     # --- what the transport tells ------------------------------------------------------------------------
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.set_write_buffer_limits(high=_HIGH_WATER)
+        # Of another loop it need not be an asyncio.Transport.
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=_HIGH_WATER)
         if len(self._all) >= _ASKERS:
             self._say({"error": f"{_ASKERS} others are asking: try again later"})
-            transport.close()
+            self._transport.close()
             return
         self._all.add(self)
         self._task = asyncio.get_running_loop().create_task(self._converse())

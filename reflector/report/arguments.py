@@ -3,10 +3,9 @@
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TYPE_CHECKING
 
-from bgp import LargeCommunity
 from bgp.aio.peer import Peer
 from bgp.family import BY_NAME, IPV4_UNICAST, IPV6_UNICAST, Family
-from bgp.wire.community import parse_community, parse_large
+from bgp.wire.community import LargeCommunity, parse_community, parse_large
 from reflector.report.report import Unanswerable
 
 if TYPE_CHECKING:
@@ -19,15 +18,6 @@ def text(_: "Service", value: object) -> str:
     """Read any text."""
     if not isinstance(value, str):
         raise ValueError(f"{value!r} is no text")
-    return value
-
-
-def flag(_: "Service", value: object) -> bool:
-    """Read true or false."""
-    if isinstance(value, str) and value in ("true", "1", "yes", "false", "0", "no"):
-        return value in ("true", "1", "yes")
-    if not isinstance(value, bool):
-        raise ValueError(f"{value!r} is neither true nor false")
     return value
 
 
@@ -57,7 +47,7 @@ def network(_: "Service", value: object) -> IPv4Network | IPv6Network:
 def community(_: "Service", value: object) -> int | LargeCommunity:
     """Read a community, by number or name, or a large one."""
     given = str(value)
-    return LargeCommunity(*parse_large(given)) if given.count(":") == 2 else parse_community(given)
+    return parse_large(given) if given.count(":") == 2 else parse_community(given)
 
 
 def peer(service: "Service", value: object) -> Peer:

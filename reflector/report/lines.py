@@ -7,7 +7,7 @@ from bgp import InSync, Lagged, PeerChanged, RouteEvent, Snapshot
 from bgp.aio.peer import Peer
 from bgp.family import Family
 from reflector.report import arguments
-from reflector.report.report import Argument, Report, Row
+from reflector.report.report import Argument, Report, Row, flag
 from reflector.report.routes import Community, Network
 from reflector.report.words import path
 
@@ -109,8 +109,8 @@ MONITOR = Report(
         Argument("within", arguments.network, "only this prefix and what is more specific"),
         Argument("peer", arguments.peer, "only routes of this neighbor"),
         Argument("community", arguments.community, "only routes with this community"),
-        Argument("changes", arguments.flag, "only what changes, not what is there"),
-        Argument("all", arguments.flag, "all usable paths, not the best ones alone"),
+        Argument("changes", flag, "only what changes, not what is there"),
+        Argument("all", flag, "all usable paths, not the best ones alone"),
     ),
     endless=True,
 )

@@ -11,7 +11,7 @@ from bgp.member import kind_of
 from bgp.session.event import State
 from bgp.session.negotiation import Negotiated
 from reflector.report import arguments
-from reflector.report.report import Argument, Report, Row
+from reflector.report.report import Argument, Report, Row, flag
 from reflector.report.words import identifier, kind
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ async def neighbors(
     for number, peer in enumerate(service.speaker.peers):
         if number % _STEP == _STEP - 1:
             await asyncio.sleep(0)
-        if state is not None and peer.state is not state or down and peer.state is State.ESTABLISHED:
+        if (state is not None and peer.state is not state) or (down and peer.state is State.ESTABLISHED):
             continue
         if name.lower() not in peer.name.lower():
             continue
@@ -143,7 +143,7 @@ def session(negotiated: Negotiated) -> Row:
         "route_refresh": negotiated.route_refresh,
         "enhanced_route_refresh": negotiated.enhanced_route_refresh,
         "role": None if negotiated.role is None else negotiated.role.name.lower(),
-        "host_name": None if negotiated.capabilities.fqdn is None else str(negotiated.capabilities.fqdn.host),
+        "host_name": None if negotiated.capabilities.fqdn is None else negotiated.capabilities.fqdn.hostname,
     }
 
 
@@ -160,7 +160,7 @@ NEIGHBORS = Report(
     neighbors,
     (
         Argument("state", _state, "only those in that state of the FSM"),
-        Argument("down", arguments.flag, "only those that are not Established"),
+        Argument("down", flag, "only those that are not Established"),
         Argument("name", arguments.text, "only those whose name has this in it"),
     ),
 )

@@ -1,8 +1,8 @@
 """A report: what may be asked of a running service by name, with arguments, and is answered in rows.
 
-A row is plain data, a mapping that JSON can carry, so the same report is a table for people, lines for programs, a page of the looking
-glass and a reply of the socket that speaks as BIRD does.  Rows come in slices of the loop's time: whoever asks for a million routes
-delays nobody.
+A row is plain data, a mapping that JSON can carry, so the same report is a table for people, lines for
+programs, a page of the looking glass and a reply of the socket that speaks as BIRD does.  Rows come in slices
+of the loop's time: whoever asks for a million routes delays nobody.
 """
 
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -12,6 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from reflector.app import Service
+
+
+def flag(_: "Service", value: object) -> bool:
+    """Read true or false."""
+    if isinstance(value, str) and value in ("true", "1", "yes", "false", "0", "no"):
+        return value in ("true", "1", "yes")
+    if not isinstance(value, bool):
+        raise ValueError(f"{value!r} is neither true nor false")
+    return value
+
 
 Row = dict[str, Any]
 Reader = Callable[["Service", object], Any]
@@ -24,12 +34,17 @@ class Unanswerable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """An argument of a report: `read` makes a value of what was given, or raises Unanswerable or ValueError."""
+    """An argument: `read` makes a value of what was given, or raises Unanswerable or ValueError."""
 
     name: str
     read: Reader
     text: str
     required: bool = False
+
+    @property
+    def is_flag(self) -> bool:
+        """Whether it is said or not said, and has no value."""
+        return self.read is flag
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,14 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING
 
-from bgp import LargeCommunity
 from bgp.aio.peer import Peer
 from bgp.family import FAMILIES, Family, family_of
 from bgp.rib.path import Path
 from bgp.wire import prefix as nlri
 from bgp.wire.attributes import Attributes
+from bgp.wire.community import LargeCommunity
 from reflector.report import arguments
-from reflector.report.report import Argument, Report, Row, Unanswerable
+from reflector.report.report import Argument, Report, Row, Unanswerable, flag
 from reflector.report.words import attributes, path
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ async def routes(
         async for about, row in found:
             if community is not None and not _has(about, community):
                 continue
-            if best and not row["best"] or refused and row["usable"]:
+            if (best and not row["best"]) or (refused and row["usable"]):
                 continue
             yield row
             if left is not None:
@@ -139,13 +139,13 @@ ROUTES = Report(
             arguments.network,
             "a prefix or an address; by its longest match, if it is not there itself",
         ),
-        Argument("longer", arguments.flag, "the prefix and all that is more specific"),
+        Argument("longer", flag, "the prefix and all that is more specific"),
         Argument("family", arguments.family, "ipv4 or ipv6; by default both"),
         Argument("received", arguments.peer, "what this neighbor has sent, refused routes included"),
         Argument("advertised", arguments.peer, "what this neighbor is told"),
         Argument("community", arguments.community, "only what has this community"),
-        Argument("best", arguments.flag, "only best paths"),
-        Argument("refused", arguments.flag, "only paths that are not usable"),
+        Argument("best", flag, "only best paths"),
+        Argument("refused", flag, "only paths that are not usable"),
         Argument("limit", arguments.number, "so many rows at most; 0 for all"),
     ),
 )

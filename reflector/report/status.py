@@ -1,4 +1,4 @@
-"""The report of the whole: who we are, how long we run, sessions by state, routes, and whether the start is over."""
+"""The report of the whole: who we are, how long we run, sessions by state, and routes."""
 
 import time
 from collections import Counter

@@ -25,7 +25,7 @@ def kind(value: Kind) -> str:
 
 
 def attributes(found: Attributes) -> Row:
-    """Return path attributes by name, AS paths and communities as text, as `python -m bgp decode` has them."""
+    """Return path attributes by name, their values as `python -m bgp decode` has them."""
     values: dict[str, Any] = {"next_hop": next_hop_text(found.next_hop) if found.next_hop else None}
     for _, type_, octets in found.items():
         values[attribute_form.key_of(type_)] = attribute_form.read(type_, octets, 4)
@@ -33,7 +33,7 @@ def attributes(found: Attributes) -> Row:
 
 
 def path(family: Family, prefix: str, found: Path, best: bool) -> Row:
-    """Return a path of a prefix: whose it is, what came and what import made of it, and why it is unusable."""
+    """Return a path of a prefix: whose it is, what came, what import made of it, and why it is unusable."""
     source = found.source
     row: Row = {
         "prefix": prefix,

@@ -1,0 +1,145 @@
+"""The commands that ask a running service, or tell it what to do, over its control socket."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from reflector.control.client import Unanswered, ask
+from reflector.control.commands import COMMANDS
+from reflector.control.protocol import ENVIRONMENT, default_path
+from reflector.report import REPORTS, Report
+from reflector.show import columns, details, tables
+
+Row = dict[str, Any]
+Parsers = Any  # what argparse returns for subcommands has no public name
+
+# The exit status where the service did not answer, or could not.
+UNANSWERED = 3
+
+
+def _table(found: tuple[columns.Column, ...], what: str) -> Callable[[Iterator[Row]], None]:
+    def show(rows: Iterator[Row]) -> None:
+        count = tables.write(found, rows)
+        print(f"{count} {what}{'' if count == 1 else 's'}")
+
+    return show
+
+
+def _details(lines: Callable[[Row], Iterator[tuple[str, str]]]) -> Callable[[Iterator[Row]], None]:
+    def show(rows: Iterator[Row]) -> None:
+        for row in rows:
+            details.write(lines(row))
+
+    return show
+
+
+def _log(rows: Iterator[Row]) -> None:
+    for row in rows:
+        print(f"{details.clock(row['time'])} {row['level']:<8} {row['text']}")
+
+
+def _explain(rows: Iterator[Row]) -> None:
+    for row in rows:
+        print(row["text"])
+        if "to" in row:
+            print(row["to"]["text"])
+
+
+def _monitor(rows: Iterator[Row]) -> None:
+    for row in rows:
+        match row["event"]:
+            case "RouteEvent":
+                path = row.get("path") or {}
+                said = f" from {path['peer'] or 'ourselves'}, next hop {path['next_hop']}" if path else ""
+                line = f"{row['prefix']} {row['change']} ({row['reason']}){said}"
+            case "PeerChanged":
+                line = f"{row['peer']}: {row['what']} {row['state'] or ''} {row['text']}".rstrip()
+            case "InSync":
+                line = "--- what follows are changes"
+            case "Lagged":
+                line = f"--- {row['lost']} changes were too fast for us: all that is there follows"
+            case _:
+                line = f"--- {row['reason']}: all that is there follows"
+        print(line, flush=True)
+
+
+def _done(rows: Iterator[Row]) -> None:
+    for row in rows:
+        print(f"{row['neighbor']}: {row['done']}" + (f" (was {row['was']})" if "was" in row else ""))
+
+
+_SHOWN: dict[str, Callable[[Iterator[Row]], None]] = {
+    "status": _details(details.status),
+    "neighbors": _table(columns.NEIGHBORS, "neighbor"),
+    "neighbor": _details(details.neighbor),
+    "routes": _table(columns.ROUTES, "path"),
+    "groups": _table(columns.GROUPS, "group"),
+    "memory": _table(columns.MEMORY, "line"),
+    "log": _log,
+    "explain": _explain,
+    "monitor": _monitor,
+}
+# What stands without a name on the command line.
+_POSITIONAL = {"neighbor": "peer", "routes": "prefix", "explain": "prefix"}
+_ON_THEIR_OWN = ("explain", "monitor")
+
+
+def add(commands: Parsers) -> None:
+    """Add the commands to the parser of `reflector`."""
+    show = commands.add_parser("show", help="show what a running service does")
+    shown = show.add_subparsers(dest="report", required=True, metavar="WHAT")
+    for name, report in REPORTS.items():
+        if name in _ON_THEIR_OWN:
+            _parser(commands, report)
+        else:
+            _parser(shown, report, ("summary",) if name == "status" else ())
+    for command in COMMANDS.values():
+        _parser(commands, command, do=True)
+
+
+def _parser(commands: Parsers, report: Report, aliases: tuple[str, ...] = (), *, do: bool = False) -> None:
+    parser = commands.add_parser(report.name, help=report.text, aliases=aliases)
+    parser.set_defaults(asked=report.name, do=do)
+    positional = "peer" if do else _POSITIONAL.get(report.name)
+    for argument in report.arguments:
+        if argument.name == positional:
+            parser.add_argument(
+                argument.name,
+                metavar=argument.name.upper(),
+                nargs=None if argument.required else "?",
+                help=argument.text,
+            )
+        elif argument.is_flag:
+            parser.add_argument(f"--{argument.name}", action="store_true", default=None, help=argument.text)
+        else:
+            parser.add_argument(f"--{argument.name}", metavar=argument.name.upper(), help=argument.text)
+    parser.add_argument("--json", action="store_true", dest="as_json", help="a line of JSON for each row")
+    parser.add_argument("--socket", type=Path, help="where the service answers, if not at its usual place")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Ask, print the answer, and return the exit status."""
+    report = (COMMANDS if options.do else REPORTS)[options.asked]
+    given = {argument.name: getattr(options, argument.name) for argument in report.arguments}
+    path = options.socket or Path(os.environ.get(ENVIRONMENT) or default_path())
+    try:
+        rows = ask(path, report.name, given, do=options.do)
+        if options.as_json:
+            for row in rows:
+                print(json.dumps(row))
+        else:
+            (_done if options.do else _SHOWN[report.name])(rows)
+        sys.stdout.flush()
+    except Unanswered as error:
+        print(f"reflector: {error}", file=sys.stderr)
+        return UNANSWERED
+    except BrokenPipeError:
+        # Whoever read has seen enough; nothing more can be said there.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        return 130
+    return 0
