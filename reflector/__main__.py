@@ -3,11 +3,14 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from reflector import asking
-from reflector.config import Configuration, load
-from reflector.document import ConfigurationError, Problem
 from reflector.version import version
+
+if TYPE_CHECKING:
+    from reflector.config import Configuration
+    from reflector.document import Problem
 
 # Exit statuses: the configuration is at fault, or this machine does not let us run.
 REFUSED, FAILED = 2, 1
@@ -49,8 +52,12 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _load(file: str) -> Configuration | None:
+def _load(file: str) -> "Configuration | None":
     """Return the configuration, or None after saying what is wrong with it."""
+    # The commands that only ask do without all that a configuration takes.
+    from reflector.config import load
+    from reflector.document import ConfigurationError
+
     try:
         configuration = load(file)
     except ConfigurationError as error:
@@ -61,7 +68,7 @@ def _load(file: str) -> Configuration | None:
     return configuration
 
 
-def _report(problems: Sequence[Problem], kind: str) -> None:
+def _report(problems: "Sequence[Problem]", kind: str) -> None:
     for problem in problems:
         print(f"{kind}: {problem}", file=sys.stderr)
 

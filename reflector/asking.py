@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from reflector.control.client import Unanswered, ask
-from reflector.control.commands import COMMANDS
 from reflector.control.protocol import ENVIRONMENT, default_path
-from reflector.report import REPORTS, Report
+from reflector.report.catalog import QUESTIONS, Question, Sort
 from reflector.show import columns, details, tables
 
 Row = dict[str, Any]
@@ -92,20 +91,18 @@ def add(commands: Parsers) -> None:
     """Add the commands to the parser of `reflector`."""
     show = commands.add_parser("show", help="show what a running service does")
     shown = show.add_subparsers(dest="report", required=True, metavar="WHAT")
-    for name, report in REPORTS.items():
-        if name in _ON_THEIR_OWN:
-            _parser(commands, report)
+    for name, question in QUESTIONS.items():
+        if question.changes or name in _ON_THEIR_OWN:
+            _parser(commands, question)
         else:
-            _parser(shown, report, ("summary",) if name == "status" else ())
-    for command in COMMANDS.values():
-        _parser(commands, command, do=True)
+            _parser(shown, question, ("summary",) if name == "status" else ())
 
 
-def _parser(commands: Parsers, report: Report, aliases: tuple[str, ...] = (), *, do: bool = False) -> None:
-    parser = commands.add_parser(report.name, help=report.text, aliases=aliases)
-    parser.set_defaults(asked=report.name, do=do)
-    positional = "peer" if do else _POSITIONAL.get(report.name)
-    for argument in report.arguments:
+def _parser(commands: Parsers, question: Question, aliases: tuple[str, ...] = ()) -> None:
+    parser = commands.add_parser(question.name, help=question.text, aliases=aliases)
+    parser.set_defaults(asked=question.name)
+    positional = "peer" if question.changes else _POSITIONAL.get(question.name)
+    for argument in question.arguments:
         if argument.name == positional:
             parser.add_argument(
                 argument.name,
@@ -113,7 +110,7 @@ def _parser(commands: Parsers, report: Report, aliases: tuple[str, ...] = (), *,
                 nargs=None if argument.required else "?",
                 help=argument.text,
             )
-        elif argument.is_flag:
+        elif argument.sort is Sort.FLAG:
             parser.add_argument(f"--{argument.name}", action="store_true", default=None, help=argument.text)
         else:
             parser.add_argument(f"--{argument.name}", metavar=argument.name.upper(), help=argument.text)
@@ -123,16 +120,16 @@ def _parser(commands: Parsers, report: Report, aliases: tuple[str, ...] = (), *,
 
 def run(options: argparse.Namespace) -> int:
     """Ask, print the answer, and return the exit status."""
-    report = (COMMANDS if options.do else REPORTS)[options.asked]
-    given = {argument.name: getattr(options, argument.name) for argument in report.arguments}
+    question = QUESTIONS[options.asked]
+    given = {argument.name: getattr(options, argument.name) for argument in question.arguments}
     path = options.socket or Path(os.environ.get(ENVIRONMENT) or default_path())
     try:
-        rows = ask(path, report.name, given, do=options.do)
+        rows = ask(path, question.name, given)
         if options.as_json:
             for row in rows:
                 print(json.dumps(row))
         else:
-            (_done if options.do else _SHOWN[report.name])(rows)
+            _SHOWN.get(question.name, _done)(rows)
         sys.stdout.flush()
     except Unanswered as error:
         print(f"reflector: {error}", file=sys.stderr)

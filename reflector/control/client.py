@@ -19,10 +19,10 @@ class Unanswered(Exception):
     """There was no answer, or the service could not answer; the text says why."""
 
 
-def ask(path: Path, question: str, given: Mapping[str, Any], *, do: bool = False) -> Iterator[dict[str, Any]]:
+def ask(path: Path, question: str, given: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the rows of the answer as they come; raise Unanswered."""
     message = {
-        "do" if do else "ask": question,
+        "ask": question,
         "with": {name: value for name, value in given.items() if value is not None},
     }
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:

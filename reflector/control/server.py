@@ -16,9 +16,9 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from reflector.control.commands import COMMANDS
 from reflector.control.protocol import LONGEST, line, parse
-from reflector.report import REPORTS, Row, Unanswerable, find
+from reflector.report.answering import answer, find
+from reflector.report.row import Row, Unanswerable
 
 if TYPE_CHECKING:
     from reflector.app import Service
@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 # Seconds of one loop's turn that an answer may take, and octets that wait for a reader that is slow.
 SLICE = 0.002
 _HIGH_WATER = 1 << 18
+# So many questions of one asker may wait until no more are read.
+_WAITING = 64
 # So many may ask at a time.
 _ASKERS = 64
 
@@ -143,16 +145,23 @@ class _Conversation(asyncio.Protocol):
         self._task = asyncio.get_running_loop().create_task(self._converse())
 
     def data_received(self, data: bytes) -> None:
-        *lines, self._begun = (self._begun + data).split(b"\n")
-        self._questions.extend(each for each in lines if each.strip())
-        if max(len(self._begun), *map(len, lines), len(self._questions)) > LONGEST:
-            self._say({"error": f"a question has at most {LONGEST} octets"})
-            self._transport.close()
-        self._more.set()
+        *lines, rest = data.split(b"\n")
+        for line_ in lines:
+            self._ask_later(self._begun + line_)
+            self._begun = b""
+        # Of a line that is too long no more is kept than shows that.
+        if len(self._begun) <= LONGEST:
+            self._begun += rest
+        if len(self._questions) > _WAITING:
+            self._transport.pause_reading()
+
+    def _ask_later(self, asked: bytes) -> None:
+        if asked.strip():
+            self._questions.append(asked)
+            self._more.set()
 
     def eof_received(self) -> bool:
-        if self._begun.strip():
-            self._questions.append(self._begun)
+        self._ask_later(self._begun)
         self._over = True
         self._more.set()
         # Who has asked and waits for the answer gets it; what never ends is for who is still there.
@@ -181,6 +190,7 @@ class _Conversation(asyncio.Protocol):
         try:
             while self._questions or not self._over:
                 if self._questions:
+                    self._transport.resume_reading()
                     await self._answer(self._questions.popleft())
                 else:
                     self._more.clear()
@@ -199,16 +209,18 @@ class _Conversation(asyncio.Protocol):
             self._say({"error": f"internal error: {type(error).__name__}: {error}; the log has more"})
 
     def _ask(self, asked: bytes) -> AsyncGenerator[Row, None]:
+        if len(asked) > LONGEST:
+            raise Unanswerable(f"a question has at most {LONGEST} octets")
         try:
             message = parse(asked)
         except ValueError as error:
             raise Unanswerable(f"not understood: {error}") from None
-        given = message.get("with") or {}
+        given = message.get("with", {})
         if not isinstance(given, dict):
             raise Unanswerable("with: must be an object with the arguments")
-        report = find(COMMANDS, message["do"]) if "do" in message else find(REPORTS, message.get("ask"))
-        self._endless = report.endless
-        return report.ask(self._service, given)
+        question = find(message.get("ask"))
+        self._endless = question.endless
+        return answer(self._service, question, given)
 
     async def _stream(self, rows: AsyncGenerator[Row, None]) -> None:
         loop = asyncio.get_running_loop()

@@ -1,16 +1,23 @@
 """Readers of reports' arguments: text as it is typed, or JSON values, become what the report works with."""
 
+from collections.abc import Callable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bgp.aio.peer import Peer
 from bgp.family import BY_NAME, IPV4_UNICAST, IPV6_UNICAST, Family
+from bgp.session.event import State
 from bgp.wire.community import LargeCommunity, parse_community, parse_large
-from reflector.report.report import Unanswerable
+from reflector.report.catalog import Sort
+from reflector.report.row import Unanswerable
 
 if TYPE_CHECKING:
     from reflector.app import Service
 
+Reader = Callable[["Service", object], Any]
+
+LEVELS = ("debug", "info", "warning", "error", "critical")
+_STATES = {state.label.lower(): state for state in State}
 _FAMILIES = {**BY_NAME, "ipv4": IPV4_UNICAST, "ipv6": IPV6_UNICAST, "4": IPV4_UNICAST, "6": IPV6_UNICAST}
 
 
@@ -18,6 +25,15 @@ def text(_: "Service", value: object) -> str:
     """Read any text."""
     if not isinstance(value, str):
         raise ValueError(f"{value!r} is no text")
+    return value
+
+
+def flag(_: "Service", value: object) -> bool:
+    """Read true or false."""
+    if isinstance(value, str) and value in ("true", "1", "yes", "false", "0", "no"):
+        return value in ("true", "1", "yes")
+    if not isinstance(value, bool):
+        raise ValueError(f"{value!r} is neither true nor false")
     return value
 
 
@@ -65,3 +81,31 @@ def peer(service: "Service", value: object) -> Peer:
     near = [each.name for each in peers if wanted.lower() in each.name.lower()][:5]
     remedy = f"; there are {', '.join(near)}" if near else "; `reflector show neighbors` lists them"
     raise Unanswerable(f"there is no neighbor {wanted!r}{remedy}")
+
+
+def state(_: "Service", value: object) -> State:
+    """Read a state of the FSM, however it is spelt."""
+    wanted = str(value).lower().replace("_", "").replace("-", "")
+    if wanted not in _STATES:
+        raise ValueError(f"there is no state {value!r}; there are {', '.join(each.label for each in State)}")
+    return _STATES[wanted]
+
+
+def level(_: "Service", value: object) -> str:
+    """Read a level of the log."""
+    if str(value) not in LEVELS:
+        raise ValueError(f"there is no level {value!r}; there are {', '.join(LEVELS)}")
+    return str(value)
+
+
+READERS: Mapping[Sort, Reader] = {
+    Sort.FLAG: flag,
+    Sort.TEXT: text,
+    Sort.NUMBER: number,
+    Sort.FAMILY: family,
+    Sort.PREFIX: network,
+    Sort.PEER: peer,
+    Sort.COMMUNITY: community,
+    Sort.STATE: state,
+    Sort.LEVEL: level,
+}

@@ -8,8 +8,7 @@ from bgp.aio.peer import Peer
 from bgp.explanation import Considered, Opinion, Telling
 from bgp.family import family_of
 from bgp.wire import prefix as nlri
-from reflector.report import arguments
-from reflector.report.report import Argument, Report, Row, Unanswerable
+from reflector.report.row import Row, Unanswerable
 from reflector.report.words import attributes, path
 
 if TYPE_CHECKING:
@@ -82,14 +81,3 @@ def _telling(one: Telling) -> Row:
             "message": one.message.hex(),
         }
     return row
-
-
-EXPLAIN = Report(
-    "explain",
-    "why each path of a prefix is best, lost or unusable, and what a neighbor is told",
-    explain,
-    (
-        Argument("prefix", arguments.network, "the prefix", required=True),
-        Argument("to", arguments.peer, "a neighbor: what it is told, or by which rule it is not"),
-    ),
-)

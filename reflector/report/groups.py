@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bgp.explanation import policy_name
 from bgp.export.group import Group
 from bgp.export.terms import Terms
-from reflector.report.report import Report, Row
+from reflector.report.row import Row
 from reflector.report.words import kind
 
 if TYPE_CHECKING:
@@ -67,6 +67,3 @@ def _terms(terms: Terms) -> list[str]:
     if terms.withheld:
         found.append(f"{len(terms.withheld)} conditions do not hold")
     return found
-
-
-GROUPS = Report("groups", "update groups: who is told alike, and how far everybody is", groups)

@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING
 from bgp import InSync, Lagged, PeerChanged, RouteEvent, Snapshot
 from bgp.aio.peer import Peer
 from bgp.family import Family
-from reflector.report import arguments
-from reflector.report.report import Argument, Report, Row, flag
+from reflector.report.arguments import LEVELS
 from reflector.report.routes import Community, Network
+from reflector.report.row import Row
 from reflector.report.words import path
 
 if TYPE_CHECKING:
     from reflector.app import Service
-
-LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
 async def log(
@@ -82,35 +80,3 @@ async def monitor(
                 case Lagged():
                     row["lost"] = event.lost
             yield row
-
-
-def _level(_: "Service", value: object) -> str:
-    if str(value) not in LEVELS:
-        raise ValueError(f"there is no level {value!r}; there are {', '.join(LEVELS)}")
-    return str(value)
-
-
-LOG = Report(
-    "log",
-    "the last lines of the log",
-    log,
-    (
-        Argument("level", _level, "the least severe lines: debug, info, warning or error"),
-        Argument("peer", arguments.text, "only lines about this neighbor"),
-        Argument("limit", arguments.number, "so many of the last lines"),
-    ),
-)
-MONITOR = Report(
-    "monitor",
-    "what is there, and then what changes, as it happens",
-    monitor,
-    (
-        Argument("family", arguments.family, "ipv4 or ipv6"),
-        Argument("within", arguments.network, "only this prefix and what is more specific"),
-        Argument("peer", arguments.peer, "only routes of this neighbor"),
-        Argument("community", arguments.community, "only routes with this community"),
-        Argument("changes", flag, "only what changes, not what is there"),
-        Argument("all", flag, "all usable paths, not the best ones alone"),
-    ),
-    endless=True,
-)

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reflector.report.report import Report, Row
+from reflector.report.row import Row
 
 if TYPE_CHECKING:
     from reflector.app import Service
@@ -50,6 +50,3 @@ async def memory(service: "Service") -> AsyncGenerator[Row, None]:
     }
     lines, size = service.journal.size
     yield {"what": "log lines", "count": lines, "octets": size, "text": "kept for `reflector show log`"}
-
-
-MEMORY = Report("memory", "tables, interned values and queues", memory)

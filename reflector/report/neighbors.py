@@ -10,8 +10,7 @@ from bgp.iana import MessageType
 from bgp.member import kind_of
 from bgp.session.event import State
 from bgp.session.negotiation import Negotiated
-from reflector.report import arguments
-from reflector.report.report import Argument, Report, Row, flag
+from reflector.report.row import Row
 from reflector.report.words import identifier, kind
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 # So many rows between two turns of the loop.
 _STEP = 64
-_STATES = {state.label.lower(): state for state in State}
 
 
 async def neighbors(
@@ -145,28 +143,3 @@ def session(negotiated: Negotiated) -> Row:
         "role": None if negotiated.role is None else negotiated.role.name.lower(),
         "host_name": None if negotiated.capabilities.fqdn is None else negotiated.capabilities.fqdn.hostname,
     }
-
-
-def _state(_: "Service", value: object) -> State:
-    wanted = str(value).lower().replace("_", "").replace("-", "")
-    if wanted not in _STATES:
-        raise ValueError(f"there is no state {value!r}; there are {', '.join(each.label for each in State)}")
-    return _STATES[wanted]
-
-
-NEIGHBORS = Report(
-    "neighbors",
-    "the neighbors, a row for each",
-    neighbors,
-    (
-        Argument("state", _state, "only those in that state of the FSM"),
-        Argument("down", flag, "only those that are not Established"),
-        Argument("name", arguments.text, "only those whose name has this in it"),
-    ),
-)
-NEIGHBOR = Report(
-    "neighbor",
-    "all about a neighbor",
-    neighbor,
-    (Argument("peer", arguments.peer, "its name or address", required=True),),
-)

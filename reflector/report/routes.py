@@ -10,8 +10,7 @@ from bgp.rib.path import Path
 from bgp.wire import prefix as nlri
 from bgp.wire.attributes import Attributes
 from bgp.wire.community import LargeCommunity
-from reflector.report import arguments
-from reflector.report.report import Argument, Report, Row, Unanswerable, flag
+from reflector.report.row import Row, Unanswerable
 from reflector.report.words import attributes, path
 
 if TYPE_CHECKING:
@@ -127,25 +126,3 @@ def _is_best(service: "Service", family: Family, text: str, found: Path) -> bool
 
 def _has(found: Attributes, community: Community) -> bool:
     return community in (found.communities if isinstance(community, int) else found.large_communities)
-
-
-ROUTES = Report(
-    "routes",
-    "routes: of the table, of a neighbor, or towards one",
-    routes,
-    (
-        Argument(
-            "prefix",
-            arguments.network,
-            "a prefix or an address; by its longest match, if it is not there itself",
-        ),
-        Argument("longer", flag, "the prefix and all that is more specific"),
-        Argument("family", arguments.family, "ipv4 or ipv6; by default both"),
-        Argument("received", arguments.peer, "what this neighbor has sent, refused routes included"),
-        Argument("advertised", arguments.peer, "what this neighbor is told"),
-        Argument("community", arguments.community, "only what has this community"),
-        Argument("best", flag, "only best paths"),
-        Argument("refused", flag, "only paths that are not usable"),
-        Argument("limit", arguments.number, "so many rows at most; 0 for all"),
-    ),
-)

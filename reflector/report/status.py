@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bgp.session.event import State
 from reflector.report.memory import resident
-from reflector.report.report import Report, Row
+from reflector.report.row import Row
 from reflector.report.words import identifier
 
 if TYPE_CHECKING:
@@ -41,6 +41,3 @@ async def status(service: "Service") -> AsyncGenerator[Row, None]:
         "memory": resident(),
         "lag": None if lag is None else {"p99": lag.percentile(0.99), "maximum": lag.maximum},
     }
-
-
-STATUS = Report("status", "who we are, how long we run, sessions, routes", status)

@@ -9,7 +9,7 @@ from bgp.rib.path import Kind, Path
 from bgp.tools import attribute_form
 from bgp.tools.json_form import next_hop_text
 from bgp.wire.attributes import Attributes
-from reflector.report.report import Row
+from reflector.report.row import Row
 
 OURSELVES = ""
 

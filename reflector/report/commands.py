@@ -5,14 +5,10 @@ from typing import TYPE_CHECKING
 
 from bgp.aio.peer import Peer
 from bgp.family import Family
-from reflector.report import arguments
-from reflector.report.report import Argument, Report, Row, Unanswerable
+from reflector.report.row import Row, Unanswerable
 
 if TYPE_CHECKING:
     from reflector.app import Service
-
-_PEER = Argument("peer", arguments.peer, "its name or address", required=True)
-_TEXT = Argument("text", arguments.text, "what the neighbor's operator is told (RFC 9003)")
 
 
 async def reset(service: "Service", *, peer: Peer, text: str = "") -> AsyncGenerator[Row, None]:
@@ -44,19 +40,3 @@ async def refresh(
     if not peer.request_refresh(*(() if family is None else (family,))):
         raise Unanswerable(f"{peer.name} takes no route refresh (RFC 2918): reset the session instead")
     yield {"neighbor": peer.name, "done": "refresh requested"}
-
-
-COMMANDS = {
-    command.name: command
-    for command in (
-        Report("reset", "end a session and let it start anew", reset, (_PEER, _TEXT)),
-        Report("disable", "end a session until it is enabled again", disable, (_PEER, _TEXT)),
-        Report("enable", "let a neighbor have a session again", enable, (_PEER,)),
-        Report(
-            "refresh",
-            "ask a neighbor for its routes again (RFC 2918)",
-            refresh,
-            (_PEER, Argument("family", arguments.family, "ipv4 or ipv6; by default all")),
-        ),
-    )
-}

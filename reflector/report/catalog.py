@@ -1,0 +1,121 @@
+"""Everything that a running service may be asked or told: names, arguments and what they mean.
+
+Commands and pages are made from this table without the service behind it; the answers are in
+`reflector.report.answering`.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Sort(Enum):
+    """What an argument is."""
+
+    FLAG = "said or not said"
+    TEXT = "any text"
+    NUMBER = "a number from 0 on"
+    FAMILY = "ipv4 or ipv6"
+    PREFIX = "a prefix or an address"
+    PEER = "a neighbor's name or address"
+    COMMUNITY = "a community"
+    STATE = "a state of the FSM"
+    LEVEL = "a level of the log"
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """An argument of a question."""
+
+    name: str
+    sort: Sort
+    text: str
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A report, or a command, which answers as a report does and `changes` something.
+
+    One that is `endless` goes on until who asked goes away.
+    """
+
+    name: str
+    text: str
+    arguments: tuple[Argument, ...] = ()
+    changes: bool = False
+    endless: bool = False
+
+
+_FAMILY = Argument("family", Sort.FAMILY, "ipv4 or ipv6; by default both")
+_COMMUNITY = Argument("community", Sort.COMMUNITY, "only what has this community")
+_LIMIT = Argument("limit", Sort.NUMBER, "so many rows at most; 0 for all")
+_ONE = Argument("peer", Sort.PEER, "its name or address", required=True)
+_SAID = Argument("text", Sort.TEXT, "what the neighbor's operator is told (RFC 9003)")
+
+QUESTIONS = {
+    question.name: question
+    for question in (
+        Question("status", "who we are, how long we run, sessions, routes"),
+        Question(
+            "neighbors",
+            "the neighbors, a row for each",
+            (
+                Argument("state", Sort.STATE, "only those in that state of the FSM"),
+                Argument("down", Sort.FLAG, "only those that are not Established"),
+                Argument("name", Sort.TEXT, "only those whose name has this in it"),
+            ),
+        ),
+        Question("neighbor", "all about a neighbor", (_ONE,)),
+        Question(
+            "routes",
+            "routes: of the table, of a neighbor, or towards one",
+            (
+                Argument("prefix", Sort.PREFIX, "a prefix or an address, or else its longest match"),
+                Argument("longer", Sort.FLAG, "the prefix and all that is more specific"),
+                _FAMILY,
+                Argument("received", Sort.PEER, "what this neighbor has sent, refused routes included"),
+                Argument("advertised", Sort.PEER, "what this neighbor is told"),
+                _COMMUNITY,
+                Argument("best", Sort.FLAG, "only best paths"),
+                Argument("refused", Sort.FLAG, "only paths that are not usable"),
+                _LIMIT,
+            ),
+        ),
+        Question(
+            "explain",
+            "why each path of a prefix is best, lost or unusable, and what a neighbor is told",
+            (
+                Argument("prefix", Sort.PREFIX, "the prefix", required=True),
+                Argument("to", Sort.PEER, "a neighbor: what it is told, or by which rule it is not"),
+            ),
+        ),
+        Question("groups", "update groups: who is told alike, and how far everybody is"),
+        Question("memory", "tables, interned values and queues"),
+        Question(
+            "log",
+            "the last lines of the log",
+            (
+                Argument("level", Sort.LEVEL, "the least severe lines: debug, info, warning or error"),
+                Argument("peer", Sort.TEXT, "only lines about this neighbor"),
+                Argument("limit", Sort.NUMBER, "so many of the last lines"),
+            ),
+        ),
+        Question(
+            "monitor",
+            "what is there, and then what changes, as it happens",
+            (
+                _FAMILY,
+                Argument("within", Sort.PREFIX, "only this prefix and what is more specific"),
+                Argument("peer", Sort.PEER, "only routes of this neighbor"),
+                _COMMUNITY,
+                Argument("changes", Sort.FLAG, "only what changes, not what is there"),
+                Argument("all", Sort.FLAG, "all usable paths, not the best ones alone"),
+            ),
+            endless=True,
+        ),
+        Question("reset", "end a session and let it start anew", (_ONE, _SAID), changes=True),
+        Question("disable", "end a session until it is enabled again", (_ONE, _SAID), changes=True),
+        Question("enable", "let a neighbor have a session again", (_ONE,), changes=True),
+        Question("refresh", "ask a neighbor for its routes again (RFC 2918)", (_ONE, _FAMILY), changes=True),
+    )
+}
