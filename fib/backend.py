@@ -7,6 +7,7 @@ exception is a backend that cannot work at all.
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from errno import ENOBUFS
 from ipaddress import IPv4Interface, IPv6Interface
 from typing import Protocol, TypeAlias
 
@@ -21,11 +22,11 @@ class BackendError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """Whose routes they are: with a metric that varies by route, table and protocol alone say so."""
+    """Whose routes they are: where the metric varies by route (None), table and protocol alone say so."""
 
     protocol: int = 179
     table: int = 254
-    metric: int = 179
+    metric: int | None = 179
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,10 @@ class Failure:
 
     code: int
     words: str
+
+
+# What became of a change is not known: who is told that of one reads the table.
+LOST = Failure(ENOBUFS, "the answer was lost")
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ class MemoryBackend:
         self.unreachable: set[Address] = set()
         self.refused: dict[bytes, Failure] = {}
         self.calls = 0
+        self._index = 0
         self.opened = False
         self._listener: Callable[[Event], None] | None = None
 
@@ -50,8 +51,8 @@ class MemoryBackend:
     async def own(self, family: Family) -> AsyncIterator[Sequence[tuple[bytes, Route]]]:
         yield [
             (prefix, route)
-            for (kind, prefix, _), (protocol, route) in self.rows.items()
-            if kind is family and protocol == self.owner.protocol
+            for (kind, prefix, metric), (protocol, route) in self.rows.items()
+            if kind is family and protocol == self.owner.protocol and self.owner.metric in (None, metric)
         ]
 
     async def others(self, family: Family, table: int | None = None) -> AsyncIterator[Sequence[Entry]]:
@@ -121,7 +122,9 @@ class MemoryBackend:
     def link(self, name: str, up: bool = True, carrier: bool = True) -> None:
         """Make an interface, or alter it; going down takes its routes along, those of IPv4 silently."""
         old = self.interfaces.get(name)
-        link = Link(name, old.index if old else len(self.interfaces) + 1, up, carrier)
+        if old is None:
+            self._index += 1
+        link = Link(name, old.index if old else self._index, up, carrier)
         self.interfaces[name] = link
         if not up:
             self._vanish(name)

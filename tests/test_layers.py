@@ -30,7 +30,9 @@ LAYERS = {
     "bgp.preview": 4,
     "bgp.router": 4,
     "fib.backend": 4,
+    "fib.ledger": 4,
     "fib.memory": 4,
+    "fib.notice": 4,
     "fib.plan": 4,
     "fib.resolve": 4,
     "fib.route": 4,
@@ -40,6 +42,8 @@ LAYERS = {
     "bgp.__main__": 6,
     "bgp.speaker": 6,
     "bgp.tools": 6,
+    "fib.caretaker": 6,
+    "fib.programmer": 6,
     "fib": 7,
     "fib.follow": 7,
     "reflector": 8,
@@ -48,7 +52,8 @@ LAYERS = {
 TOGETHER = (
     {"bgp.iana", "bgp.errors", "bgp.family"},
     {"bgp.convergence", "bgp.explanation", "bgp.member", "bgp.preview", "bgp.router"},
-    {"fib.backend", "fib.memory", "fib.plan", "fib.resolve", "fib.route"},
+    {"fib.backend", "fib.ledger", "fib.memory", "fib.notice", "fib.plan", "fib.resolve", "fib.route"},
+    {"fib.caretaker", "fib.programmer"},
     {"bgp", "bgp.__main__", "bgp.speaker", "bgp.tools"},
     {"fib", "fib.follow"},
 )
