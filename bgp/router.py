@@ -737,6 +737,14 @@ class Router:
 
     # --- Views: what they yield is read from the tables, which must not change meanwhile -----------------
 
+    def bound(self, max_paths: int | None, max_attribute_octets: int | None) -> None:
+        """Bound what all peers together may make us hold from now on, None for as it is."""
+        bounds = self._bounds
+        self._bounds = Bounds(
+            bounds.max_paths if max_paths is None else max_paths,
+            bounds.max_attribute_octets if max_attribute_octets is None else max_attribute_octets,
+        )
+
     @property
     def routes(self) -> int:
         """The routes that are held, of all families; several paths to a prefix are several routes."""

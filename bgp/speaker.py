@@ -30,6 +30,7 @@ from bgp.aio.watch import Community, RouteEvent, Watch, Watches, WatchEvent, int
 from bgp.aio.world import KERNEL, World
 from bgp.explanation import Account, Explanation
 from bgp.family import Family
+from bgp.iana import CeaseSubcode
 from bgp.member import Member
 from bgp.policy import Policy
 from bgp.policy.condition import Condition
@@ -219,6 +220,42 @@ class Speaker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
+
+    def listen(self, addresses: Iterable[str]) -> None:
+        """Listen on these addresses from now on, and on no others; sessions stay, and so do other addresses.
+
+        Raises ValueError for what is no address, and OSError, naming the address, where one cannot be had:
+        then nothing has changed.
+        """
+        self._host.home.check()
+        endpoints = tuple(parse_endpoint(text) for text in addresses)
+        if self._started:
+            self._listeners.change(endpoints, self._admit)
+        self._endpoints = endpoints
+
+    def set_limits(
+        self,
+        *,
+        max_paths: int | None = None,
+        max_attribute_octets: int | None = None,
+        lag_age: float | None = None,
+    ) -> None:
+        """Bound from now on what all peers together may send, and for how long one may be behind.
+
+        What is held already stays, though it be more.
+        """
+        self._host.home.check()
+        given = {"max_paths": max_paths, "max_attribute_octets": max_attribute_octets, "lag_age": lag_age}
+        for name, number in given.items():
+            if number is not None:
+                arguments.least(name, number, 0)
+        self.router.bound(max_paths, max_attribute_octets)
+        if lag_age is not None and lag_age != self.router.lag_age:
+            self.router.lag_age = lag_age
+            if self._lag_check is not None:
+                self._lag_check.cancel()
+            if self._started:
+                self._drop_overdue()
 
     # --- what may be seen ------------------------------------------------------------------------------
     @property
@@ -473,6 +510,41 @@ class Speaker:
             self._ranges.remove(added)
             raise
         return added
+
+    def change_listen_range(
+        self, listen_range: ListenRange, options: PeerOptions, *, limit: int | None = None
+    ) -> Effect:
+        """Let all who come from the range, and those who are there, go on with other options.
+
+        Raises ValueError or OSError, with nothing changed, where they cannot be.  Return the most that it
+        took for a session, as `change_peer` does.  Where the `limit` is lower, nobody who is there has to go.
+        """
+        self._host.home.check()
+        if listen_range not in self._ranges:
+            raise ValueError(f"{listen_range.prefix} is no listen range any more")
+        if limit is not None:
+            arguments.least("limit", limit, 1)
+        host, before = self._host, listen_range.options
+        options = replace(options, passive=True)
+        what = effect(before, options)
+        options.session(host.asn, host.identifier, host.confederation)  # what it refuses is refused now
+        listen_range.options = options
+        if (before.secret, before.minimum_ttl) != (options.secret, options.minimum_ttl):
+            try:
+                self._demand()
+            except BaseException:
+                listen_range.options = before
+                raise
+        listen_range.limit = listen_range.limit if limit is None else limit
+        for peer in list(listen_range.peers):
+            theirs = replace(options, address=peer.options.address, name=peer.options.name)
+            if what is Effect.RESET:
+                # Whoever comes back is taken in with the new options.
+                peer.stop("", CeaseSubcode.OTHER_CONFIGURATION_CHANGE)
+                self.peer_idle(peer)
+            elif what is not Effect.NONE:
+                peer.change(theirs, what)
+        return what
 
     async def remove_listen_range(self, listen_range: ListenRange, communication: str = "") -> None:
         """Take nobody more from the range, and end the sessions of those who came from it."""

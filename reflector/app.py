@@ -12,10 +12,13 @@ from collections.abc import Callable
 from bgp.aio.events import PeerEvent
 from bgp.speaker import Speaker
 from reflector.collector import Collector
-from reflector.config import Configuration
+from reflector.config import Configuration, load
 from reflector.control.server import ControlError, ControlServer
+from reflector.document import ConfigurationError
 from reflector.journal import Journal
 from reflector.log import SessionLog, set_up
+from reflector.originate import aggregate, originate
+from reflector.reload import Plan, Step, carry_out, plan, settled
 from reflector.version import version
 
 logger = logging.getLogger(__name__)
@@ -43,6 +46,7 @@ class Service:
         self.version = version()
         self.started = self.configured = time.time()
         self.journal = Journal()
+        self._reloading = asyncio.Lock()
         answering = configuration.control
         enabled = control and answering.enabled
         self._control = ControlServer(self, answering.socket, answering.mode) if enabled else None
@@ -64,26 +68,9 @@ class Service:
         """Listen, originate, and start all sessions; raise OSError if an address cannot be had."""
         configuration, speaker = self.configuration, self.speaker
         for network in configuration.networks:
-            speaker.announce(
-                network.prefix,
-                next_hop=network.next_hop or b"",
-                origin=network.origin,
-                med=network.med,
-                local_pref=network.local_pref,
-                communities=network.communities,
-                large_communities=network.large_communities,
-                condition=network.condition,
-            )
+            originate(speaker, network)
         for each in configuration.aggregates:
-            how = each.aggregate
-            speaker.aggregate(
-                each.prefix,
-                summary_only=how.summary_only,
-                origin_as=how.origin_as,
-                matching_med=how.matching_med,
-                communities=how.communities,
-                policy=how.policy,
-            )
+            aggregate(speaker, each)
         # Whoever may connect is known before anybody can.
         for listen_range in configuration.listen_ranges:
             speaker.add_listen_range(listen_range.prefix, listen_range.options, limit=listen_range.limit)
@@ -95,6 +82,26 @@ class Service:
         if self._control is not None:
             await self._control.start()
 
+    def plan(self) -> Plan:
+        """Return what the configuration file asks for by now; raise ConfigurationError with its faults."""
+        return plan(self.configuration, load(self.file))
+
+    async def reload(self) -> tuple[Plan, list[tuple[Step, str]]]:
+        """Go over to what the configuration file says by now; return what that was, and what of it failed.
+
+        Raises ConfigurationError, with nothing changed, for a file with faults.  Where the plan has anything
+        that takes a restart, nothing is done either.
+        """
+        async with self._reloading:
+            after = load(self.file)
+            found = plan(self.configuration, after)
+            if found.restart:
+                return found, []
+            failed = await carry_out(found.steps, self.speaker)
+            self.configuration = settled(self.configuration, after, [step for step, _ in failed])
+            self.configured = time.time()
+            return found, failed
+
     async def stop(self, communication: str) -> None:
         """End all sessions with a Cease that carries `communication` (RFC 9003)."""
         if self._control is not None:
@@ -104,7 +111,7 @@ class Service:
 
 
 def run(configuration: Configuration, file: str) -> int:
-    """Serve until SIGTERM or SIGINT, SIGHUP is only logged; return the exit status."""
+    """Serve until SIGTERM or SIGINT, and reload on SIGHUP; return the exit status."""
     set_up(configuration.router.log_level)
     _raise_file_limit()
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
@@ -122,9 +129,15 @@ async def _serve(configuration: Configuration, file: str) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
-    # By default it would end us without a Cease, and who sends it to a daemon wants the opposite.
-    loop.add_signal_handler(signal.SIGHUP, _on_hangup)
     service = Service(configuration, file=file, control=True)
+    reloads: set[asyncio.Task[None]] = set()
+
+    def on_hangup() -> None:
+        task = loop.create_task(_reload(service))
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    loop.add_signal_handler(signal.SIGHUP, on_hangup)
     try:
         await service.start()
     except OSError as error:
@@ -141,8 +154,24 @@ async def _serve(configuration: Configuration, file: str) -> int:
     return 0
 
 
-def _on_hangup() -> None:
-    logger.warning("SIGHUP: going on; the configuration is read at start only: restart to apply changes")
+async def _reload(service: Service) -> None:
+    """Do what SIGHUP asks for, and log how that went."""
+    try:
+        found, failed = await service.reload()
+    except ConfigurationError as error:
+        for problem in error.problems:
+            logger.error("%s", problem)
+        count = len(error.problems)
+        logger.error("SIGHUP: %d error%s, nothing was changed", count, "" if count == 1 else "s")
+        return
+    if found.restart:
+        for each in found.restart:
+            logger.error("%s: only a restart changes this", each)
+        logger.error("SIGHUP: nothing was changed")
+    elif not found:
+        logger.info("SIGHUP: nothing has changed")
+    else:
+        logger.info("SIGHUP: %d changes, %d failed", len(found.steps), len(failed))
 
 
 def _log_start(service: Service) -> None:

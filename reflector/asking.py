@@ -71,6 +71,14 @@ def _done(rows: Iterator[Row]) -> None:
         print(f"{row['neighbor']}: {row['done']}" + (f" (was {row['was']})" if "was" in row else ""))
 
 
+def _changes(rows: Iterator[Row]) -> None:
+    lines = list(rows)
+    for row in lines:
+        print(row["change"] + (f": FAILED: {row['failed']}" if "failed" in row else ""))
+    if not lines:
+        print("nothing has changed")
+
+
 _SHOWN: dict[str, Callable[[Iterator[Row]], None]] = {
     "status": _details(details.status),
     "neighbors": _table(columns.NEIGHBORS, "neighbor"),
@@ -81,6 +89,7 @@ _SHOWN: dict[str, Callable[[Iterator[Row]], None]] = {
     "log": _log,
     "explain": _explain,
     "monitor": _monitor,
+    "reload": _changes,
 }
 # What stands without a name on the command line.
 _POSITIONAL = {"neighbor": "peer", "routes": "prefix", "explain": "prefix"}
@@ -103,6 +112,7 @@ def _parser(commands: Parsers, question: Question, aliases: tuple[str, ...] = ()
     parser.set_defaults(asked=question.name)
     positional = "peer" if question.changes else _POSITIONAL.get(question.name)
     for argument in question.arguments:
+        option = f"--{argument.name.replace('_', '-')}"
         if argument.name == positional:
             parser.add_argument(
                 argument.name,
@@ -111,9 +121,9 @@ def _parser(commands: Parsers, question: Question, aliases: tuple[str, ...] = ()
                 help=argument.text,
             )
         elif argument.sort is Sort.FLAG:
-            parser.add_argument(f"--{argument.name}", action="store_true", default=None, help=argument.text)
+            parser.add_argument(option, action="store_true", default=None, help=argument.text)
         else:
-            parser.add_argument(f"--{argument.name}", metavar=argument.name.upper(), help=argument.text)
+            parser.add_argument(option, metavar=argument.name.upper(), help=argument.text)
     parser.add_argument("--json", action="store_true", dest="as_json", help="a line of JSON for each row")
     parser.add_argument("--socket", type=Path, help="where the service answers, if not at its usual place")
 

@@ -24,6 +24,12 @@ def set_up(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    set_level(level)
+
+
+def set_level(level: str) -> None:
+    """Write lines of `level` and above from now on."""
+    logging.getLogger().setLevel(level.upper())
     # What the library says of sessions comes from `SessionLog`, with more about them.
     logging.getLogger("bgp.aio.peer").setLevel(logging.CRITICAL)
 

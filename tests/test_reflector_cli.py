@@ -211,11 +211,22 @@ def test_signals_end_it_with_status_0(command: type[Command], file: Path, number
     assert run.lines[-1].endswith("stopped")
 
 
-def test_a_hangup_is_logged_and_ends_nothing(command: type[Command], file: Path) -> None:
+def test_a_hangup_reads_the_file_again(command: type[Command], file: Path) -> None:
     run = command("run", str(file))
     run.until("listening on")
     run.process.send_signal(signal.SIGHUP)
-    run.until("WARNING SIGHUP: going on; .*restart to apply changes")
+    run.until("INFO    SIGHUP: nothing has changed")
+    good = file.read_text()
+    file.write_text(good.replace("198.51.100.0/24", "203.0.113.0/24"))
+    run.process.send_signal(signal.SIGHUP)
+    run.until(r"reload: - network 198\.51\.100\.0/24")
+    run.until("SIGHUP: 2 changes, 0 failed")
+    file.write_text(good.replace("asn = 64512", "asn = 64513"))
+    run.process.send_signal(signal.SIGHUP)
+    run.until("asn 64512 -> 64513: only a restart changes this")
+    file.write_text("nonsense")
+    run.process.send_signal(signal.SIGHUP)
+    run.until("SIGHUP: 1 error, nothing was changed")
     assert run.end(signal.SIGTERM) == 0
 
 

@@ -404,4 +404,4 @@ def test_every_question_has_an_answer_and_is_shown() -> None:
     from reflector.report.answering import ANSWERS
 
     assert ANSWERS.keys() == QUESTIONS.keys()
-    assert {name for name, question in QUESTIONS.items() if not question.changes} == asking._SHOWN.keys()
+    assert {name for name, question in QUESTIONS.items() if not question.changes} <= asking._SHOWN.keys()

@@ -14,7 +14,7 @@ import logging
 import os
 import socket
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from bgp.aio.address import Endpoint, from_sockaddr
 from bgp.aio.demand import Demand
@@ -43,6 +43,7 @@ class Listener:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._admit = admit
+        self.wanted = endpoint  # its port may be 0, which the system chooses
         self._reserve: int | None = None
         self._pause: asyncio.TimerHandle | None = None
         self._keys: dict[Network, Secret] = {}
@@ -74,6 +75,11 @@ class Listener:
         if self._reserve is not None:
             os.close(self._reserve)
             self._reserve = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was not closed."""
+        return self._socket.fileno() >= 0
 
     def ask(self, asked: Demand) -> None:
         """Ask this of whoever connects from now on; raise OSError."""
@@ -196,6 +202,44 @@ class Listeners:
                     raise OSError(error.errno, f"cannot listen on {endpoint}: {error.strerror}") from None
         except BaseException:
             self.close()
+            raise
+
+    def change(self, endpoints: Sequence[Endpoint], admit: Admit) -> None:
+        """Listen on these addresses and on no others; raise OSError that names one, with nothing changed.
+
+        Where an address is listened on already, nobody notices anything.
+        """
+        kept = [each for each in self._open if each.wanted in endpoints]
+        left = [each for each in self._open if each.wanted not in endpoints]
+        known = {each.wanted for each in kept}
+        new = [each for each in endpoints if each not in known]
+        self._open = []
+        try:
+            try:
+                self.open(new, admit)
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE or not left:
+                    raise
+                # It may be one of those that we leave who is in the way: 0.0.0.0 is all addresses.
+                for listener in left:
+                    listener.close()
+                self._reopen(new, left, admit)
+                left = []
+        except BaseException:
+            self._open += kept + [each for each in left if each.is_open]
+            raise
+        self._open += kept
+        for listener in left:
+            listener.close()
+
+    def _reopen(self, new: Sequence[Endpoint], left: Sequence["Listener"], admit: Admit) -> None:
+        """Open the new ones behind the end of the old ones, or else those again."""
+        try:
+            self.open(new, admit)
+        except OSError:
+            self.open([each.endpoint for each in left], admit)
+            for before, again in zip(left, self._open, strict=True):
+                again.wanted = before.wanted
             raise
 
     def close(self) -> None:

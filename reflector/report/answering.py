@@ -28,6 +28,7 @@ ANSWERS: Mapping[str, Rows] = {
     "disable": commands.disable,
     "enable": commands.enable,
     "refresh": commands.refresh,
+    "reload": commands.reload,
 }
 
 

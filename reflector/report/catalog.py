@@ -116,6 +116,12 @@ QUESTIONS = {
         Question("reset", "end a session and let it start anew", (_ONE, _SAID), changes=True),
         Question("disable", "end a session until it is enabled again", (_ONE, _SAID), changes=True),
         Question("enable", "let a neighbor have a session again", (_ONE,), changes=True),
+        Question(
+            "reload",
+            "go over to what the configuration file says by now",
+            (Argument("dry_run", Sort.FLAG, "only say what would change"),),
+            changes=True,
+        ),
         Question("refresh", "ask a neighbor for its routes again (RFC 2918)", (_ONE, _FAMILY), changes=True),
     )
 }

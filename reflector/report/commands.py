@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 from bgp.aio.peer import Peer
 from bgp.family import Family
+from reflector.document import ConfigurationError
+from reflector.reload import Step
 from reflector.report.row import Row, Unanswerable
 
 if TYPE_CHECKING:
@@ -40,3 +42,27 @@ async def refresh(
     if not peer.request_refresh(*(() if family is None else (family,))):
         raise Unanswerable(f"{peer.name} takes no route refresh (RFC 2918): reset the session instead")
     yield {"neighbor": peer.name, "done": "refresh requested"}
+
+
+async def reload(service: "Service", *, dry_run: bool = False) -> AsyncGenerator[Row, None]:
+    """Read the configuration file again; yield a row for each change, and what became of it."""
+    failed: list[tuple[Step, str]] = []
+    try:
+        if dry_run:
+            found = service.plan()
+        else:
+            found, failed = await service.reload()
+    except ConfigurationError as error:
+        problems = "\n".join(map(str, error.problems))
+        raise Unanswerable(f"{problems}\n{len(error.problems)} errors, nothing was changed") from None
+    if found.restart and not dry_run:
+        lines = "\n".join(f"{each}: only a restart changes this" for each in found.restart)
+        raise Unanswerable(f"{lines}\nnothing was changed")
+    for each in found.restart:
+        yield {"change": f"! {each}: only a restart changes this", "restart": True}
+    reasons = {id(step): reason for step, reason in failed}
+    for step in found.steps:
+        row: Row = {"change": str(step), "done": not dry_run and id(step) not in reasons}
+        if id(step) in reasons:
+            row["failed"] = reasons[id(step)]
+        yield row
