@@ -4,10 +4,11 @@ Nothing of it is stored.  A policy is asked again, for its answer depends on the
 is found by putting one in its place that answers with what it is given.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from bgp.export import default
+from bgp.export.gate import NOT_INSTALLED
 from bgp.export.pack import Packer, Told
 from bgp.export.rules import SENDER, TOO_LONG, Treatment, Withheld, horizon
 from bgp.family import Family
@@ -288,13 +289,16 @@ def account(
     verdicts: Sequence[Verdict],
     selected: Sequence[Path],
     pending: bool,
+    shut: Collection[Path] = (),
 ) -> Account:
     """Say how each path of a prefix goes to a member, whose group has that packer.
 
-    `selected` are the paths of which one that is not the member's own may be told.
+    `selected` are the paths of which one that is not the member's own may be told, and `shut` those of them
+    that the gate keeps back.
     """
     tellings = [
-        _telling(member, packer, family, prefix, verdict, verdict.path in selected) for verdict in verdicts
+        _telling(member, packer, family, prefix, verdict, verdict.path in selected, verdict.path in shut)
+        for verdict in verdicts
     ]
     if prefix == default.PREFIX and family in packer.defaults:
         path = default.default_route(family, packer.terms.local_as)
@@ -303,7 +307,13 @@ def account(
 
 
 def _telling(
-    member: str, packer: Packer, family: Family, prefix: bytes, verdict: Verdict, selected: bool
+    member: str,
+    packer: Packer,
+    family: Family,
+    prefix: bytes,
+    verdict: Verdict,
+    selected: bool,
+    shut: bool,
 ) -> Telling:
     path, terms = verdict.path, packer.terms
     treatment = horizon(path.source.kind, terms.kind, terms.reflect_clients)
@@ -324,7 +334,7 @@ def _telling(
         Packer(replace(terms, policy=stand)).told(family, path, prefix)
         if stand.given is not None:
             said = opinion(terms.policy, stand.given, prefix)
-    told = packer.told(family, path, prefix)
+    told = NOT_INSTALLED if shut else packer.told(family, path, prefix)
     if isinstance(told, Withheld):
         return Telling(path, told, how, said)
     if not packer.fitting(family, told, [prefix]):

@@ -45,6 +45,8 @@ class PeerSettings:
     the table has, always or while a condition holds.  `conditional`: what it is told on conditions.
     `advertisement_interval`: seconds between two announcements of a destination (RFC 4271 section 9.2.1.1);
     then `flush` must be told the time.
+    `installed_only`: the peer is told only what our forwarding plane has, as `Router.installed` says; that
+    does not go together with an advertisement interval.
     """
 
     name: str
@@ -69,6 +71,11 @@ class PeerSettings:
     default_originate: Mapping[Family, Condition | None] = field(default_factory=dict)
     conditional: tuple[Conditional, ...] = ()
     advertisement_interval: float = 0.0
+    installed_only: bool = False
+
+    def __post_init__(self) -> None:
+        if self.installed_only and self.advertisement_interval:
+            raise ValueError("installed_only: does not go together with advertisement_interval")
 
     @property
     def limits(self) -> tuple[Mapping[Family, int], int | None, bool]:
@@ -248,4 +255,5 @@ def terms(
         shared=settings.connected if third_party else (),
         avoid=address if (address := settings.remote_address) in pointed or third_party else b"",
         advertisement_interval=settings.advertisement_interval,
+        installed_only=settings.installed_only,
     )

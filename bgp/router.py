@@ -25,6 +25,7 @@ from bgp.errors import Notify
 from bgp.explanation import Account, Explanation
 from bgp.export import default
 from bgp.export.errand import Errand
+from bgp.export.gate import NOT_INSTALLED, Gate
 from bgp.export.group import Group
 from bgp.export.listener import Taker
 from bgp.export.pack import Packer, Told
@@ -50,6 +51,7 @@ from bgp.rib.nexthop import NextHops, Resolver, is_host
 from bgp.rib.notice import EndOfRib, Notice, Refresh
 from bgp.rib.origination import Origination
 from bgp.rib.path import Kind, Path, Slots, Source, best_of
+from bgp.rib.selection import Selection
 from bgp.rib.table import Table
 from bgp.rib.walk import Walk
 from bgp.session.config import Confederation
@@ -72,6 +74,7 @@ _CHANGEABLE = {
     "default_originate",
     "export_policy",
     "import_policy",
+    "installed_only",
     "maximum_prefixes",
     "maximum_prefixes_tolerant",
     "maximum_prefixes_warning",
@@ -152,6 +155,7 @@ class Router:
         }
         self._origination = Origination(self._tables, self._local, self._slots, self.table, self._failures)
         self._own = self._slots.get("", None)
+        self._gate = Gate()
         self._members: dict[str, Member] = {}
         self._groups: dict[Terms, Group] = {}
         # Those with an advertisement interval, and the time of the latest flush.
@@ -269,7 +273,9 @@ class Router:
     def _group(self, terms: Terms) -> Group:
         group = self._groups.get(terms)
         if group is None:
-            group = self._groups[terms] = Group(terms, self._tables, self._lag_limit, self._failures)
+            group = self._groups[terms] = Group(
+                terms, self._tables, self._lag_limit, self._failures, self._gate
+            )
             if terms.advertisement_interval:
                 self._paced[terms] = group
         return group
@@ -383,7 +389,9 @@ class Router:
         return preview_export(self._tables, self._outgoing, member, policy)
 
     def _outgoing(self, packer: Packer, family: Family, path: Path, prefix: bytes) -> Attributes | Withheld:
-        told = packer.told(family, path, prefix)
+        told = (
+            NOT_INSTALLED if self._shut(packer, family, path, prefix) else packer.told(family, path, prefix)
+        )
         if isinstance(told, Withheld):
             return told
         fits = packer.fitting(family, told, [prefix])
@@ -526,6 +534,16 @@ class Router:
         """Yield the prefixes that are aggregated, and how."""
         return self._origination.aggregates(family)
 
+    # --- What the forwarding plane has -------------------------------------------------------------------
+
+    def installed(self, family: Family, prefix: bytes, installed: bool) -> None:
+        """Hear whether the forwarding plane has `prefix`; peers that are told only such routes hear of it."""
+        self._gate.note(family, prefix, installed)
+
+    def _shut(self, packer: Packer, family: Family, path: Path, prefix: bytes) -> bool:
+        """Whether the gate keeps a path from who is told what `packer` makes."""
+        return packer.terms.installed_only and not self._gate.passes(family, prefix, path)
+
     # --- What is known of next hops -------------------------------------------------------------------
 
     def next_hop(self, address: bytes, cost: int | None) -> None:
@@ -598,7 +616,7 @@ class Router:
 
     def _settle(self) -> None:
         for family, table in self._tables.items():
-            if table.dirty:
+            if table.dirty or self._gate.pending(family):
                 self._flush(family, table)
             elif self._readers:
                 self._readers.serve(family)
@@ -645,11 +663,19 @@ class Router:
             selections |= history.selections
         hops = HopChanges(self._multipath) if self._hop_watchers else None
         best, several = table.settle(selections, None if hops is None else hops.note)
+        news = self._gate.turn(family)
+        # What the changes mean behind the gate, for who is there.
+        gated: dict[Selection | None, Changes] = {}
         for group, selection in groups:
-            if selection is not None:
-                group.tell(family, several[selection], self._now)
-            elif family in group.terms.families:
-                group.tell(family, best, self._now)
+            if family not in group.terms.families:
+                continue
+            changes = best if selection is None else several[selection]
+            if group.terms.installed_only:
+                if selection not in gated:
+                    gated[selection] = self._gate.translate(table, selection, changes, news)
+                group.tell(family, gated[selection], self._now, changes)
+            else:
+                group.tell(family, changes, self._now)
         if history:
             history.note(family, best, several)
         self._readers.serve(family)
@@ -779,7 +805,10 @@ class Router:
         packer, table = member.packer, self._tables[family]
         verdicts = self.decision.explain(table.paths(prefix))
         selected = table.selected(packer.selections.get(family), table.paths(prefix) or None)
-        return explanation.account(member.name, packer, family, prefix, verdicts, selected, member.pending)
+        shut = {path for path in selected if self._shut(packer, family, path, prefix)}
+        return explanation.account(
+            member.name, packer, family, prefix, verdicts, selected, member.pending, shut
+        )
 
     def withheld(self, member: Member, family: Family, prefix: bytes) -> Withheld | None:
         """Return the rule by which our own route for `prefix` does not go to `member`, None if it goes."""
@@ -838,6 +867,10 @@ class Router:
             return ((prefix, path) for prefix in prefixes if table.paths(prefix)[0] is path)
 
         return Walk(table, lambda path: path.refusal is None, rows)
+
+    def walk_paths(self, family: Family, wanted: Callable[[Path], bool]) -> Walk[tuple[bytes, Path]]:
+        """Return a walk that finds the prefixes of each path that is `wanted`, best or not."""
+        return Walk(self._tables[family], wanted, lambda path, some: ((prefix, path) for prefix in some))
 
     def walk_within(self, family: Family, within: bytes) -> Walk[tuple[bytes, tuple[Path, ...]]]:
         """Return a walk that finds `within` and what is more specific, with all paths, best first."""
@@ -913,6 +946,8 @@ class Router:
         """
         if path.slot.peer == member.name:
             return SENDER
+        if prefix is not None and self._shut(member.packer, family, path, prefix):
+            return NOT_INSTALLED
         return member.packer.told(family, path, prefix)
 
 

@@ -17,6 +17,7 @@ from bgp.aio.changing import Effect, effect
 from bgp.aio.converged import Converged
 from bgp.aio.demand import Caller, demand
 from bgp.aio.events import EventKind, Events, PeerEvent, Watcher
+from bgp.aio.forwarding import Forwarding
 from bgp.aio.health import Check, HealthCheckedAnnouncement
 from bgp.aio.host import Host
 from bgp.aio.lag import LoopLag
@@ -437,6 +438,27 @@ class Speaker:
         """
         self._host.home.check()
         self.router.resolve_next_hops(resolver)
+        self._host.turns.schedule()
+
+    # --- the forwarding plane ----------------------------------------------------------------------------
+    @property
+    def forwarding(self) -> Forwarding | None:
+        """Whoever programs the forwarding plane by this speaker, such as `fib.KernelFib`."""
+        return self._host.forwarding
+
+    @forwarding.setter
+    def forwarding(self, forwarding: Forwarding | None) -> None:
+        self._host.home.check()
+        self._host.forwarding = forwarding
+
+    def installed(self, family: Family, prefixes: Mapping[bytes, bool]) -> None:
+        """Hear which prefixes are installed in the forwarding plane, or are not any more.
+
+        Peers with `installed_only` are told by that.
+        """
+        self._host.home.check()
+        for prefix, there in prefixes.items():
+            self.router.installed(family, prefix, there)
         self._host.turns.schedule()
 
     # --- peers -----------------------------------------------------------------------------------------

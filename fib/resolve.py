@@ -96,7 +96,7 @@ class Resolver:
         self._entries: dict[Family, dict[bytes, dict[tuple[int, int], Entry]]] = {f: {} for f in FAMILIES}
         self._lengths: dict[Family, dict[int, int]] = {family: {} for family in FAMILIES}
         self._links: dict[str, Link] = {}
-        self._own: dict[bytes, int] = {}
+        self._own: dict[bytes, set[LinkAddress]] = {}
         # How many routes by an interface there are to a prefix.
         self._by_interface: dict[str, dict[tuple[Family, bytes], int]] = {}
         self._known: dict[Key, _Known] = {}
@@ -184,28 +184,34 @@ class Resolver:
         self._stale |= self._using.get(link.name, set())
 
     def address(self, address: LinkAddress, gone: bool = False) -> None:
-        """Hear of an address of ours, or that an interface has it no more."""
+        """Hear of an address of ours, again perhaps, or that an interface has it no more."""
         octets = address.address.ip.packed
-        number = self._own.get(octets, 0) + (-1 if gone else 1)
-        if number > 0:
-            self._own[octets] = number
+        having = self._own.setdefault(octets, set())
+        before = bool(having)
+        if gone:
+            having.discard(address)
         else:
-            self._own.pop(octets, None)
-        if octets in self._known:
+            having.add(address)
+        if not having:
+            del self._own[octets]
+        if bool(having) is not before and octets in self._known:
             self._stale.add(octets)
 
     def addresses(self, addresses: Iterable[LinkAddress]) -> None:
         """Hear that these are all addresses of ours."""
         before, self._own = self._own, {}
         for address in addresses:
-            octets = address.address.ip.packed
-            self._own[octets] = self._own.get(octets, 0) + 1
+            self._own.setdefault(address.address.ip.packed, set()).add(address)
         self._stale |= (before.keys() ^ self._own.keys()) & self._known.keys()
 
     @property
     def interfaces(self) -> Sequence[Link]:
         """The interfaces that are known."""
         return tuple(self._links.values())
+
+    def interface(self, name: str) -> Link | None:
+        """Return the interface of that name, None if there is none."""
+        return self._links.get(name)
 
     # --- What it means for next hops -------------------------------------------------------------------
 
@@ -226,8 +232,8 @@ class Resolver:
         for key in keys:
             self._drop(key)
 
-    def changed(self) -> dict[Key, Resolution]:
-        """Resolve anew what may be wrong; return the next hops whose way is another one now."""
+    def changed(self) -> dict[Key, tuple[Resolution, Resolution]]:
+        """Resolve anew what may be wrong; return the next hops whose way is another one, before and now."""
         stale, self._stale = self._stale, set()
         found = {}
         for key in stale:
@@ -236,7 +242,7 @@ class Resolver:
                 self._drop(key)
                 now = self._remember(key).resolution
                 if now != known.resolution:
-                    found[key] = now
+                    found[key] = known.resolution, now
         return found
 
     @property

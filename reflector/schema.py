@@ -112,6 +112,7 @@ SESSION = (
         duration(0, 600),
         "seconds between two announcements of a destination (RFC 4271 9.2.1.1); by default 0",
     ),
+    Key("installed_only", values.flag, "tell only what the kernel has by our [fib]"),
     Key("conditional", values.tables, "what is told on a condition only: a list of {routes, if}"),
     Key("families", list_of(terms.family, least=1), "the address families offered (RFC 4760)"),
     Key("hold_time", terms.hold_time, "seconds without a message until the session ends; 0: for ever"),

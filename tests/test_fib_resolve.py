@@ -114,14 +114,13 @@ def test_interfaces_that_are_down_lead_nowhere() -> None:
     assert ways(resolver, "fe80::7%eth9") == "eth9 is not there"
     assert ways(resolver, "fe80::7") == "it is link-local, and no interface is known for it"
     resolver.link(Link("eth0", 1, True, False))
-    changed = resolver.changed()
-    assert {one: found.words for one, found in changed.items()} == {
+    assert {one: now.words for one, (_, now) in resolver.changed().items()} == {
         key("10.0.0.7"): "via 10.0.0.7 dev eth1 by 10.0.0.0/16",
         key("fe80::7%eth0"): "eth0 has no carrier",
     }
     resolver.link(Link("eth1", 2, False, False))
     resolver.link(Link("eth9", 9, True, True))
-    assert {str(found) for found in resolver.changed().values()} == {
+    assert {str(now) for _, now in resolver.changed().values()} == {
         "10.0.0.7: no route to 10.0.0.7",
         "fe80::7%eth9: on eth9",
     }
@@ -134,11 +133,11 @@ def test_our_own_addresses_are_no_next_hops() -> None:
     assert ways(resolver, "10.0.0.7") == ["via 10.0.0.7 dev eth0"]
     here = LinkAddress("eth0", ip_interface("10.0.0.7/24"))
     resolver.address(here)
-    assert [found.words for found in resolver.changed().values()] == ["it is an address of our own"]
+    assert [now.words for _, now in resolver.changed().values()] == ["it is an address of our own"]
     resolver.address(here, gone=True)
-    assert [found.reachable for found in resolver.changed().values()] == [True]
+    assert [now.reachable for _, now in resolver.changed().values()] == [True]
     resolver.addresses([here])
-    assert [found.reachable for found in resolver.changed().values()] == [False]
+    assert [now.reachable for _, now in resolver.changed().values()] == [False]
 
 
 def test_which_routes_count_can_be_chosen() -> None:
@@ -297,9 +296,11 @@ def test_after_any_changes_the_ways_are_those_of_the_model(some: list[tuple[str,
             resolver.forget([key(value)])
             told[key(value)] = resolver.resolve(key(value))
         news = resolver.changed()
-        told.update(news)
+        for one, (earlier, now) in news.items():
+            assert earlier != now == resolver.resolve(one)
+            told[one] = now
         for text in ADDRESSES:
-            now = model.ways(text)
-            assert set(told[key(text)].next_hops) == now, text
-            assert now == before[text] or key(text) in news or what == "forget", text
+            ways = model.ways(text)
+            assert set(told[key(text)].next_hops) == ways, text
+            assert ways == before[text] or key(text) in news or what == "forget", text
             assert resolver.resolve(key(text)) == told[key(text)]

@@ -157,6 +157,7 @@ def test_every_field_of_the_terms_parts_groups() -> None:
         "shared": (ip_network("192.0.2.0/24"),),
         "avoid": OUR_ADDRESS,
         "advertisement_interval": 1.0,
+        "installed_only": True,
     }
     assert set(flips) == set(Terms.__dataclass_fields__)
     for name, value in flips.items():

@@ -30,6 +30,8 @@ LAYERS = {
     "bgp.preview": 4,
     "bgp.router": 4,
     "fib.backend": 4,
+    "fib.choice": 4,
+    "fib.ipip": 4,
     "fib.ledger": 4,
     "fib.memory": 4,
     "fib.notice": 4,
@@ -38,6 +40,7 @@ LAYERS = {
     "fib.route": 4,
     "bgp.aio": 5,
     "fib.kernel": 5,
+    "fib.mirror": 5,
     "bgp": 6,
     "bgp.__main__": 6,
     "bgp.speaker": 6,
@@ -45,17 +48,22 @@ LAYERS = {
     "fib.caretaker": 6,
     "fib.programmer": 6,
     "fib": 7,
+    "fib.feed": 7,
     "fib.follow": 7,
+    "fib.redistribute": 7,
     "reflector": 8,
 }
 # Within these sets the members of one layer are one component: the rank alone does not part them.
 TOGETHER = (
     {"bgp.iana", "bgp.errors", "bgp.family"},
     {"bgp.convergence", "bgp.explanation", "bgp.member", "bgp.preview", "bgp.router"},
-    {"fib.backend", "fib.ledger", "fib.memory", "fib.notice", "fib.plan", "fib.resolve", "fib.route"},
+    {
+        *("fib.backend", "fib.choice", "fib.ipip", "fib.ledger", "fib.memory", "fib.notice", "fib.plan"),
+        *("fib.resolve", "fib.route"),
+    },
     {"fib.caretaker", "fib.programmer"},
     {"bgp", "bgp.__main__", "bgp.speaker", "bgp.tools"},
-    {"fib", "fib.follow"},
+    {"fib", "fib.feed", "fib.follow", "fib.redistribute"},
 )
 # Beside the layers: may import anything, and nothing in the packages may import it.
 BESIDE = "bgp.testing"

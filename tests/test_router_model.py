@@ -5,6 +5,7 @@ slices and flushes at any time.  What a peer was sent is decoded as it arrives.
 """
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from ipaddress import ip_network
 from typing import TypeVar
 
@@ -138,6 +139,10 @@ PEERS: dict[str, tuple[Kind, dict[str, object]]] = {
             )
         },
     ),
+    "client-installed": (Kind.CLIENT, {"installed_only": True}),
+    "client-installed-2": (Kind.CLIENT, {"installed_only": True, "policy": True}),
+    "client-installed-add-path": (Kind.CLIENT, {"installed_only": True, "add_path": add_path()}),
+    "external-installed": (Kind.EXTERNAL, {"installed_only": True}),
     "external-shared": (Kind.EXTERNAL, {"shared": True}),
     "external-alias": (Kind.EXTERNAL, {"shown": ALIAS}),
     "external-alias-replace": (
@@ -273,7 +278,7 @@ class Machine(RuleBasedStateMachine):
             name: options.pop(name)
             for name in (
                 *("default_originate", "conditional", "advertisement_interval"),
-                *("prepend_local_as", "replace_as"),
+                *("prepend_local_as", "replace_as", "installed_only"),
             )
             if name in options
         }
@@ -320,6 +325,7 @@ class Machine(RuleBasedStateMachine):
             alias,
             bool(alias) and peer.settings.prepend_local_as and kind is Kind.EXTERNAL,
             bool(alias) and peer.settings.replace_as,
+            peer.settings.installed_only,
         )
         peer.now = self.now
         self.peers[name] = peer
@@ -460,6 +466,23 @@ class Machine(RuleBasedStateMachine):
         self.ways.costs[address(next_hop)] = cost
         self.router.next_hop(address(next_hop), cost)
         self.reference.costs[address(next_hop)] = cost
+
+    @rule(family=families, data=st.data(), installed=st.booleans())
+    def install(self, family: Family, data: st.DataObject, installed: bool) -> None:
+        """The forwarding plane has a prefix, or has it no more."""
+        one = data.draw(st.sampled_from(PREFIXES[family]))
+        self.router.installed(family, one, installed)
+        (self.reference.installed.add if installed else self.reference.installed.discard)((family, one))
+
+    @rule(name=names, only=st.booleans())
+    def change_gate(self, name: str, only: bool) -> None:
+        """A peer is told only what is installed from now on, or all."""
+        peer = self._pick(name)
+        if peer is None or "paced" in name:
+            return
+        settings = replace(peer.member.settings, installed_only=only)
+        self.router.change(peer.member, settings)
+        self.parties[name] = self.reference.parties[name] = replace(self.parties[name], installed_only=only)
 
     @rule(somebody=st.booleans())
     def resolve_next_hops(self, somebody: bool) -> None:

@@ -96,6 +96,14 @@ class Announcement:
         """
         await self._announcements.advertised_to(self, peer)
 
+    async def in_fib(self) -> None:
+        """Wait until the forwarding plane has the route, such as the blackhole route of a block.
+
+        Raises RuntimeError where nothing programs it by this speaker (`fib.KernelFib` does), and what that
+        raises where the route will not be there: `fib.NotInstalled`, with the reason.
+        """
+        await self._announcements.in_fib(self)
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -333,6 +341,13 @@ class Announcements:
         if any(route is not None and route.condition is not None for route in changes.values()):
             wanted = {key: None if route is None else route.condition for key, route in changes.items()}
             self._host.router.check_conditions(wanted)
+
+    async def in_fib(self, handle: Announcement) -> None:
+        """Wait until the forwarding plane has the route of `handle`."""
+        self._host.home.check()
+        if self._host.forwarding is None:
+            raise RuntimeError("nothing programs the forwarding plane by this speaker: see fib.KernelFib")
+        await self._host.forwarding.installed(handle.family, handle.prefix)
 
     # --- what peers are told ---------------------------------------------------------------------------
     async def advertised_to(self, handle: Announcement, peer: "Peer") -> None:

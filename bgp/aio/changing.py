@@ -28,6 +28,7 @@ AT_ONCE = {
     "description",
     "export_policy",
     "import_policy",
+    "installed_only",
     "maximum_advertised",
     "maximum_prefixes",
     "maximum_prefixes_action",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from bgp.aio import sockopt
 from bgp.aio.address import end_of
+from bgp.aio.forwarding import Forwarding
 from bgp.aio.home import Home
 from bgp.aio.stream import Stream
 from bgp.aio.turn import Turns
@@ -33,6 +34,7 @@ class Host:
     world: World = KERNEL
     closing: dict[Stream, object] = field(default_factory=dict)
     home: Home = field(default_factory=Home)
+    forwarding: Forwarding | None = None
     waits: Waits = field(init=False)
     _quiet: asyncio.Event = field(default_factory=asyncio.Event)
 

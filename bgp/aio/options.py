@@ -58,6 +58,7 @@ class PeerOptions:
     (None) or on a condition (`bgp.policy.condition`), in place of any that we have; export policy has no say
     in that.  `conditional`: what it is told only while a condition holds.  `advertisement_interval`: seconds
     between two announcements of a destination (RFC 4271 section 9.2.1.1); withdrawals do not wait.
+    `installed_only`: of others' routes it is told only those that our FIB has installed.
     `graceful_restart`: what becomes of routes while one of both sides restarts; None: they go at once.
     `replace_established`: a new connection ends the Established one, for peers that die without a FIN and
     dial again (otherwise only graceful restart allows that).  By default it is on for passive peers, of whom
@@ -130,6 +131,7 @@ class PeerOptions:
     default_originate: Mapping[Family, Condition | None] = field(default_factory=dict)
     conditional: tuple[Conditional, ...] = ()
     advertisement_interval: float = 0.0
+    installed_only: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.port <= 65535:
@@ -180,6 +182,8 @@ class PeerOptions:
             for name in ("local_as_no_prepend", "local_as_replace_as"):
                 if getattr(self, name):
                     raise ValueError(f"{name}: needs a local_as")
+        if self.installed_only and self.advertisement_interval:
+            raise ValueError("installed_only: excludes advertisement_interval")
         if self.tcp_ao is not None and self.password is not None:
             raise ValueError("tcp_ao: excludes password, which signs by TCP-MD5")
         if self.ttl is not None and self.multihop is not None:

@@ -313,6 +313,7 @@ class Peer:
             default_originate=options.default_originate,
             conditional=options.conditional,
             advertisement_interval=options.advertisement_interval,
+            installed_only=options.installed_only,
         )
 
     def set_policies(self, import_policy: Policy | None, export_policy: Policy | None) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from bgp.export.digest import Alone, Digest
 from bgp.export.dump import Dump, Images
+from bgp.export.gate import Gate, Shut
 from bgp.export.listener import Listener, Taker
 from bgp.export.log import ChangeLog, Route
 from bgp.export.pace import Pace
@@ -22,7 +23,7 @@ from bgp.export.train import Place, Record, Train
 from bgp.family import Family
 from bgp.rib.asking import Failures
 from bgp.rib.changes import Changes
-from bgp.rib.path import Slot
+from bgp.rib.path import Path, Slot
 from bgp.rib.table import Table
 
 # The train is trimmed when it holds so much; less is not worth a look at all members.
@@ -44,6 +45,7 @@ class Group:
         tables: Mapping[Family, Table],
         lag_limit: int,
         failures: Failures | None = None,
+        gate: Gate | None = None,
     ) -> None:
         self.terms = terms
         self.packer = Packer(terms, failures)
@@ -63,7 +65,9 @@ class Group:
         self._portions: dict[Family, Portions] = {}
         self._images: dict[Family, Images] = {}
         for family in terms.families:
-            held = self._paces[family].held if interval else {}
+            held: Mapping[Route, Path | None] = self._paces[family].held if interval else {}
+            if terms.installed_only and gate is not None:
+                held = Shut(gate, tables[family], self.packer)
             self._portions[family] = Portions(tables[family], self.packer, held)
             self._images[family] = Images(tables[family], self.packer, held)
         # Whether it is known that no member has anything to pull.
@@ -111,7 +115,9 @@ class Group:
                 log.places[name] = log.end
             for family, route in (*group.missed(former), *group.held(), *self.held()):
                 self._logs[family].add(route)
-            listener.rerun = self._rerun(None if former.arriving else group.packer)
+            # Behind the gate it is not known what a member was told that comes from before it.
+            strange = former.arriving or group.terms.installed_only is not self.terms.installed_only
+            listener.rerun = self._rerun(None if strange else group.packer)
             listener.rerun.members.add(name)
         group.leave(former)
         return listener
@@ -188,11 +194,11 @@ class Group:
 
     # --- The train -----------------------------------------------------------------------------------
 
-    def tell(self, family: Family, changes: Changes, now: float = 0.0) -> None:
-        """Tell the members what a flush of the family's table changed."""
+    def tell(self, family: Family, changes: Changes, now: float = 0.0, whole: Changes | None = None) -> None:
+        """Tell the members what a flush of the family's table changed; `whole` is that before the gate."""
         if self._paces:
             changes = self._admit(family, changes, now)
-        self._tell(family, changes)
+        self._tell(family, changes, whole or changes)
 
     def _admit(self, family: Family, changes: Changes, now: float) -> Changes:
         """Hold back what was told of a moment ago; return the rest."""
@@ -217,7 +223,8 @@ class Group:
             deadline = pace.deadline
             if deadline is not None and deadline <= now:
                 pace.dumping = self._dumping()
-                self._tell(family, pace.release(now))
+                released = pace.release(now)
+                self._tell(family, released, released)
 
     @property
     def deadline(self) -> float | None:
@@ -225,7 +232,7 @@ class Group:
         found = [pace.deadline for pace in self._paces.values() if pace.deadline is not None]
         return min(found, default=None)
 
-    def _tell(self, family: Family, changes: Changes) -> None:
+    def _tell(self, family: Family, changes: Changes, whole: Changes) -> None:
         self._images[family].forget(changes)
         self._portions[family].forget()
         log = self._logs[family]
@@ -235,7 +242,9 @@ class Group:
         routes = digest.routes()
         if self._reruns:
             # To who comes from another group even that may be news of which this one has nothing to tell.
-            self._log(family, self._all_of(family, changes))
+            self._log(family, self._all_of(family, whole))
+            if whole is not changes:
+                self._log(family, routes)
         elif log.places:
             self._log(family, routes)
         if not routes:

@@ -25,6 +25,7 @@ class Terms:
     specific.  `defaults`: the families of which a default route of ours is told.  `withheld`: policies that
     accept what is not told, as a condition does not hold.
     `advertisement_interval`: seconds between news of the same destination (RFC 4271 section 9.2.1.1).
+    `installed_only`: told is only what our forwarding plane has (`bgp.export.gate`).
     """
 
     kind: Kind
@@ -49,6 +50,7 @@ class Terms:
     defaults: frozenset[Family] = frozenset()
     withheld: tuple[Policy, ...] = ()
     advertisement_interval: float = 0.0
+    installed_only: bool = False
 
     @property
     def hides(self) -> bool:

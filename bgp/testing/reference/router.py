@@ -60,6 +60,7 @@ class Party:
     local_as: int = 0
     prepends: bool = False
     replaces: bool = False
+    installed_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,7 @@ class Reference:
         # (family, prefix) -> (peer, path id) -> what it said
         self.said: dict[tuple[Family, bytes], dict[tuple[str, int | None], Route]] = {}
         self.stale: set[tuple[Family, bytes, str, int | None]] = set()
+        self.installed: set[tuple[Family, bytes]] = set()
         self.costs: dict[bytes, int | None] = {}
         self.decision = ReferenceDecision(decision or DecisionOptions(), self.costs, AGGREGATE)
         self.time = 0
@@ -291,7 +293,13 @@ class Reference:
         return found
 
     def shown(self, to: Party, family: Family, prefix: bytes, item: tuple[Route, Attributes]) -> bool:
-        """Whether nothing else is told instead, and no condition holds it back."""
+        """Whether nothing else is told instead, and neither a condition nor the gate holds it back."""
+        if (
+            to.installed_only
+            and item[0].party.kind is not Kind.LOCAL
+            and (family, prefix) not in self.installed
+        ):
+            return False
         if prefix == b"\0" and family in to.defaults and self.holds(to.defaults[family]):
             return False
         if item[0].path_id != AGGREGATE and self.hidden(family, prefix):
