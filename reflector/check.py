@@ -72,6 +72,8 @@ def check_peer(peer: Table, router: Table) -> None:
         peer.place.refuse("has no address", "add address: the peer's IP address, or interface: its link")
     if given.get("password") is not None and given.get("tcp_ao") is not None:
         where("tcp_ao").refuse("excludes password, which signs by TCP-MD5", "keep one of the two")
+    if given.get("installed_only") and given.get("advertisement_interval"):
+        where("installed_only").refuse("excludes advertisement_interval", "keep one of the two")
     for name in ("address", "source_address", "password", "tcp_ao"):
         if "interface" in given and name in given:
             what = "excludes interface, where any link-local address is the peer's"

@@ -1052,6 +1052,12 @@ def test_no_local_as_within_a_confederation() -> None:
             "keep one of the two",
         ),
         (
+            "advertisement_interval = 5\ninstalled_only = true",
+            "installed_only",
+            "excludes advertisement_interval",
+            "keep one of the two",
+        ),
+        (
             'maximum_prefixes = 9\nmaximum_prefixes_action = "stop"',
             "action",
             '"stop" is not known',
