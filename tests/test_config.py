@@ -1033,6 +1033,15 @@ def test_local_as_and_what_becomes_of_it(key: str) -> None:
     assert getattr(options, key) and options.local_as == 64510
 
 
+def test_the_gate_excludes_an_advertisement_interval() -> None:
+    both = "advertisement_interval = 5\ninstalled_only = true\n"
+    ((number, where, what, _),) = problems(
+        ROUTER + '[[neighbor]]\naddress = "192.0.2.2"\nclient = true\n' + both
+    )
+    assert (number, where) == (8, "[[neighbor]] 1, installed_only")
+    assert what == "excludes advertisement_interval"
+
+
 def test_no_local_as_within_a_confederation() -> None:
     text = CONFEDERATE + '[[neighbor]]\naddress = "192.0.2.2"\nasn = 65101\nlocal_as = 64510\n'
     ((_, where, what, remedy),) = problems(text)
@@ -1049,12 +1058,6 @@ def test_no_local_as_within_a_confederation() -> None:
             'maximum_prefixes = 9\nmaximum_prefixes_action = "shut"\nmaximum_prefixes_restart = 60',
             "restart",
             'nothing is restarted with maximum_prefixes_action = "shut"',
-            "keep one of the two",
-        ),
-        (
-            "advertisement_interval = 5\ninstalled_only = true",
-            "installed_only",
-            "excludes advertisement_interval",
             "keep one of the two",
         ),
         (
