@@ -21,10 +21,10 @@ _SEEDS = 32
 
 
 class Lines:
-    """The lines of the package that have been reached; costs little once a function is known whole."""
+    """The lines of some packages that have been reached; costs little once a function is known whole."""
 
-    def __init__(self, package: Path) -> None:
-        self._package = str(package)
+    def __init__(self, *packages: Path) -> None:
+        self._packages = tuple(f"{package}/" for package in packages)
         self._missing: dict[CodeType, set[int]] = {}
         self.count = 0
         self._new = False
@@ -47,7 +47,7 @@ class Lines:
         code = frame.f_code
         missing = self._missing.get(code)
         if missing is None:
-            inside = code.co_filename.startswith(self._package)
+            inside = code.co_filename.startswith(self._packages)
             missing = {line for _, _, line in code.co_lines() if line is not None} if inside else set()
             missing.discard(code.co_firstlineno)
             self._missing[code] = missing
@@ -69,7 +69,7 @@ def run(
     target, random = examiner.target, Random(f"{examiner.target.name}:{seed}")
     pool = [corpus.load(path) for path in corpus.files(target.name)]
     pool += [target.seed(random)[: target.maximum] for _ in range(_SEEDS)]
-    lines = Lines(ROOT / "bgp")
+    lines = Lines(ROOT / "bgp", ROOT / "reflector")
     end = time.monotonic() + seconds
     waiting = list(pool)
     while time.monotonic() < end and (inputs is None or examiner.inputs < inputs):

@@ -66,6 +66,15 @@ class Service:
 
     async def start(self) -> None:
         """Listen, originate, and start all sessions; raise OSError if an address cannot be had."""
+        self.prepare()
+        logging.getLogger().addHandler(self.journal)
+        await self.speaker.start()
+        self.speaker.measure_lag()
+        if self._control is not None:
+            await self._control.start()
+
+    def prepare(self) -> None:
+        """Tell the speaker all that is configured; nothing of a good configuration is refused."""
         configuration, speaker = self.configuration, self.speaker
         for network in configuration.networks:
             originate(speaker, network)
@@ -76,11 +85,6 @@ class Service:
             speaker.add_listen_range(listen_range.prefix, listen_range.options, limit=listen_range.limit)
         for options in configuration.neighbors:
             speaker.add_peer(options)
-        logging.getLogger().addHandler(self.journal)
-        await speaker.start()
-        speaker.measure_lag()
-        if self._control is not None:
-            await self._control.start()
 
     def plan(self) -> Plan:
         """Return what the configuration file asks for by now; raise ConfigurationError with its faults."""

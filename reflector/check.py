@@ -180,6 +180,15 @@ def _check_families(peer: Table) -> None:
         peer.where("extended_next_hop").refuse(what, 'add "ipv4-unicast" to families')
 
 
+def check_network(network: Table) -> None:
+    """Refuse a route of our own whose next hop cannot be one of its family (RFC 2545 3)."""
+    prefix, next_hop = network.values.get("prefix"), network.values.get("next_hop")
+    if prefix is not None and next_hop is not None and prefix.version == 6 and next_hop.version == 4:
+        network.where("next_hop").refuse(
+            f"{next_hop} cannot be the next hop of {prefix} (RFC 2545 3)", "write an IPv6 address"
+        )
+
+
 def check_listening(neighbors: list[Table], ranges: list[Table]) -> None:
     """Refuse peers that can never connect since we do not listen."""
     what, remedy = "nobody can connect, since listen in [router] is empty", "name an address there"

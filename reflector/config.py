@@ -21,7 +21,15 @@ from bgp.router import LAG_AGE
 from bgp.session.config import AsExpected, Confederation
 from reflector import schema
 from reflector.addresses import Address, Network
-from reflector.check import BY_FAMILY, DIRECTIONS, check_listening, check_peer, refuse_repeated, warnings
+from reflector.check import (
+    BY_FAMILY,
+    DIRECTIONS,
+    check_listening,
+    check_network,
+    check_peer,
+    refuse_repeated,
+    warnings,
+)
 from reflector.conditions import find_condition, read_conditions, refuse_circles, resolve
 from reflector.control.protocol import default_path
 from reflector.document import ConfigurationError, Document, Problem, parse, read
@@ -128,9 +136,9 @@ def load(file: str) -> Configuration:
     return _configuration(read(file))
 
 
-def loads(text: str, file: str = "configuration") -> Configuration:
-    """Validate a configuration held as text; raise ConfigurationError with all that is wrong."""
-    return _configuration(parse(text, file))
+def loads(content: str | bytes, file: str = "configuration") -> Configuration:
+    """Validate a configuration held as text or octets; raise ConfigurationError with all that is wrong."""
+    return _configuration(parse(content, file))
 
 
 def _configuration(document: Document) -> Configuration:
@@ -178,6 +186,7 @@ def _checked(
             peer.values[f"{direction}_policy"] = find_policy(peer, direction, policies)
         resolve(peer, conditions, policies)
     for network in networks:
+        check_network(network)
         network.values["condition"] = find_condition(network, "if", conditions)
     refuse_circles(networks, aggregates)
     if router.values.get("listen") == ():

@@ -6,11 +6,27 @@ it; the faults gather in the document, so that all of them are shown at once.
 
 import re
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path as FilePath
 
+from bgp.wire.text import printable
 from reflector.locate import Path, lines
+
+_SHOWN = 1000  # characters at both ends of what a problem says, where it is longer
+_DEEPEST = 64  # so many parts may a key have, or a path to a value
+_CANDIDATES = 200  # words that are looked at for what somebody may have meant
+# A key with too many parts, where a key can stand: they cost their square wherever they are read.
+_LONG_KEY = re.compile(
+    r"(?:^|(?<=[{,\[]))[ \t]*+"
+    rf"(?:(?:[A-Za-z0-9_-]++|\"[^\"\n]*+\"|'[^'\n]*+')[ \t]*+\.[ \t]*+){{{_DEEPEST}}}",
+    re.MULTILINE,
+)
+# TOML's whole numbers have 64 bits; Python itself refuses to read very long ones.
+_LONG_NUMBER = re.compile(r"\d[\d_]{1000}")
+_LOWEST, _HIGHEST = -(1 << 63), (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -25,8 +41,13 @@ class Problem:
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}" if self.line else self.file
-        key = f"{self.key}: " if self.key else ""
-        return f"{where}: {key}{self.what}; {self.remedy}"
+        key, what, remedy = map(_brief, (self.key, self.what, self.remedy))
+        return printable(f"{where}: {key}{': ' if key else ''}{what}; {remedy}")
+
+
+def _brief(text: str) -> str:
+    """Return `text`, its middle left out where the file has something very long in it."""
+    return text if len(text) <= 2 * _SHOWN else f"{text[:_SHOWN]} ... {text[-_SHOWN:]}"
 
 
 class ConfigurationError(Exception):
@@ -102,7 +123,8 @@ def _name(path: Path) -> str:
 def nearest(word: str, words: list[str]) -> str | None:
     """Return the one of `words` that somebody who wrote `word` may have meant, or None."""
     plain = {each.replace("-", "_"): each for each in words}
-    matches = get_close_matches(word.lower().replace("-", "_"), list(plain), n=1, cutoff=0.7)
+    some = list(islice(plain, _CANDIDATES))
+    matches = get_close_matches(word[:80].lower().replace("-", "_"), some, n=1, cutoff=0.7)
     return plain[matches[0]] if matches else None
 
 
@@ -113,27 +135,61 @@ def read(file: str) -> Document:
     except OSError as error:
         reason = error.strerror or str(error)
         raise _unusable(file, 0, f"cannot be read: {reason}", "check its name and permissions") from error
-    try:
-        text = octets.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = octets.count(b"\n", 0, error.start) + 1
-        what = f"octet 0x{octets[error.start]:02x} is not UTF-8"
-        raise _unusable(file, line, what, "save the file in UTF-8") from error
-    return parse(text, file)
+    return parse(octets, file)
 
 
-def parse(text: str, file: str) -> Document:
+def parse(content: str | bytes, file: str) -> Document:
     """Parse a TOML document; raise ConfigurationError with the line of a syntax error."""
+    text = _decoded(content, file) if isinstance(content, bytes) else content
     if text.startswith("\ufeff"):
         raise _unusable(file, 1, "begins with a byte order mark", "save the file without one")
+    long_key = _LONG_KEY.search(text)
+    if long_key is not None:
+        what = f"a key has more than {_DEEPEST} parts"
+        raise _unusable(file, _line_at(text, long_key.start()), what, "remove the dots")
     try:
         data = tomllib.loads(text)
+        document = Document(file, data, lines(text))
     except tomllib.TOMLDecodeError as error:
         what, line = _syntax_error(str(error), text)
         raise _unusable(file, line, what, _syntax_remedy(what)) from error
     except RecursionError as error:
         raise _unusable(file, 1, "is nested too deeply", "remove the nested brackets") from error
-    return Document(file, data, lines(text))
+    except ValueError as error:
+        long_number = _LONG_NUMBER.search(text)
+        line = _line_at(text, long_number.start()) if long_number else 1
+        raise _unusable(file, line, "a number is too long", "write one of at most 64 bits") from error
+    for place in _oversized(document.root, data):
+        place.refuse("is beyond 64 bits", "write a smaller number")
+    if document.problems:
+        raise ConfigurationError(document.problems)
+    return document
+
+
+def _line_at(text: str, position: int) -> int:
+    return text.count("\n", 0, position) + 1
+
+
+def _oversized(root: "Place", data: dict[str, object]) -> Iterator["Place"]:
+    """Yield the places of whole numbers that TOML does not have; to show one could take for ever."""
+    todo: list[tuple[Path, object]] = [((), data)]
+    while todo:
+        path, value = todo.pop()
+        if isinstance(value, dict):
+            todo += [((*path, key), each) for key, each in value.items()]
+        elif isinstance(value, list):
+            todo += [((*path, index), each) for index, each in enumerate(value)]
+        elif isinstance(value, int) and not _LOWEST <= value <= _HIGHEST:
+            yield Place(root.document, path)
+
+
+def _decoded(octets: bytes, file: str) -> str:
+    try:
+        return octets.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = octets.count(b"\n", 0, error.start) + 1
+        what = f"octet 0x{octets[error.start]:02x} is not UTF-8"
+        raise _unusable(file, line, what, "save the file in UTF-8") from error
 
 
 def _unusable(file: str, line: int, what: str, remedy: str) -> ConfigurationError:

@@ -22,6 +22,7 @@ from reflector.terms import ORIGINS
 from reflector.values import Reader, kind, list_of, one_of, refuse_as, text
 
 _T = TypeVar("_T")
+_DEEPEST = 64  # steps from the document to a `match` within others
 HEADING = "match = {...} or [policy.NAME.term.match]"
 
 
@@ -77,7 +78,7 @@ def read_numbers(value: object, place: Place) -> Numbers | None:
     """Read a number, or a range as in "10-20"."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 0xFFFFFFFF:
         return value
-    found = re.fullmatch(r"(\d+)-(\d+)", value) if isinstance(value, str) else None
+    found = re.fullmatch(r"(\d{1,12})-(\d{1,12})", value) if isinstance(value, str) else None
     if found is not None and int(found[1]) <= int(found[2]) <= 0xFFFFFFFF:
         return int(found[1]), int(found[2])
     what = (
@@ -151,14 +152,14 @@ MATCH = (
 
 
 def _either(matches: Iterable[Match]) -> Match:
-    first, *rest = matches
-    for other in rest:
-        first = first | other
-    return first
+    return match.either(*matches)
 
 
 def read_match(value: object, place: Place, lists: Mapping[str, PrefixList]) -> Match | None:
     """Read a `match` table; `lists` are the prefix lists that `prefix` may name."""
+    if len(place.path) > _DEEPEST:
+        place.refuse("is nested too deeply", "say it with fewer any and not")
+        return None
 
     def prefixes(value: object, place: Place) -> Match | None:
         if isinstance(value, str) and "/" not in value:

@@ -60,7 +60,9 @@ def read_named(document: Document, kind_of_table: str) -> dict[str, Table]:
     if stray:
         (place / stray[0]).refuse(f"is in no {kind_of_table}", f"write {heading} above it")
     return {
-        name: _table(value, place / name, kind_of_table) for name, value in found.items() if name not in stray
+        name: _table(value, place / name, kind_of_table)
+        for name, value in found.items()
+        if isinstance(value, dict)
     }
 
 

@@ -229,13 +229,18 @@ def origin(value: object, place: Place) -> Origin | None:
 _COMMUNITY_NAMES = {each.name.lower().replace("_", "-"): int(each) for each in WellKnownCommunity}
 
 
+def _up_to(highest: int, text: str) -> bool:
+    """Whether `text` is a number up to `highest`; Python itself refuses to read very long ones."""
+    return text.isdecimal() and len(text) <= 20 and int(text) <= highest
+
+
 def community(value: object, place: Place) -> int | None:
     """Read "asn:value" or the name of a well-known community (RFC 1997)."""
     if isinstance(value, str):
         if value in _COMMUNITY_NAMES:
             return _COMMUNITY_NAMES[value]
         parts = value.split(":")
-        if len(parts) == 2 and all(part.isdecimal() and int(part) <= 0xFFFF for part in parts):
+        if len(parts) == 2 and all(_up_to(0xFFFF, part) for part in parts):
             return int(parts[0]) << 16 | int(parts[1])
         guess = nearest(value, list(_COMMUNITY_NAMES))
         hint = f'did you mean "{guess}"?' if guess else 'write "asn:value" with two numbers up to 65535'
@@ -250,7 +255,7 @@ def community(value: object, place: Place) -> int | None:
 def large_community(value: object, place: Place) -> tuple[int, int, int] | None:
     """Read "asn:value:value" (RFC 8092)."""
     parts = value.split(":") if isinstance(value, str) else []
-    if len(parts) == 3 and all(part.isdecimal() and int(part) <= LAST_AS for part in parts):
+    if len(parts) == 3 and all(_up_to(LAST_AS, part) for part in parts):
         return int(parts[0]), int(parts[1]), int(parts[2])
     what = (
         f'"{value}" is no large community' if isinstance(value, str) else f"must be text, not {kind(value)}"

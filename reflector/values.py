@@ -125,9 +125,11 @@ def list_of(read: Reader, least: int = 0) -> Callable[[object, Place], tuple[obj
             place.refuse("must not be empty", "name at least one, or leave out the key")
             return None
         elements = [read(element, place / index) for index, element in enumerate(value)]
+        seen: set[object] = set()
         for index, element in enumerate(elements):
-            if element is not None and element in elements[:index]:
+            if element is not None and element in seen:
                 (place / index).refuse(f"{shown(value[index])} is there twice", "keep one")
+            seen.add(element)
         return None if None in elements else tuple(elements)
 
     return read_list

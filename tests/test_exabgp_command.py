@@ -119,7 +119,7 @@ def test_nothing_to_do(line: str) -> None:
         ("announce route 10.0.0.0/8 next-hop self community 1:2:3", "community: '1:2:3' is no community"),
         ("announce ipv6 unicast 10.0.0.0/8 next-hop self", "10.0.0.0/8 is no prefix of ipv6-unicast"),
         ("announce attributes next-hop self", "there are no prefixes; write them at the end, behind nlri"),
-        ("announce route 10.0.0.0/8 next-hop self split /32", "at most 65536 parts"),
+        ("announce route 10.0.0.0/8 next-hop self split /32", "at most 65536 routes"),
         ("announce eor ipv4 flow", "write ipv4 unicast or ipv6 unicast"),
         ("announce flow route", "there is no command 'announce flow'; there are: "),
         ("neighbor 10.0.0.1", "there is no command behind the neighbors"),

@@ -17,8 +17,9 @@ from bgp.wire.community import (
     parse_community,
     parse_extended,
 )
+from bgp.wire.text import quoted
 
-_PART = re.compile(r"\*|(\d+)(?:-(\d+))?")
+_PART = re.compile(r"\*|(\d{1,10})(?:-(\d{1,10}))?")
 
 
 def _ranges(text: str, count: int, highest: int) -> tuple[tuple[int, int], ...] | None:
@@ -52,7 +53,9 @@ def community_pattern(text: str) -> CommunityPattern:
     ranges = _ranges(text, 2, 0xFFFF)
     if ranges is None:
         if "*" in text or ("-" in text.lstrip("-") and ":" in text):
-            raise ValueError(f"{text!r} is no pattern of communities: write 65000:*, *:666 or 65000:100-199")
+            raise ValueError(
+                f"{quoted(text)} is no pattern of communities: write 65000:*, *:666 or 65000:100-199"
+            )
         value = parse_community(text)
         return CommunityPattern(text, value.__eq__)
     (low, high), (first, last) = ranges
@@ -79,7 +82,7 @@ def large_pattern(text: str) -> LargePattern:
     """Return the pattern that `text` writes; raise ValueError where it is none."""
     ranges = _ranges(text, 3, 0xFFFFFFFF)
     if ranges is None:
-        raise ValueError(f"{text!r} is no pattern of large communities: write 65000:1:2 or 65000:*:*")
+        raise ValueError(f"{quoted(text)} is no pattern of large communities: write 65000:1:2 or 65000:*:*")
     return LargePattern(text, ranges)
 
 
@@ -103,10 +106,10 @@ def extended_pattern(text: str) -> ExtendedPattern:
     if match is not None:
         start = bytes.fromhex(match[1])
         return ExtendedPattern(text, lambda octets: octets.startswith(start))
-    match = re.fullmatch(r"(rt|ro|\*):(\*|\[[0-9a-fA-F:.]+\]|[0-9.]+L?):(\*|\d+)", text)
+    match = re.fullmatch(r"(rt|ro|\*):(\*|\[[0-9a-fA-F:.]+\]|[0-9.]+L?):(\*|\d{1,20})", text)
     if match is None:
         raise ValueError(
-            f"{text!r} is no pattern of extended communities: write rt:65000:*, rt:*:* or 0x4004*"
+            f"{quoted(text)} is no pattern of extended communities: write rt:65000:*, rt:*:* or 0x4004*"
         )
     name, administrator, number = match.groups()
     if administrator != "*":

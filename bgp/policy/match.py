@@ -43,22 +43,19 @@ class Match:
         return self.test(route)
 
     def __and__(self, other: "Match") -> "Match":
-        def both(route: Route) -> bool:
-            return one(route) and two(route)
-
-        one, two = self.test, other.test
-        return Match("and", (self, other), both, self.reads_prefix or other.reads_prefix)
+        return both(*self._parts("and"), other)
 
     def __or__(self, other: "Match") -> "Match":
-        def either(route: Route) -> bool:
-            return one(route) or two(route)
-
-        one, two = self.test, other.test
-        return Match("or", (self, other), either, self.reads_prefix or other.reads_prefix)
+        return either(*self._parts("or"), other)
 
     def __invert__(self) -> "Match":
         test = self.test
         return Match("not", (self,), lambda route: not test(route), self.reads_prefix)
+
+    def _parts(self, name: str) -> tuple["Match", ...]:
+        """Return what this one joins by `and` or `or`: a chain of many is flat, not deep."""
+        joined = self.name == name and isinstance(self.argument, tuple)
+        return self.argument if joined else (self,)  # type: ignore[return-value]
 
     def __str__(self) -> str:
         if isinstance(self.argument, tuple):
@@ -73,6 +70,40 @@ class Match:
 
 
 ANY = Match("any", None, lambda route: True)
+
+
+def both(*matches: Match) -> Match:
+    """Match what all of `matches` do, asked in their order, as `&` says it of two."""
+    return _joined("and", matches, _all)
+
+
+def either(*matches: Match) -> Match:
+    """Match what any of `matches` does, asked in their order, as `|` says it of two."""
+    return _joined("or", matches, _any)
+
+
+_Test = Callable[[Route], bool]
+
+
+def _joined(name: str, matches: tuple[Match, ...], of: Callable[[list[_Test]], _Test]) -> Match:
+    if len(matches) == 1:
+        return matches[0]
+    test = of([each.test for each in matches])
+    return Match(name, matches, test, any(each.reads_prefix for each in matches))
+
+
+def _all(tests: list[_Test]) -> _Test:
+    if len(tests) > 2:
+        return lambda route: all(test(route) for test in tests)
+    one, two = tests
+    return lambda route: one(route) and two(route)
+
+
+def _any(tests: list[_Test]) -> _Test:
+    if len(tests) > 2:
+        return lambda route: any(test(route) for test in tests)
+    one, two = tests
+    return lambda route: one(route) or two(route)
 
 
 def where(test: Callable[[Route], bool], name: str = "", *, reads_prefix: bool = False) -> Match:

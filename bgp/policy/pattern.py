@@ -15,14 +15,18 @@ through a path once, so no pattern makes a long path costly.
 
 import re
 from collections.abc import Callable
+from itertools import count
 from typing import NoReturn
 
 from bgp.iana import SegmentType
 from bgp.wire.aspath import AsPath, without_confederation
+from bgp.wire.text import quoted
 
-_TOKEN = re.compile(r"\s*(?:(\d+)(?:\s*-\s*(\d+))?|\{(\d+)(,(\d+)?)?\}|([.^$|()*+?]))")
+_TOKEN = re.compile(r"\s*(?:(\d{1,12})(?:\s*-\s*(\d{1,12}))?|\{(\d{1,9})(,(\d{1,9})?)?\}|([.^$|()*+?]))")
 _LAST_AS = 0xFFFFFFFF
 _STATES = 4096  # so many, and a pattern is still read at once
+_DEPTH = 64  # so deep may parentheses and repetitions be within one another
+_SPACE = re.compile(r"\s*")
 
 # A place of a path: one AS, or the members of a set.
 Place = tuple[int, ...]
@@ -53,10 +57,7 @@ class Pattern:
         self._start = automaton.start
         self._letters = automaton.letters
         # The states reached from each without a letter, by whether that is at the beginning and at the end.
-        self._closures = [
-            [automaton.closure(state, bool(where & 1), bool(where & 2)) for state in range(automaton.size)]
-            for where in range(4)
-        ]
+        self._closures = [automaton.closures(bool(where & 1), bool(where & 2)) for where in range(4)]
 
     def search(self, path: tuple[Place, ...]) -> bool:
         """Whether the pattern matches somewhere in a path with these places."""
@@ -131,11 +132,14 @@ class _Automaton:
 
     def either(self, parts: list[_Part]) -> _Part:
         def add(after: int) -> int:
+            begun = [part(after) for part in parts]
             state = self.state()
-            for part in parts:
-                self.way(state, part(after))
+            for to in begun:
+                self.way(state, to)
             return state
 
+        # One way past all of them is enough.
+        parts = [part for part in parts if part is not _nothing] + [_nothing] * (_nothing in parts)
         return add if len(parts) > 1 else parts[0]
 
     def repeat(self, part: _Part, least: int, most: int | None) -> _Part:
@@ -150,34 +154,51 @@ class _Automaton:
             else:
                 end = after
                 for _ in range(most - least):
+                    begun = part(after)
                     state = self.state()
                     self.way(state, end)
-                    self.way(state, part(after))
+                    self.way(state, begun)
                     after = state
             for _ in range(least):
                 after = part(after)
             return after
 
-        return add
+        return _nothing if part is _nothing or most == 0 else add
 
-    def closure(self, state: int, begin: bool, end: bool) -> int:
-        found, todo = 1 << state, [state]
-        while todo:
-            for where, to in self._ways.get(todo.pop(), ()):
-                holds = begin if where == "^" else end if where == "$" else True
-                if holds and not found >> to & 1:
-                    found |= 1 << to
-                    todo.append(to)
+    def closures(self, begin: bool, end: bool) -> list[int]:
+        """Return the states that are reached from each without a letter."""
+        ways = [
+            (state, tuple(to for where, to in ways if (begin if where == "^" else end or where != "$")))
+            for state, ways in sorted(self._ways.items())
+        ]
+        found = [1 << state for state in range(self.size)]
+        changed = True
+        while changed:
+            # All ways but those into loops lead to states made before, so there are few rounds.
+            changed = False
+            for state, further in ways:
+                reached = found[state]
+                for to in further:
+                    reached |= found[to]
+                if reached != found[state]:
+                    found[state], changed = reached, True
         return found
 
 
+def _nothing(after: int) -> int:
+    """Add no state; any other part adds one at least, so that the bound on states bounds the work."""
+    return after
+
+
 def _sequence(parts: list[_Part]) -> _Part:
+    parts = [part for part in parts if part is not _nothing]
+
     def add(after: int) -> int:
         for part in reversed(parts):
             after = part(after)
         return after
 
-    return add
+    return add if parts else _nothing
 
 
 class _Parser:
@@ -187,11 +208,14 @@ class _Parser:
         self.text = text
         self.automaton = _Automaton()
         self._tokens: list[re.Match[str]] = []
+        self._depth = 0
+        text = text.rstrip()
         position = 0
-        while text[position:].strip():
+        while position < len(text):
             token = _TOKEN.match(text, position)
             if token is None:
-                self._fail(f"{text[position:].strip()[0]!r} means nothing")
+                sign = _SPACE.match(text, position)
+                self._fail(f"{text[sign.end() if sign else position]!r} means nothing")
             self._tokens.append(token)
             position = token.end()
         self._tokens.reverse()
@@ -202,8 +226,8 @@ class _Parser:
 
     def _fail(self, what: str) -> NoReturn:
         raise ValueError(
-            f'cannot read the AS path pattern "{self.text}": {what}; write AS numbers with spaces between, '
-            "as in ^64500 .* 64496$"
+            f"cannot read the AS path pattern {quoted(self.text)}: {what}; write AS numbers with spaces "
+            "between, as in ^64500 .* 64496$"
         )
 
     def _sign(self) -> str | None:
@@ -224,7 +248,9 @@ class _Parser:
 
     def _repeated(self) -> _Part:
         part = self._atom()
-        while self._tokens:
+        for depth in count():
+            if not self._tokens:
+                break
             token = self._tokens[-1]
             if token[6] in ("*", "+", "?"):
                 least, most = {"*": (0, None), "+": (1, None), "?": (0, 1)}[token[6]]
@@ -235,6 +261,8 @@ class _Parser:
                 break
             if max(least, most or 0) > _STATES or (most is not None and most < least):
                 self._fail(f"{token[0].strip()} is no number of times")
+            if depth >= _DEPTH:
+                self._fail("it repeats repetitions of repetitions")
             self._tokens.pop()
             part = self.automaton.repeat(part, least, most)
         return part
@@ -253,7 +281,11 @@ class _Parser:
             case "^" | "$" as end:
                 return self.automaton.end(end)
             case "(":
+                self._depth += 1
+                if self._depth > _DEPTH:
+                    self._fail("it has too many ( within one another")
                 part = self._alternatives()
+                self._depth -= 1
                 if self._sign() != ")":
                     self._fail("it has a ( without its )")
                 self._tokens.pop()

@@ -13,9 +13,10 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from bgp.family import IPV4_UNICAST, IPV6_UNICAST, Family
 from bgp.wire import prefix as nlri
+from bgp.wire.text import quoted
 
 Network = IPv4Network | IPv6Network
-_TEXT = re.compile(r"(!?)\s*([0-9a-fA-F:.]+/[0-9]+)(?:\s+ge\s+([0-9]+))?(?:\s+le\s+([0-9]+))?")
+_TEXT = re.compile(r"(!?)\s*([0-9a-fA-F:.]+/[0-9]+)(?:\s+ge\s+([0-9]{1,9}))?(?:\s+le\s+([0-9]{1,9}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +51,11 @@ def parse_entry(text: str) -> Entry:
     """
     match = _TEXT.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"{text!r} is no entry of a prefix list: write 10.0.0.0/8 ge 16 le 24")
+        raise ValueError(f"{quoted(text)} is no entry of a prefix list: write 10.0.0.0/8 ge 16 le 24")
     try:
         network = ip_network(match[2])
     except ValueError as error:
-        raise ValueError(f"{text!r} is no entry of a prefix list: {error}") from None
+        raise ValueError(f"{quoted(text)} is no entry of a prefix list: {error}") from None
     length, bits = network.prefixlen, network.max_prefixlen
     ge = length if match[3] is None else int(match[3])
     le = int(match[4]) if match[4] is not None else length if match[3] is None else bits

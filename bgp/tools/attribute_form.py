@@ -60,7 +60,13 @@ def type_of(key: str) -> int | None:
     if key in _TYPES:
         return _TYPES[key]
     word, _, number = key.rpartition("_")
-    if word == "attribute" and number.isascii() and number.isdigit() and int(number) <= 255:
+    if (
+        word == "attribute"
+        and number.isascii()
+        and number.isdigit()
+        and len(number) <= 3
+        and int(number) <= 255
+    ):
         return int(number)
     return None
 

@@ -10,8 +10,10 @@ import struct
 from typing import NamedTuple
 
 from bgp.iana import AS_TRANS, SegmentType
+from bgp.wire.text import quoted
 
 MAXIMUM_SEGMENT = 255
+_LONGEST = 40  # characters of an AS number in text
 
 _SET, _SEQUENCE = int(SegmentType.AS_SET), int(SegmentType.AS_SEQUENCE)
 _CONFED_SEQUENCE, _CONFED_SET = int(SegmentType.AS_CONFED_SEQUENCE), int(SegmentType.AS_CONFED_SET)
@@ -151,31 +153,35 @@ def text(path: AsPath) -> str:
 def parse_asn(text: str) -> int:
     """Return an AS number written plainly or as high.low (RFC 5396); raise ValueError otherwise."""
     high, dot, low = text.partition(".")
-    if not (high.isascii() and high.isdigit() and (not dot or (low.isascii() and low.isdigit()))):
-        raise ValueError(f"{text!r} is no AS number")
+    parts = (high, low) if dot else (high,)
+    if len(text) > _LONGEST or not all(part.isascii() and part.isdigit() for part in parts):
+        raise ValueError(f"{quoted(text)} is no AS number")
     if dot:
         if int(high) > 0xFFFF or int(low) > 0xFFFF:
-            raise ValueError(f"{text!r} is no AS number: each part is at most 65535")
+            raise ValueError(f"{quoted(text)} is no AS number: each part is at most 65535")
         return int(high) << 16 | int(low)
     if int(high) > 0xFFFFFFFF:
-        raise ValueError(f"{text!r} is no AS number: it is at most 4294967295")
+        raise ValueError(f"{quoted(text)} is no AS number: it is at most 4294967295")
     return int(high)
 
 
 def parse_text(value: str) -> AsPath:
     """Return the path that `value` writes; raise ValueError where it is not one."""
     segments: list[Segment] = []
+    value = value.rstrip()
     position = 0
-    while value[position:].strip():
+    while position < len(value):
         match = _SEGMENT_TEXT.match(value, position)
         if match is None:
-            raise ValueError(f"cannot read the AS path {value!r} from {value[position:].strip()!r} on")
+            rest = value[position : position + 100].strip()
+            raise ValueError(f"cannot read the AS path {quoted(value, 40)} from {quoted(rest, 20)} on")
         position = match.end()
         for group, type_ in ((1, _SET), (2, _CONFED_SEQUENCE), (3, _CONFED_SET), (5, _SEQUENCE)):
             written = match.group(group)
             if written is not None:
                 asns = tuple(parse_asn(word) for word in re.split(r"[,\s]+", written.strip(", \t")))
-                while asns:
-                    segments.append(Segment(type_, asns[:MAXIMUM_SEGMENT]))
-                    asns = asns[MAXIMUM_SEGMENT:]
+                segments += [
+                    Segment(type_, asns[start : start + MAXIMUM_SEGMENT])
+                    for start in range(0, len(asns), MAXIMUM_SEGMENT)
+                ]
     return tuple(segments)

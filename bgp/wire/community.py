@@ -10,7 +10,9 @@ from ipaddress import IPv4Address, IPv6Address
 
 from bgp.iana import WellKnownCommunity
 from bgp.wire.aspath import parse_asn
+from bgp.wire.text import quoted
 
+_LONGEST = 40  # characters of a community in text that is no name
 _BY_NAME = {member.name: int(member) for member in WellKnownCommunity}
 _BY_VALUE = {int(member): member.name for member in WellKnownCommunity}
 
@@ -27,15 +29,23 @@ def parse_community(text: str) -> int:
     if name in _BY_NAME:
         return _BY_NAME[name]
     high, colon, low = text.strip().partition(":")
-    if colon and high.isdecimal() and low.isdecimal() and int(high) <= 0xFFFF and int(low) <= 0xFFFF:
+    short = len(text) <= _LONGEST  # Python itself refuses very long numbers, in its own words
+    if (
+        short
+        and colon
+        and high.isdecimal()
+        and low.isdecimal()
+        and int(high) <= 0xFFFF
+        and int(low) <= 0xFFFF
+    ):
         return int(high) << 16 | int(low)
     try:
-        value = int(text, 0)
+        value = int(text, 0) if short else -1
     except ValueError:
         value = -1
     if not 0 <= value <= 0xFFFFFFFF:
         raise ValueError(
-            f"{text!r} is no community: write asn:value, each at most 65535, or a well-known name"
+            f"{quoted(text)} is no community: write asn:value, each at most 65535, or a well-known name"
         )
     return value
 
@@ -63,10 +73,10 @@ def parse_large(text: str) -> LargeCommunity:
     parts = text.strip().split(":")
     # The canonical representation has no leading zeros.
     if len(parts) != 3 or not all(re.fullmatch(r"0|[1-9][0-9]{0,9}", part) for part in parts):
-        raise ValueError(f"{text!r} is no large community: write three numbers, as in 64496:1:2")
+        raise ValueError(f"{quoted(text)} is no large community: write three numbers, as in 64496:1:2")
     a, b, c = (int(part) for part in parts)
     if max(a, b, c) > 0xFFFFFFFF:
-        raise ValueError(f"{text!r} is no large community: each number is at most 4294967295")
+        raise ValueError(f"{quoted(text)} is no large community: each number is at most 4294967295")
     return a, b, c
 
 
@@ -111,10 +121,11 @@ def parse_extended(text: str) -> bytes:
     text = text.strip()
     if re.fullmatch(r"0x([0-9a-fA-F]{16}|[0-9a-fA-F]{40})", text):
         return bytes.fromhex(text[2:])
-    match = re.fullmatch(r"(rt|ro):(\[[0-9a-fA-F:.]+\]|[0-9.]+L?):(\d+)", text)
+    match = re.fullmatch(r"(rt|ro):(\[[0-9a-fA-F:.]+\]|[0-9.]+L?):(\d{1,20})", text)
     if match is None:
         raise ValueError(
-            f"{text!r} is no extended community: write rt:asn:number, ro:address:number or 0x and the octets"
+            f"{quoted(text)} is no extended community: write rt:asn:number, ro:address:number "
+            "or 0x and the octets"
         )
     subtype, administrator, number = _SUBTYPE_OF[match[1]], match[2], int(match[3])
     try:
@@ -127,7 +138,7 @@ def parse_extended(text: str) -> bytes:
             return bytes((_FOUR_OCTET_AS, subtype)) + asn.to_bytes(4, "big") + number.to_bytes(2, "big")
         return bytes((_TWO_OCTET_AS, subtype)) + asn.to_bytes(2, "big") + number.to_bytes(4, "big")
     except OverflowError:
-        raise ValueError(f"{text!r}: the number {number} is too large beside {administrator}") from None
+        raise ValueError(f"{quoted(text)}: the number {number} is too large beside {administrator}") from None
 
 
 def split_extended(value: bytes, size: int = 8) -> tuple[bytes, ...]:

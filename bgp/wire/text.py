@@ -1,4 +1,4 @@
-"""Text that peers send, made safe to show in logs, tables and terminals."""
+"""Text that others write, made safe to show in logs, tables, terminals and errors."""
 
 
 def printable(text: str) -> str:
@@ -10,3 +10,8 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def quoted(text: str, most: int = 80) -> str:
+    """Return `text` in quotes, printable, and cut where it is long: as an error names what it is about."""
+    return repr(text if len(text) <= most else f"{text[:most]}...")

@@ -4,17 +4,22 @@ from dataclasses import replace
 
 from fuzz.target import Target, invariant_of
 from fuzz.targets import (
+    configuration,
     connection,
     decode,
     encode,
+    exabgp,
     files,
     framing,
     mrt,
     notification,
     opening,
     pcap,
+    policy,
     route_refresh,
+    router,
     update,
+    words,
 )
 
 TARGETS: dict[str, Target] = {
@@ -26,10 +31,15 @@ TARGETS: dict[str, Target] = {
         route_refresh,
         update,
         connection,
+        router,
+        policy,
         pcap,
         mrt,
         files,
         decode,
         encode,
+        exabgp,
+        words,
+        configuration,
     )
 }

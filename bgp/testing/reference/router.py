@@ -36,6 +36,14 @@ def covers(family: Family, outer: bytes, inner: bytes) -> bool:
     return network(family, inner).subnet_of(network(family, outer))  # type: ignore[arg-type]
 
 
+def host(octets: bytes) -> bool:
+    """Whether this can be the address of a host (RFC 4271 section 6.3)."""
+    address = ip_address(octets[:16])
+    if address.version == 4 and (octets[0] == 0 or octets == bytes((255,)) * 4):
+        return False
+    return not (address.is_multicast or address.is_loopback or address.is_unspecified)
+
+
 @dataclass(frozen=True)
 class Party:
     """A peer as the reference sees it."""
@@ -169,7 +177,7 @@ class Reference:
         clusters = attributes.get(T.CLUSTER_LIST) or b""
         if self.cluster_id in [clusters[at : at + 4] for at in range(0, len(clusters), 4)]:
             return None
-        if attributes.next_hop[:16] in self.own.values() or attributes.next_hop[0] in (0, 127, 224):
+        if attributes.next_hop[:16] in self.own.values() or not host(attributes.next_hop):
             return None
         if party.shared and attributes.next_hop[:16] != party.address:
             hop = ip_address(attributes.next_hop[:16])
@@ -363,6 +371,11 @@ class Reference:
                 T.ORIGINATOR_ID: None,
                 T.CLUSTER_LIST: None,
             }
+            # RFC 4360 section 6: those that are not transitive end at the border of the AS.
+            for type_, size in ((T.EXTENDED_COMMUNITIES, 8), (T.IPV6_EXTENDED_COMMUNITIES, 20)):
+                value = attributes.get(type_) or b""
+                items = [value[at : at + size] for at in range(0, len(value), size)]
+                changes[type_] = b"".join(item for item in items if not item[0] & 0x40) or None
             if source is not Kind.LOCAL and attributes.med == med and T.MULTI_EXIT_DISC not in chosen:
                 changes[T.MULTI_EXIT_DISC] = None
             kept = len(next_hop) == 4 or next_hop[:2] != b"\xfe\x80"

@@ -6,8 +6,9 @@ from ipaddress import ip_address, ip_network
 
 from bgp.family import FAMILIES, Family
 from bgp.tools.exabgp.route import Key, Said
-from bgp.tools.exabgp.words import WORDS, number, path_id, plain, split, value_of
+from bgp.tools.exabgp.words import WORDS, number, path_id, plain, single, split, value_of
 from bgp.wire import prefix as nlri
+from bgp.wire.text import printable
 
 # Beside `neighbor ADDRESS`, what narrows a selection.
 SELECTORS = ("local-ip", "local-as", "peer-as", "router-id", "family-allowed")
@@ -39,8 +40,22 @@ class Command:
     words: tuple[str, ...] = field(default=())
 
 
+_SHOWN = 400  # characters of an error
+_MOST = 65536  # routes of a command
+
+
 def parse(line: str) -> Command | None:
     """Return the command, None for a comment or an empty line; raise ValueError with reason and remedy."""
+    try:
+        return _parsed(line)
+    except ValueError as error:
+        # What is wrong is told on a line of its own, whatever the command had in it.
+        text = str(error)
+        text = text if len(text) <= _SHOWN else f"{text[: _SHOWN // 2]} ... {text[-_SHOWN // 2 :]}"
+        raise ValueError(printable(text)) from None
+
+
+def _parsed(line: str) -> Command | None:
     if line.lstrip().startswith("#"):
         return None
     words = split(line)
@@ -61,14 +76,15 @@ def _selectors(words: Sequence[str]) -> tuple[tuple[Selector, ...], list[str]]:
         if words[at] == ",":
             at += 1
             continue
-        (address,), at = value_of(words, at + 1)
+        some, at = value_of(words, at + 1)
+        address = single(some)
         if address != "*":
             address = str(ip_address(address))
         conditions = []
         while at < len(words) and words[at] in SELECTORS:
             name = words[at]
-            (value,), at = value_of(words, at + 1)
-            conditions.append((name, value))
+            some, at = value_of(words, at + 1)
+            conditions.append((name, single(some)))
         found.append(Selector(address, tuple(conditions)))
     if at >= len(words):
         raise ValueError("there is no command behind the neighbors")
@@ -113,7 +129,7 @@ def _said(words: Sequence[str]) -> tuple[Said | None, int, int | None, list[str]
             elif word == "path-information":
                 identifier = path_id(value)
             elif word == "split":
-                length = int.from_bytes(number([value[0].removeprefix("/")]), "big")
+                length = int.from_bytes(number([single(value).removeprefix("/")]), "big")
             else:
                 known = ", ".join(["next-hop", *WORDS, "path-information", "split"])
                 raise ValueError(f"there is no such attribute; there are: {known}")
@@ -126,8 +142,8 @@ def _said(words: Sequence[str]) -> tuple[Said | None, int, int | None, list[str]
 
 def _more_specific(key: Key, length: int) -> list[Key]:
     network = nlri.network(key.family, key.prefix)
-    if not network.prefixlen <= length <= network.max_prefixlen or length - network.prefixlen > 16:
-        raise ValueError(f"split: {network} cannot be split into /{length}; at most 65536 parts")
+    if not network.prefixlen <= length <= network.max_prefixlen:
+        raise ValueError(f"split: {network} cannot be split into /{length}")
     return [_prefix(str(each), key.path_id) for each in network.subnets(new_prefix=length)]
 
 
@@ -168,6 +184,9 @@ def _done(
     keys: list[Key] = []
     for prefix in prefixes:
         key = _prefix(str(ip_network(prefix)), identifier)
+        parts = 1 << max(0, min((length or 0) - key.prefix[0], 17))
+        if len(keys) + parts > _MOST:
+            raise ValueError(f"at most {_MOST} routes in one command; write several")
         keys += [key] if length is None else _more_specific(key, length)
     action = verb.split()[0]
     if action == "withdraw":

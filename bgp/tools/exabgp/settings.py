@@ -51,14 +51,18 @@ class Settings:
 
 def load(file: str) -> Settings:
     """Read a file; raise ValueError that names place and remedy, OSError where it cannot be read."""
+    octets = Path(file).read_bytes()
     try:
-        document = tomllib.loads(Path(file).read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{file}: {error}") from None
-    try:
-        return settings(document)
+        return read(octets.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise ValueError(f"{file}: it is not in UTF-8; save it so") from None
     except ValueError as error:
         raise ValueError(f"{file}: {error}") from None
+
+
+def read(text: str) -> Settings:
+    """Return the settings that a file's text says; raise ValueError that names key and remedy."""
+    return settings(tomllib.loads(text))
 
 
 def settings(document: dict[str, Any]) -> Settings:
@@ -106,7 +110,7 @@ def _neighbor(table: object, where: str) -> PeerOptions:
     fields = dict(table)
     names = fields.pop("families", [family.name for family in FAMILIES])
     for name in names:
-        if name not in BY_NAME:
+        if not isinstance(name, str) or name not in BY_NAME:
             raise ValueError(f"{where}families: {name!r} is none; there are: {', '.join(BY_NAME)}")
     families = tuple(BY_NAME[name] for name in names)
     if "local_address" in fields:

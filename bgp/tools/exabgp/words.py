@@ -53,22 +53,29 @@ def plain(words: Sequence[str]) -> list[str]:
     return [word for word in words if word != ","]
 
 
+def single(words: Sequence[str]) -> str:
+    """Return the word of a value that is but one."""
+    if len(words) != 1:
+        raise ValueError("write one word for it")
+    return words[0]
+
+
 def number(words: Sequence[str]) -> bytes:
     """Return a 32-bit number's octets."""
-    (text,) = words
-    if not (text.isascii() and text.isdigit() and int(text) <= 0xFFFFFFFF):
+    text = single(words)
+    if not (text.isascii() and text.isdigit() and len(text) <= 10 and int(text) <= 0xFFFFFFFF):
         raise ValueError(f"{text} is no number from 0 to 4294967295")
     return int(text).to_bytes(4, "big")
 
 
 def path_id(words: Sequence[str]) -> int:
     """Return a path identifier that is written as a number or as an IPv4 address."""
-    (text,) = words
+    text = single(words)
     return int(IPv4Address(text)) if "." in text else int.from_bytes(number(words), "big")
 
 
 def _origin(words: Sequence[str]) -> bytes:
-    (text,) = words
+    text = single(words)
     if text.lower() not in _ORIGINS:
         raise ValueError(f"{text} is none")
     return bytes((_ORIGINS[text.lower()],))
@@ -112,7 +119,7 @@ def _extended(words: Sequence[str]) -> bytes:
 
 
 def _address(words: Sequence[str]) -> bytes:
-    (text,) = words
+    text = single(words)
     return IPv4Address(text).packed
 
 
