@@ -53,6 +53,7 @@ class Caretaker:
         self._swept = False
         self._links: dict[int, bool] = {}
         self._relink = False
+        self.audits = 0
         self._said: dict[str, float] = {}
         # Whose routes stand in our way, where that is known.
         self.conflicts: dict[Family, dict[bytes, Entry]] = {family: {} for family in FAMILIES}
@@ -271,6 +272,7 @@ class Caretaker:
                 await asyncio.sleep(0)
         finally:
             audit.close()
+        self.audits += 1
         if any(held[1].code == EEXIST for held in ledger.held.values()):
             await self._find_conflicts(family)
         else:

@@ -15,6 +15,7 @@ from pyroute2 import IPRSocket
 
 from fib.backend import LOST, BackendError, Failure
 from fib.kernel.netlink import (
+    AF_INET,
     HEADER,
     NETLINK_CAP_ACK,
     NETLINK_EXT_ACK,
@@ -24,6 +25,7 @@ from fib.kernel.netlink import (
     NLM_F_REQUEST,
     NLMSG_DONE,
     NLMSG_ERROR,
+    ROUTE,
     RTM_NEWROUTE,
     SOL_NETLINK,
     failure,
@@ -74,11 +76,13 @@ class Channel:
 
     def check(self) -> None:
         """Raise BackendError where the process may not write routes at all."""
-        self.socket.send(HEADER.pack(16, RTM_NEWROUTE, NLM_F_REQUEST | NLM_F_ACK, 0, 0))
+        # A destination of 255 bits is wrong for any family, so nothing is ever written.
+        body = ROUTE.pack(AF_INET, 255, 0, 0, 0, 0, 0, 0, 0)
+        self.socket.send(HEADER.pack(16 + len(body), RTM_NEWROUTE, NLM_F_REQUEST | NLM_F_ACK, 0, 0) + body)
         data = self.socket.recv(_RECEPTION)
         for start, end, kind, flags, _, _ in messages(data):
             if kind == NLMSG_ERROR:
-                # The capability is asked for before the message is read, and this one has no content.
+                # The capability is asked for before the message is read.
                 said = failure(data, start, end, flags)
                 if said is not None and said.code == errno.EPERM:
                     raise BackendError(_PERMISSION)

@@ -8,6 +8,7 @@ in the kernel drops those of ours, so they cost nothing here.  Lost events are n
 import asyncio
 import ctypes
 import errno
+import select
 import socket
 import struct
 from collections.abc import Callable
@@ -50,6 +51,9 @@ class Events:
         self._renamed = renamed
         self._listener: Callable[[Event], None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        # Lost events are an error of the socket, and libuv stops to poll what has one, without a word: it
+        # is given a descriptor that is readable then and never has an error.
+        self._poll = select.epoll()
 
     @property
     def socket(self) -> socket.socket:
@@ -59,12 +63,14 @@ class Events:
         self._listener = listener
         self._channel.socket.setblocking(False)
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._channel.socket.fileno(), self._readable)
+        self._poll.register(self._channel.socket, select.EPOLLIN)
+        self._loop.add_reader(self._poll.fileno(), self._readable)
 
     def close(self) -> None:
         if self._loop is not None:
-            self._loop.remove_reader(self._channel.socket.fileno())
+            self._loop.remove_reader(self._poll.fileno())
             self._loop = None
+        self._poll.close()
         self._channel.close()
 
     def _readable(self) -> None:
