@@ -13,6 +13,7 @@ from bgp.aio.events import PeerEvent
 from bgp.speaker import Speaker
 from reflector.collector import Collector
 from reflector.config import Configuration, load
+from reflector.control.protocol import default_path
 from reflector.control.server import ControlError, ControlServer
 from reflector.document import ConfigurationError
 from reflector.journal import Journal
@@ -49,7 +50,8 @@ class Service:
         self._reloading = asyncio.Lock()
         answering = configuration.control
         enabled = control and answering.enabled
-        self._control = ControlServer(self, answering.socket, answering.mode) if enabled else None
+        path = answering.socket or default_path()
+        self._control = ControlServer(self, path, answering.mode) if enabled else None
         self.speaker = Speaker(
             asn=router.asn,
             router_id=router.router_id,
@@ -71,7 +73,13 @@ class Service:
         await self.speaker.start()
         self.speaker.measure_lag()
         if self._control is not None:
-            await self._control.start()
+            try:
+                await self._control.start()
+            except ControlError as error:
+                # To reflect matters more than to be asked, unless somebody has said where.
+                if self.configuration.control.socket is not None:
+                    raise
+                logger.warning("nobody can ask this service: %s", error.strerror)
 
     def prepare(self) -> None:
         """Tell the speaker all that is configured; nothing of a good configuration is refused."""
@@ -145,7 +153,7 @@ async def _serve(configuration: Configuration, file: str) -> int:
     try:
         await service.start()
     except OSError as error:
-        logger.error("%s", error if isinstance(error, ControlError) else _cannot_start(error))
+        logger.error("%s", error.strerror if isinstance(error, ControlError) else _cannot_start(error))
         await service.stop("cannot start")
         return 1
     _log_start(service)

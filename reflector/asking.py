@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reflector.control.client import Unanswered, ask
-from reflector.control.protocol import ENVIRONMENT, default_path
+from reflector.control.protocol import default_path
 from reflector.report.catalog import QUESTIONS, Question, Sort
 from reflector.show import columns, details, tables
 
@@ -132,7 +132,7 @@ def run(options: argparse.Namespace) -> int:
     """Ask, print the answer, and return the exit status."""
     question = QUESTIONS[options.asked]
     given = {argument.name: getattr(options, argument.name) for argument in question.arguments}
-    path = options.socket or Path(os.environ.get(ENVIRONMENT) or default_path())
+    path = options.socket or default_path()
     try:
         rows = ask(path, question.name, given)
         if options.as_json:

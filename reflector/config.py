@@ -31,7 +31,6 @@ from reflector.check import (
     warnings,
 )
 from reflector.conditions import find_condition, read_conditions, refuse_circles, resolve
-from reflector.control.protocol import default_path
 from reflector.document import ConfigurationError, Document, Problem, parse, read
 from reflector.policies import find_policy, read_policies
 from reflector.tables import (
@@ -98,10 +97,10 @@ class Aggregated:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """The `[control]` table: the Unix socket for commands, and its permissions."""
+    """The `[control]` table: the Unix socket for commands, None for the usual one, and its permissions."""
 
     enabled: bool = True
-    socket: FilePath = field(default_factory=default_path)
+    socket: FilePath | None = None
     mode: int = 0o660
 
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -326,7 +327,9 @@ async def test_many_askers_hold_nobody_up(cluster: Cluster) -> None:
         idle.close()
 
 
-async def test_the_socket_is_ours_alone(cluster: Cluster, tmp_path: Path) -> None:
+async def test_the_socket_is_ours_alone(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     assert stat.S_IMODE(os.stat(cluster.path).st_mode) == 0o660
     configuration = cluster.service.configuration
     with pytest.raises(ControlError, match="another service answers there"):
@@ -342,6 +345,17 @@ async def test_the_socket_is_ours_alone(cluster: Cluster, tmp_path: Path) -> Non
     again = Service(configuration, control=True)
     await again.start()
     await again.stop("")
+    # Two services of one user share the usual path: the second one reflects, and says it.
+    usual = replace(configuration, control=replace(configuration.control, socket=None))
+    monkeypatch.setenv("REFLECTOR_SOCKET", str(cluster.path))
+    first, second = Service(usual, control=True), Service(usual, control=True)
+    await first.start()
+    await second.start()
+    assert "nobody can ask this service" in caplog.text and "another service answers there" in caplog.text
+    assert len(await cluster.ask("groups")) == 0
+    await second.stop("")
+    assert len(await cluster.ask("status")) == 1
+    await first.stop("")
     cluster.path.write_text("precious")
     with pytest.raises(ControlError, match="no socket"):
         await Service(configuration, control=True)._control.start()  # type: ignore[union-attr]

@@ -18,7 +18,9 @@ ENVIRONMENT = "REFLECTOR_SOCKET"
 
 
 def default_path() -> Path:
-    """Return where the socket is unless the configuration says otherwise: where this user may make one."""
+    """Return where the socket is unless the configuration says: named by the environment, or this user's."""
+    if ENVIRONMENT in os.environ:
+        return Path(os.environ[ENVIRONMENT])
     runtime = os.environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]
     if runtime:
         return Path(runtime) / "reflector.sock"
