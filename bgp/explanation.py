@@ -131,6 +131,13 @@ class Explanation:
                 f"  from {_origin(one.path)}: {one}",
                 f"    received: {words.line(one.path.received)}",
             ]
+            if one.path.retained:
+                kind, section = (
+                    ("long-lived stale", "RFC 9494 4.2")
+                    if one.path.source.stale
+                    else ("stale", "RFC 4724 4.2")
+                )
+                lines.append(f"    {kind}: kept while its peer restarts ({section})")
             if one.opinion is not None:
                 lines.append(f"    import {one.opinion}")
             if one.next_hop:

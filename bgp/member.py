@@ -13,12 +13,14 @@ from bgp.export.pack import Packer
 from bgp.export.terms import Terms
 from bgp.family import Family
 from bgp.policy import ACCEPT_ALL, Policy
+from bgp.retention import Held
 from bgp.rib.condition import Condition, Conditional
 from bgp.rib.limits import limits
 from bgp.rib.origination import Origination
 from bgp.rib.path import Kind, Slot, Source
 from bgp.rib.selection import ALL, Selection
 from bgp.session.negotiation import Negotiated
+from bgp.session.restart import DEFAULT, RestartOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +48,8 @@ class PeerSettings:
     `advertisement_interval`: seconds between two announcements of a destination (RFC 4271 section 9.2.1.1);
     then `flush` must be told the time.
     `installed_only`: the peer is told only what our forwarding plane has, as `Router.installed` says; that
-    does not go together with an advertisement interval.
+    does not go together with an advertisement interval.  `restart`: for how long routes are kept of a peer that restarts; so
+    `up`, `down` and `flush` must be told the time.
     """
 
     name: str
@@ -72,6 +75,7 @@ class PeerSettings:
     conditional: tuple[Conditional, ...] = ()
     advertisement_interval: float = 0.0
     installed_only: bool = False
+    restart: RestartOptions = DEFAULT
 
     def __post_init__(self) -> None:
         if self.installed_only and self.advertisement_interval:
@@ -97,6 +101,7 @@ class Member:
 
     __slots__ = (
         "_former",
+        "_held",
         "_identified",
         "_limits",
         "_listener",
@@ -115,6 +120,7 @@ class Member:
         listener: Listener,
         slot: Slot,
         sources: dict[Family, Source],
+        held: Mapping[Family, Held] | None = None,
     ) -> None:
         self.settings = settings
         self.negotiated = negotiated
@@ -128,6 +134,8 @@ class Member:
         self._stale: dict[Family, list[Source]] = {}
         # What still has the verdict of an earlier import policy.
         self._former: dict[Family, list[Source]] = {family: [] for family in sources}
+        # What is kept of earlier sessions.
+        self._held = {} if held is None else held
 
     def adopt(self, settings: PeerSettings) -> None:
         """Go on with other settings; where limits differ, what was told of earlier ones is forgotten."""
@@ -165,6 +173,12 @@ class Member:
 
     def sources(self, family: Family) -> list[Source]:
         """Return the sources of the peer's routes of `family`, stale ones first."""
+        held = self._held.get(family)
+        own = self.own_sources(family)
+        return own if held is None else [*held.sources, *own]
+
+    def own_sources(self, family: Family) -> list[Source]:
+        """Return the sources of what the peer has said of `family` in this session, stale ones first."""
         return [*self._former[family], *self._stale.get(family, ()), self._sources[family]]
 
     @property
@@ -173,8 +187,12 @@ class Member:
         return self._listener.updates
 
     def received(self, family: Family) -> int:
-        """Return how many routes of `family` the peer has sent and not withdrawn."""
+        """Return how many routes of `family` the peer has sent and not withdrawn, kept ones included."""
         return sum(source.routes for source in self.sources(family))
+
+    def told(self, family: Family) -> int:
+        """Return how many routes of `family` the peer has sent in this session and not withdrawn."""
+        return sum(source.routes for source in self.own_sources(family))
 
 
 def kind_of(settings: PeerSettings, negotiated: Negotiated) -> Kind:
@@ -210,8 +228,13 @@ def terms(
     ours: Ourselves,
     origination: Origination,
     pointed: Container[bytes],
+    long_lived: bool = False,
 ) -> Terms:
-    """Return the terms on which a peer is told routes; `pointed` are the next hops of routes of our own."""
+    """Return the terms on which a peer is told routes.
+
+    `pointed` are the next hops of routes of our own; `long_lived`: there are routes that only peers with
+    LLGR may be told (RFC 9494).
+    """
     kind = kind_of(settings, negotiated)
     third_party = settings.third_party_next_hop and kind.external
     holds = origination.holds
@@ -256,4 +279,7 @@ def terms(
         avoid=address if (address := settings.remote_address) in pointed or third_party else b"",
         advertisement_interval=settings.advertisement_interval,
         installed_only=settings.installed_only,
+        llgr=not long_lived or negotiated.llgr is not None,
+        # RFC 9494 section 4.6: "The neighbors MUST be internal (Internal BGP (IBGP) or Confederation)".
+        partial=long_lived and settings.restart.partial and not kind.external,
     )

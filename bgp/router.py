@@ -36,6 +36,7 @@ from bgp.iana import RouteRefreshSubtype
 from bgp.member import Member, Ourselves, PeerSettings, terms
 from bgp.policy import Policy
 from bgp.preview import Difference, preview_export, preview_import
+from bgp.retention import Held, Retention
 from bgp.rib import lookup, roles
 from bgp.rib.admission import Admission
 from bgp.rib.aggregate import Aggregate
@@ -168,6 +169,11 @@ class Router:
         self._conditioned: dict[Member, None] = {}
         self._epoch = 0
         self._jobs = Jobs()
+        self._retention = Retention(self._tables, self._jobs, self._released)
+        # Addresses of ours in sessions that ended, of peers of which something is kept.
+        self._lingering: dict[str, list[bytes]] = {}
+        # Some peer is told that long-lived stale routes are not for everybody.
+        self._long_lived = False
         self._rejudging: dict[Family, Rejudge] = {}  # the last job of its kind
         self._watchers: list[Watcher] = []
         self._hop_watchers: list[HopWatcher] = []
@@ -208,6 +214,9 @@ class Router:
             self._rejudge([settings.local_address])
         for condition in settings.conditions:
             self._origination.acquire(condition)
+        if negotiated.long_lived and not self._long_lived:
+            self._long_lived = True
+            self._unsettled.update(dict.fromkeys(self._members.values()))
         group = self._group(self._terms(settings, negotiated))
         kind = group.terms.kind
         alias = self._ourselves.alias(kind, negotiated)
@@ -227,11 +236,15 @@ class Router:
                 # A route server leaves the AS_PATHs of its clients as they are (RFC 7947 section 2.2.2).
                 prepends=bool(alias) and settings.prepend_local_as and kind is Kind.EXTERNAL,
                 interface=settings.interface,
+                heeds=negotiated.long_lived,
             )
             for family in negotiated.families
         }
         slot = self._slots.get(name, None)
-        member = self._members[name] = Member(settings, negotiated, group.join(name), slot, sources)
+        if self._retention:
+            self._retention.back(name, negotiated, settings.restart, settings.import_policy, now)
+        held = self._retention.of(name)
+        member = self._members[name] = Member(settings, negotiated, group.join(name), slot, sources, held)
         if settings.conditions:
             self._conditioned[member] = None
         self._at.setdefault(settings.remote_address, set()).add(member)
@@ -239,8 +252,12 @@ class Router:
             self._convergence.up(name, negotiated, now)
         return member
 
-    def down(self, member: Member) -> None:
-        """Let a member go whose session ended; `work` takes out its routes."""
+    def down(self, member: Member, *, graceful: bool = False, now: float = 0.0) -> None:
+        """Let a member go whose session ended; `work` takes out its routes.
+
+        If that was `graceful`, at the time `now`, they are kept while the peer restarts (`bgp.retention`);
+        `flush` sees to the end of that.
+        """
         if self._members.get(member.name) is not member:
             return
         del self._members[member.name]
@@ -259,12 +276,37 @@ class Router:
         listener.group.leave(listener)
         if not listener.group.listeners:
             self._forget(listener.group)
-        for family in member.negotiated.families:
-            for source in member.sources(family):
-                self._jobs.add(Drain(self._tables[family], source))
-        address = member.settings.local_address
-        if address and self._next_hops.remove_own(address):
-            self._rejudge([address])
+        name, address = member.name, member.settings.local_address
+        if address:
+            self._lingering.setdefault(name, []).append(address)
+        if graceful:
+            own = {family: member.own_sources(family) for family in member.negotiated.families}
+            self._retention.lost(name, own, member.negotiated, member.settings.restart, now)
+        else:
+            self._retention.forget(name)
+            for family in member.negotiated.families:
+                for source in member.own_sources(family):
+                    self._jobs.add(Drain(self._tables[family], source))
+        if not self._retention.of(name):
+            self._released(name)
+
+    def forget(self, name: str) -> None:
+        """Keep nothing any more of a peer that restarts."""
+        self._retention.forget(name)
+
+    def kept_names(self) -> Iterable[str]:
+        """Return the peers of which something is kept from earlier sessions."""
+        return self._retention.names()
+
+    def kept(self, name: str) -> Mapping[Family, Held]:
+        """Return what is kept of earlier sessions of a peer, by family; of no family for nothing."""
+        return self._retention.of(name)
+
+    def _released(self, name: str) -> None:
+        """Let go of our addresses in earlier sessions with a peer of which nothing is kept."""
+        for address in self._lingering.pop(name, ()):
+            if self._next_hops.remove_own(address):
+                self._rejudge([address])
 
     def _forget(self, group: Group) -> None:
         del self._groups[group.terms]
@@ -281,7 +323,9 @@ class Router:
         return group
 
     def _terms(self, settings: PeerSettings, negotiated: Negotiated) -> Terms:
-        return terms(settings, negotiated, self._ourselves, self._origination, self._pointed)
+        return terms(
+            settings, negotiated, self._ourselves, self._origination, self._pointed, self._long_lived
+        )
 
     # --- Convergence ---------------------------------------------------------------------------------
 
@@ -337,6 +381,11 @@ class Router:
                 former.append(each)
                 self._jobs.add(Transfer(table, each, to, former))
             *stale[:], member._sources[family] = renewed
+        self._retention.judge(member.name, policy)
+
+    def set_policy_of_kept(self, name: str, policy: Policy | None) -> None:
+        """Judge what is kept of a peer that restarts by another import policy."""
+        self._retention.judge(name, policy)
 
     def set_export_policy(self, member: Member, policy: Policy | None) -> None:
         """Tell `member` routes by another policy from now on; it pulls what differs for those told before."""
@@ -436,6 +485,8 @@ class Router:
                     table.announce(source, slot, reach.attributes, [prefix])
         if update.end_of_rib is not None:
             member.end_of_rib.add(update.end_of_rib)
+            if self._retention:
+                self._retention.end_of_rib(member.name, update.end_of_rib)
             if self._convergence is not None:
                 self._convergence.end_of_rib(member.name, update.end_of_rib)
             self._notice(member, EndOfRib(update.end_of_rib))
@@ -444,7 +495,7 @@ class Router:
         """Raise Notify where `reach` passes a limit; routes that only replace others do not count."""
         limit = member._limits.get(reach.family)
         if limit is not None:
-            held = member.received(reach.family)
+            held = member.told(reach.family)
             reached = limit.offered(held, len(reach.prefixes), lambda: self._new(member, reach))
             if reached is not None:
                 self._notice(member, reached)
@@ -592,6 +643,7 @@ class Router:
         then all should pull again in this turn or the next, though nothing else may happen.
         """
         self._now = now
+        due = bool(self._retention) and self._retention.expire(now)
         complete = self._convergence is not None and self._converge(self._convergence, now)
         self._settle()
         more = bool(self._origination or self._unsettled) and self._originate()
@@ -604,7 +656,7 @@ class Router:
         waiting = self._waiting
         if waiting:
             self._waiting = set()
-        return more or bool(waiting) or bool(self._readers)
+        return more or bool(waiting) or bool(self._readers) or due
 
     @property
     def deadline(self) -> float | None:
@@ -612,6 +664,8 @@ class Router:
         found = [group.deadline for group in self._paced.values()]
         if self._convergence is not None:
             found.append(self._convergence.deadline)
+        if self._retention:
+            found.append(self._retention.deadline)
         return min((each for each in found if each is not None), default=None)
 
     def _settle(self) -> None:

@@ -184,12 +184,17 @@ class Speaker:
         for peer in list(self._peers.values()):
             peer.start()
 
-    async def stop(self, communication: str = "", timeout: float | None = None) -> None:
+    async def stop(
+        self, communication: str = "", timeout: float | None = None, *, restart: bool = False
+    ) -> None:
         """End all sessions with a Cease that carries the text (RFC 9003), and listen no more.
 
-        With the sessions go all routes that peers were told.  Return when all last messages are out and
-        acknowledged, or after `timeout` seconds, by default `stop_timeout`; what is not out by then, or
-        when the task is canceled, is cut off.
+        With the sessions go all routes that peers were told: where both sides know Hard Reset, it is one (RFC
+        8538).  Not so for a `restart`: peers that keep our routes meanwhile are left to do so, and those that
+        would not after any Cease see their connection closed without one (RFC 4724 section 4).
+
+        Return when all last messages are out and acknowledged, or after `timeout` seconds, by default
+        `stop_timeout`; what is not out by then, or when the task is canceled, is cut off.
         """
         self._host.home.check()
         self._started = False
@@ -197,8 +202,11 @@ class Speaker:
             self._lag_check.cancel()
         self._listeners.close()
         for peer in list(self._peers.values()):
-            peer.stop(communication)
+            peer.stop(communication, restart=restart)
             self.peer_idle(peer)
+        if not restart:
+            for name in self.router.kept_names():
+                self.router.forget(name)
         self._host.waits.close()
         self._converged.close()
         try:
@@ -576,6 +584,12 @@ class Speaker:
             self._demand()
         for peer in list(listen_range.peers):
             self._remove(peer, communication)
+        for name in self.router.kept_names():
+            # Who came from there and is away.
+            with contextlib.suppress(ValueError):
+                if name not in self._names and ip_address(name.partition("%")[0]) in listen_range.prefix:
+                    self.router.forget(name)
+        self._host.turns.schedule()
         await self._host.drained(self._stop_timeout)
 
     def set_password(self, who: Peer | ListenRange, password: str | bytes | None) -> None:
@@ -718,7 +732,7 @@ class Speaker:
     def peer_idle(self, peer: Peer) -> None:
         """Forget a dynamic peer whose last connection is gone."""
         if peer.dynamic:
-            self._remove(peer)
+            self._remove(peer, keep=True)
 
     def _notice(self, member: Member, notice: Notice) -> None:
         peer = self._names.get(member.name)
@@ -800,14 +814,14 @@ class Speaker:
             listen_range.peers.add(peer)
         return peer
 
-    def _remove(self, peer: Peer, communication: str = "") -> None:
+    def _remove(self, peer: Peer, communication: str = "", *, keep: bool = False) -> None:
         if self._peers.get(peer.key) is not peer:
             return
         del self._peers[peer.key], self._names[peer.name]
         self._forget_identity(peer)
         for each in self._ranges:
             each.peers.discard(peer)
-        peer.remove(communication)
+        peer.remove(communication, keep=keep)
         if not peer.dynamic and self._listeners.asks:
             self._demand()
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from ipaddress import ip_address
+from typing import Any
 
 from bgp.family import IPV4_UNICAST, IPV6_UNICAST, Family
 from bgp.iana import HEADER_LENGTH, AddPathMode, Role
@@ -12,11 +13,14 @@ from bgp.rib.path import Kind, Path, Slot, Slots, Source
 from bgp.router import Router
 from bgp.session.config import Confederation, SessionConfig
 from bgp.session.negotiation import Negotiated, negotiate, offer
+from bgp.session.restart import RestartOptions
 from bgp.testing.listener import Listener
 from bgp.wire import prefix as nlri
 from bgp.wire.attributes import Attributes, AttributeTable
+from bgp.wire.capability import Capabilities, GracefulRestart, LongLivedGracefulRestart
 from bgp.wire.context import Context
 from bgp.wire.encoder import Encoder
+from bgp.wire.message import Open
 from bgp.wire.update import Reach, Unreach, Update, decode
 
 LOCAL_AS = 65000
@@ -34,6 +38,25 @@ def session(identifier: int, asn: int = LOCAL_AS, local_as: int = LOCAL_AS, **bo
     ours = SessionConfig(local_as=local_as, identifier=ROUTER_ID, **options)  # type: ignore[arg-type]
     theirs = SessionConfig(local_as=asn, identifier=identifier, **options)  # type: ignore[arg-type]
     return negotiate(ours, offer(ours), offer(theirs))
+
+
+def restartable(
+    agreed: Negotiated,
+    ours: RestartOptions,
+    theirs: GracefulRestart,
+    llgr: LongLivedGracefulRestart | None = None,
+) -> Negotiated:
+    """Return what is agreed on with a peer whose OPEN says that of graceful restart."""
+    one = SessionConfig(local_as=1, identifier=1, families=agreed.families, graceful_restart=ours)
+    other = replace(
+        Capabilities.parse(offer(replace(one, identifier=2)).capabilities),
+        graceful_restart=theirs,
+        long_lived_graceful_restart=llgr,
+    )
+    both = negotiate(one, offer(one), Open(1, 90, 2, other.encode()))
+    names = ("graceful_restart", "llgr", "graceful", "restarts", "preserved", "long_lived")
+    found: dict[str, Any] = {name: getattr(both, name) for name in (*names, "notification_restart")}
+    return replace(agreed, **found)
 
 
 def add_path(*families: Family) -> Mapping[Family, AddPathMode]:
@@ -75,11 +98,15 @@ class Peer:
         import_policy: Policy | None = ACCEPT_ALL,
         export_policy: Policy | None = ACCEPT_ALL,
         settings: Mapping[str, object] | None = None,
+        now: float = 0.0,
+        restarts: GracefulRestart | None = None,
+        llgr: LongLivedGracefulRestart | None = None,
         **options: object,
     ) -> None:
+        """`restarts` and `llgr` are what its OPEN says of that; then ours says at least that we help."""
         self.router = router
         self.name = name
-        self.now = 0.0  # of the flushes between its pulls
+        self.now = now  # of the flushes between its pulls
         self.kind = kind
         if asn is None:
             asn = LOCAL_AS if kind.internal else 64000 + identifier % 1000
@@ -89,6 +116,10 @@ class Peer:
         if kind is Kind.CONFEDERATION:
             options["confederation"] = True
         self.negotiated = replace(session(identifier, asn, local_as, **options), role=role)
+        if restarts is not None:
+            ours = dict(settings or {}).get("restart", RestartOptions())
+            assert isinstance(ours, RestartOptions)
+            self.negotiated = restartable(self.negotiated, ours, restarts, llgr)
         self.settings = PeerSettings(
             name=name,
             client=kind is Kind.CLIENT,
@@ -101,7 +132,7 @@ class Peer:
         )
         # What it was told; the tests look at that by the properties below.
         self.listener = Listener(self.negotiated, table)
-        self.member: Member = router.up(self.settings, self.negotiated)
+        self.member: Member = router.up(self.settings, self.negotiated, now)
 
     # --- what it says --------------------------------------------------------------------------------
 
@@ -143,6 +174,10 @@ class Peer:
 
     def down(self) -> None:
         self.router.down(self.member)
+
+    def lose(self, now: float) -> None:
+        """Lose the session such that routes are kept."""
+        self.router.down(self.member, graceful=self.negotiated.restarts, now=now)
 
     # --- what it hears -------------------------------------------------------------------------------
 
@@ -205,10 +240,11 @@ class Peer:
 
 def settle(router: Router, *peers: Peer, now: float = 0.0) -> None:
     """Let the router do all its work, and `peers` take all of it, at the time `now`."""
-    while router.work():
-        pass
-    while router.flush(now):
-        pass
+    more = True
+    while more:
+        while router.work():
+            pass
+        more = router.flush(now)
     for peer in peers:
         peer.now = now
         peer.drain()

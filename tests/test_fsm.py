@@ -144,7 +144,8 @@ TABLE = {
 }
 
 E = Event
-CONFIG = SessionConfig(local_as=65001, identifier=1)
+# What graceful restart adds is in test_restart_session.py.
+CONFIG = SessionConfig(local_as=65001, identifier=1, graceful_restart=None)
 THEIRS = SessionConfig(local_as=65002, identifier=2)
 # Where a NOTIFICATION goes with the event; 24 is 2/1, but for the machine the event says so.
 WITH_NOTIFICATION = frozenset(

@@ -158,6 +158,8 @@ def test_every_field_of_the_terms_parts_groups() -> None:
         "avoid": OUR_ADDRESS,
         "advertisement_interval": 1.0,
         "installed_only": True,
+        "llgr": False,
+        "partial": True,
     }
     assert set(flips) == set(Terms.__dataclass_fields__)
     for name, value in flips.items():

@@ -28,6 +28,7 @@ LAYERS = {
     "bgp.explanation": 4,
     "bgp.member": 4,
     "bgp.preview": 4,
+    "bgp.retention": 4,
     "bgp.router": 4,
     "fib.backend": 4,
     "fib.choice": 4,
@@ -56,12 +57,12 @@ LAYERS = {
 # Within these sets the members of one layer are one component: the rank alone does not part them.
 TOGETHER = (
     {"bgp.iana", "bgp.errors", "bgp.family"},
-    {"bgp.convergence", "bgp.explanation", "bgp.member", "bgp.preview", "bgp.router"},
     {
         *("fib.backend", "fib.choice", "fib.ipip", "fib.ledger", "fib.memory", "fib.notice", "fib.plan"),
         *("fib.resolve", "fib.route"),
     },
     {"fib.caretaker", "fib.programmer"},
+    {"bgp.convergence", "bgp.explanation", "bgp.member", "bgp.preview", "bgp.retention", "bgp.router"},
     {"bgp", "bgp.__main__", "bgp.speaker", "bgp.tools"},
     {"fib", "fib.feed", "fib.follow", "fib.redistribute"},
 )

@@ -14,6 +14,7 @@ from bgp.aio.waits import Waits
 from bgp.aio.world import KERNEL, World
 from bgp.router import Router
 from bgp.session.config import Confederation
+from bgp.session.restart import RUNNING, RestartState
 
 # Connections with one address that may say their last words at once; beyond that they are cut off, so that
 # a peer that dials in a loop cannot use up the descriptors.
@@ -35,6 +36,7 @@ class Host:
     closing: dict[Stream, object] = field(default_factory=dict)
     home: Home = field(default_factory=Home)
     forwarding: Forwarding | None = None
+    restart: RestartState = RUNNING  # what our OPENs say
     waits: Waits = field(init=False)
     _quiet: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -32,6 +32,7 @@ from bgp.session.config import SessionConfig
 from bgp.session.connection import Connection
 from bgp.session.event import Event, State
 from bgp.session.negotiation import Negotiated
+from bgp.session.restart import Parting
 from bgp.wire.message import Notification, RouteRefresh
 from bgp.wire.update import Update
 
@@ -95,7 +96,11 @@ class Link:
         self.member: Member | None = None
         self.broken = False  # a bug has struck its FSM: it is of no use any more
         self.connection = Connection(
-            config, host.router.table, incoming=target is None, rng=host.world.random
+            config,
+            host.router.table,
+            incoming=target is None,
+            rng=host.world.random,
+            restart=lambda: host.restart,
         )
 
     # --- what the peer wants -----------------------------------------------------------------------------
@@ -157,10 +162,16 @@ class Link:
         self._attach(sock)
         self.handle(Event.TCP_CONNECTION_CONFIRMED)
 
-    def handle(self, event: Event, notification: Notification | None = None, text: str = "") -> None:
+    def handle(
+        self,
+        event: Event,
+        notification: Notification | None = None,
+        text: str = "",
+        parting: Parting = Parting.USUAL,
+    ) -> None:
         """Let the FSM have an event."""
         with self._contained():
-            self._settle(self.connection.handle(event, self._loop.time(), notification, text))
+            self._settle(self.connection.handle(event, self._loop.time(), notification, text, parting))
 
     def write(self, message: bytes) -> None:
         """Send a session message of the peer's own making."""
@@ -210,7 +221,7 @@ class Link:
                 case Established():
                     self._join(delivery.negotiated)
                 case Down():
-                    self._leave()
+                    self._leave(graceful=delivery.graceful)
                     self._owner.link_ended(self, delivery)
                 case RouteRefresh():
                     self._route(delivery)
@@ -247,14 +258,14 @@ class Link:
         self._host.turns.join(self)
         self._owner.link_established(self)
 
-    def _leave(self) -> None:
+    def _leave(self, *, graceful: bool = False) -> None:
         """Let the router forget the session."""
         member, self.member = self.member, None
         if member is not None:
             self._updates_sent += member.updates_sent
             self._host.turns.leave(self)
             try:
-                self._host.router.down(member)
+                self._host.router.down(member, graceful=graceful, now=self._loop.time())
             except Exception:
                 logger.exception("the router failed to take a peer down")
             self._host.turns.schedule()

@@ -40,6 +40,7 @@ from bgp.session.collision import decide
 from bgp.session.config import LimitAction
 from bgp.session.event import Event, State
 from bgp.session.negotiation import Negotiated
+from bgp.session.restart import DEFAULT, Parting
 from bgp.wire import prefix as nlri
 from bgp.wire.message import Keepalive, Notification, encode, encode_shutdown_communication
 from bgp.wire.update import Update
@@ -198,10 +199,23 @@ class Peer:
             self._make_dialer().handle(Event.MANUAL_START)
         self.link_changed()
 
-    def stop(self, communication: str = "", subcode: int = CeaseSubcode.ADMINISTRATIVE_SHUTDOWN) -> None:
-        """End the session with a Cease, and stay so until started; the text goes along (RFC 9003)."""
+    def stop(
+        self,
+        communication: str = "",
+        subcode: int = CeaseSubcode.ADMINISTRATIVE_SHUTDOWN,
+        *,
+        restart: bool = False,
+    ) -> None:
+        """End the session with a Cease, and stay so until started; the text goes along (RFC 9003).
+
+        It is a Hard Reset where the peer knows that (RFC 8538), and nothing is kept of its routes.  For a
+        `restart` the peer is left to keep ours: it gets a Cease that does not forbid that, or none at all
+        where any would (RFC 4724 section 4).
+        """
         self._host.home.check()
         self._rest_no_more()
+        if not restart:
+            self._host.router.forget(self.name)
         if not self._running:
             return
         self._running = False
@@ -210,19 +224,34 @@ class Peer:
         self._host.turns.schedule()
         cease = Notification(ErrorCode.CEASE, subcode, _communication(communication, subcode))
         for link in list(self._links):
-            link.handle(Event.MANUAL_STOP, cease, communication or "stopped")
+            link.handle(
+                Event.MANUAL_STOP,
+                cease,
+                communication or ("restarting" if restart else "stopped"),
+                Parting.RESTART if restart else Parting.USUAL,
+            )
         for link in list(self._links):
             self._forget(link)
         self._dialer = None
         self.link_changed()
 
-    def reset(self, communication: str = "", subcode: int = CeaseSubcode.ADMINISTRATIVE_RESET) -> None:
-        """End the session with a Cease, and let it start anew."""
+    def reset(
+        self,
+        communication: str = "",
+        subcode: int = CeaseSubcode.ADMINISTRATIVE_RESET,
+        *,
+        hard: bool = False,
+    ) -> None:
+        """End the session with a Cease, and let it start anew.
+
+        Where both sides keep routes after a NOTIFICATION (RFC 8538), they do so now, unless it is `hard`.
+        """
         self._host.home.check()
         cease = Notification(ErrorCode.CEASE, subcode, _communication(communication, subcode))
         for link in list(self._links):
             if link.state >= State.OPEN_SENT:
-                link.handle(Event.AUTOMATIC_STOP, cease, communication or "reset")
+                parting = Parting.HARD if hard else Parting.SOFT
+                link.handle(Event.AUTOMATIC_STOP, cease, communication or "reset", parting)
 
     def request_refresh(self, *families: Family) -> bool:
         """Ask the peer for its routes again (RFC 2918 4), of all families by default.
@@ -241,10 +270,13 @@ class Peer:
             if link.member is member:
                 link.refuse(fault)
 
-    def remove(self, communication: str = "") -> None:
-        """Stop for good: with the text if there is one, else as de-configured (RFC 4486 section 4)."""
+    def remove(self, communication: str = "", *, keep: bool = False) -> None:
+        """Stop for good: with the text if there is one, else as de-configured (RFC 4486 section 4).
+
+        `keep` what is kept of a dynamic peer's routes: it may connect again.
+        """
         subcode = CeaseSubcode.ADMINISTRATIVE_SHUTDOWN if communication else CeaseSubcode.PEER_DE_CONFIGURED
-        self.stop(communication, subcode)
+        self.stop(communication, subcode, restart=keep)
         if not self._removed:
             self._removed = True
             self._up.set()
@@ -314,6 +346,7 @@ class Peer:
             conditional=options.conditional,
             advertisement_interval=options.advertisement_interval,
             installed_only=options.installed_only,
+            restart=options.graceful_restart or DEFAULT,
         )
 
     def set_policies(self, import_policy: Policy | None, export_policy: Policy | None) -> None:
@@ -324,7 +357,9 @@ class Peer:
         if member is not None:
             self._host.router.set_import_policy(member, import_policy)
             self._host.router.set_export_policy(member, export_policy)
-            self._host.turns.schedule()
+        else:
+            self._host.router.set_policy_of_kept(self.name, import_policy)
+        self._host.turns.schedule()
 
     def set_password(self, password: str | bytes | None) -> None:
         """Sign with another key from now on, in a session that is there, too; for `Speaker.set_password`."""
@@ -355,6 +390,9 @@ class Peer:
                 self.start()
             return
         self._outdated = self._outdated or effect is Effect.NEXT
+        if member is None:
+            host.router.set_policy_of_kept(self.name, options.import_policy)
+            host.turns.schedule()
         if options.key != before.key:
             self.set_password(options.password)
         if member is not None and link is not None and link.local is not None and link.remote is not None:
@@ -425,6 +463,8 @@ class Peer:
             down.state.label,
             down.text,
         )
+        if kept := sum(held.routes for held in self._host.router.kept(self.name).values()):
+            logger.info("%s: %d of its routes are kept while it restarts (RFC 4724 4.2)", self.name, kept)
         self._events.emit(PeerEvent(EventKind.DOWN, self, down.state, text=down.text))
         if self.session is None:
             self._uncounted()
@@ -436,7 +476,7 @@ class Peer:
                 self._make_dialer().handle(Event.AUTOMATIC_START_DAMPED)
         elif down.event == Event.OPEN_COLLISION_DUMP:
             self._revive = True
-        if down.sent is not None and (down.sent.code, down.sent.subcode) == _TOO_MANY:
+        if down.sent is not None and (down.sent.cause.code, down.sent.cause.subcode) == _TOO_MANY:
             self._rest(down.text)
         if self._outdated:
             asyncio.get_running_loop().call_soon(self._refit)

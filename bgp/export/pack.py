@@ -11,11 +11,12 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
-from bgp.export import default
+from bgp.export import default, staleness
 from bgp.export.hiding import Hiding
 from bgp.export.quick import Quick
 from bgp.export.rewrite import Rewriter
 from bgp.export.rules import (
+    LONG_LIVED_STALE,
     NO_POLICY,
     POLICY,
     POLICY_FAILED,
@@ -142,6 +143,9 @@ class Packer:
             reason = withheld_by_otc(attributes, terms)
             if reason is not None:
                 return reason
+        stale = path.source.heeds and staleness.is_special(path)
+        if stale and not (terms.llgr or terms.partial):
+            return LONG_LIVED_STALE
         if self.silent:
             return NO_POLICY
         if self._hiding is not None:
@@ -159,6 +163,8 @@ class Packer:
         if isinstance(rewritten, Withheld):
             return rewritten
         octets, next_hop = rewritten
+        if stale:
+            octets = staleness.marked(octets, terms)
         if len(octets) <= self._small:
             return Told(octets, next_hop, AMPLE)
         room = self.encoder.room(family, octets, next_hop)

@@ -6,6 +6,7 @@ not as common goes the readable way; both give the same octets, under the same t
 """
 
 from bgp.export.rules import Treatment, Withheld
+from bgp.export.staleness import is_special
 from bgp.export.terms import Terms
 from bgp.iana import MAXIMUM_MESSAGE_LENGTH, AttributeType
 from bgp.rib.path import Kind, Path
@@ -24,12 +25,14 @@ Horizon = dict[Kind, Treatment | Withheld]
 class Quick:
     """Makes attribute blocks on the terms of one group, whose `horizon` says how a path goes to its peers."""
 
-    __slots__ = ("_added", "_cluster_id", "_reflected")
+    __slots__ = ("_added", "_cluster_id", "_particular", "_reflected")
 
     def __init__(self, terms: Terms, horizon: Horizon) -> None:
         self._cluster_id = terms.cluster_id
         self._reflected = frozenset(kind for kind in Kind if horizon[kind] is Treatment.REFLECT)
         self._added: dict[bytes, bytes] = {}
+        # Not told all that is long-lived stale, or not as it came (RFC 9494).
+        self._particular = terms.partial or not terms.llgr
 
     @staticmethod
     def serves(terms: Terms) -> bool:
@@ -49,6 +52,8 @@ class Quick:
         head, octets, next_hop = attributes.head, attributes.octets, attributes.next_hop
         # An IPv6 next hop (RFC 8950) has no place in NEXT_HOP.
         if not head or source.kind not in self._reflected or len(next_hop) != 4:
+            return None
+        if self._particular and source.heeds and is_special(path):
             return None
         # What well-known communities begin with (RFC 1997).
         if b"\xff\xff\xff" in octets:

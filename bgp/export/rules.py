@@ -71,6 +71,9 @@ ONLY_TO_CUSTOMER_OF_MEMBER = Withheld(
     "RFC 9234 5",
     "its OTC names a member AS, which must not be seen outside the confederation",
 )
+LONG_LIVED_STALE = Withheld(
+    "long-lived-stale", "RFC 9494 4.3", "it is long-lived stale, and the peer does not know what that means"
+)
 NO_POLICY = Withheld("no-policy", "RFC 8212 3", "no export policy is configured for this external peer")
 POLICY = Withheld("policy", "RFC 4271 9.1.3", "export policy refuses it")
 POLICY_FAILED = Withheld("policy-failed", "RFC 4271 9.1.3", "export policy failed on it")

@@ -26,6 +26,8 @@ class Terms:
     accept what is not told, as a condition does not hold.
     `advertisement_interval`: seconds between news of the same destination (RFC 4271 section 9.2.1.1).
     `installed_only`: told is only what our forwarding plane has (`bgp.export.gate`).
+    `llgr`: the peer may be told long-lived stale routes; `partial`: so may others, with what keeps these in
+    the AS and makes them the last resort there (RFC 9494 sections 4.3 and 4.6).
     """
 
     kind: Kind
@@ -51,6 +53,8 @@ class Terms:
     withheld: tuple[Policy, ...] = ()
     advertisement_interval: float = 0.0
     installed_only: bool = False
+    llgr: bool = True
+    partial: bool = False
 
     @property
     def hides(self) -> bool:

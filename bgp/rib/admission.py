@@ -29,12 +29,14 @@ NEXT_HOP_DISTANT = Refusal(
 NEXT_HOP_UNREACHABLE = Refusal("next-hop-unreachable", "RFC 4271 9.1.2", "the next hop is not reachable")
 NO_POLICY = Refusal("no-policy", "RFC 8212 3", "no import policy is configured for this external peer")
 POLICY = Refusal("policy", "RFC 4271 9.1.1", "import policy refuses it")
+NO_LONG_LIVED = Refusal("no-llgr", "RFC 9494 4.2", "NO_LLGR keeps it from being long-lived stale")
 POLICY_FAILED = Refusal("policy-failed", "RFC 4271 9.1.1", "import policy failed on it")
 
 
 # Members of an Enum are slow to look up, and a path is judged for each attribute set that arrives.
 _LOCAL, _CLIENT = Kind.LOCAL, Kind.CLIENT
 _MEMBERS = (SegmentType.AS_CONFED_SEQUENCE, SegmentType.AS_CONFED_SET)
+_NO_LLGR = int(WellKnownCommunity.NO_LLGR)
 _ORIGINATOR_ID, _CLUSTER_LIST = AttributeType.ORIGINATOR_ID, AttributeType.CLUSTER_LIST
 # So many next hops that passed the checks are remembered.
 _MEMORY = 4096
@@ -101,6 +103,9 @@ class Admission:
             path.attributes = self._behind(path.attributes, source.local_as)
         if refusal is None and (source.policy is not None or source.kind < _CLIENT):
             refusal = self._policy(path, prefix)
+        if source.stale and _NO_LLGR in (*received.communities, *path.attributes.communities):
+            # It would have gone, had it been so when the peer did not come back.
+            refusal = refusal or NO_LONG_LIVED
         if source.stale and refusal is None:
             # RFC 9494 section 4.2: behind the policy, which must not take it away.
             path.attributes = self._stale(path.attributes)

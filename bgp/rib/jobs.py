@@ -8,7 +8,7 @@ of one peer and family keeps its order, though: a `Transfer` may feed the source
 """
 
 from collections import deque
-from collections.abc import Collection, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
 
 from bgp.rib.nexthop import NextHops, scoped
 from bgp.rib.path import Path, Source
@@ -146,16 +146,25 @@ class Sweep:
 class Transfer:
     """Puts what a source has said under another one, whose policy takes the place of the first one's.
 
-    `former` lists the sources that are under way; this one leaves it in the end.
+    `former` lists the sources that are under way; this one leaves it in the end.  Paths that `keeps` says no
+    to are taken out instead.
     """
 
-    __slots__ = ("_former", "_source", "_table", "_to")
+    __slots__ = ("_former", "_keeps", "_source", "_table", "_to")
 
-    def __init__(self, table: Table, source: Source, to: Source, former: list[Source]) -> None:
+    def __init__(
+        self,
+        table: Table,
+        source: Source,
+        to: Source,
+        former: list[Source],
+        keeps: Callable[[Path], bool] | None = None,
+    ) -> None:
         self._table = table
         self._source = source
         self._to = to
         self._former = former
+        self._keeps = keeps
 
     @property
     def strand(self) -> Hashable:
@@ -164,8 +173,8 @@ class Transfer:
 
     def run(self, quota: int) -> int:
         """Do up to `quota`; return what is left of it, 0 for more to do."""
-        quota = self._table.transfer(self._source, self._to, quota)
-        if quota > 0:
+        quota = self._table.transfer(self._source, self._to, quota, self._keeps)
+        if quota > 0 and self._source in self._former:
             self._former.remove(self._source)
         return quota
 

@@ -148,8 +148,10 @@ class Source:
     `local_as`: the AS that an external peer sees in place of ours, 0 for none; whether it `prepends`: puts
     that before what comes from there (RFC 7705 section 3.3).  `by_prefix`: the policy reads the prefix, so
     prefixes with equal attributes may have different paths.  `session` is the same object for all sources of
-    one session.  `stale`: what is from here is long-lived stale (RFC 9494).  `routes` counts prefixes that
-    have a path from here.
+    one session.  `retained`: that has ended, and what is from here is kept while the peer restarts (RFC 4724
+    section 4.2); `stale`: for so long that it is long-lived stale (RFC 9494).  `heeds`: we told the peer of
+    the latter, so what is long-lived stale from here is not for everybody (RFC 9494 section 4.3).  `routes`
+    counts prefixes that have a path from here.
     """
 
     __slots__ = (
@@ -159,6 +161,7 @@ class Source:
         "by_prefix",
         "connected",
         "family",
+        "heeds",
         "identifier",
         "interface",
         "kind",
@@ -166,6 +169,7 @@ class Source:
         "peer",
         "policy",
         "prepends",
+        "retained",
         "role",
         "routes",
         "session",
@@ -189,6 +193,7 @@ class Source:
         stale: bool = False,
         local_as: int = 0,
         prepends: bool = False,
+        heeds: bool = False,
         interface: str = "",
     ) -> None:
         self.peer = peer
@@ -206,6 +211,8 @@ class Source:
         self.stale = stale
         self.local_as = local_as
         self.prepends = prepends
+        self.heeds = heeds
+        self.retained = False
         self.interface = interface
         self.routes = 0
 
@@ -215,14 +222,18 @@ class Source:
 
     def under(self, policy: Policy | None) -> Source:
         """Return a source like this one with another policy."""
-        return self._like(policy, self.stale)
+        other = self._like(policy, self.stale)
+        other.retained = self.retained
+        return other
 
     def long_lived(self) -> Source:
         """Return a source like this one for routes that outlive their session (RFC 9494 section 4.2).
 
         They are marked LLGR_STALE, and so they are the last resort of the decision.
         """
-        return self._like(self.policy, True)
+        other = self._like(self.policy, True)
+        other.retained = self.retained
+        return other
 
     def _like(self, policy: Policy | None, stale: bool) -> Source:
         return Source(
@@ -240,6 +251,7 @@ class Source:
             stale=stale,
             local_as=self.local_as,
             prepends=self.prepends,
+            heeds=self.heeds,
             interface=self.interface,
         )
 
@@ -289,6 +301,11 @@ class Path:
     @property
     def path_id(self) -> int | None:
         return self.slot.path_id
+
+    @property
+    def retained(self) -> bool:
+        """Whether it is kept while its peer restarts (RFC 4724 section 4.2)."""
+        return self.source.retained
 
     def __repr__(self) -> str:
         state = "" if self.refusal is None else f" refused: {self.refusal.name}"

@@ -273,10 +273,13 @@ class Table:
             if _key(again) != _key(path):
                 self._replace(prefix, path, self._known(again))
 
-    def transfer(self, source: Source, to: Source, quota: int) -> int:
+    def transfer(
+        self, source: Source, to: Source, quota: int, keeps: Callable[[Path], bool] | None = None
+    ) -> int:
         """Announce anew, from the source `to`, what `source` says: so another policy takes its place.
 
-        Return what is left of `quota`, 0 for more to do.  What changed since is left alone.
+        What `keeps` says no to goes instead.  Return what is left of `quota`, 0 for more to do.  What changed
+        since is left alone.
         """
         registry = self._paths.get(source)
         while registry and quota > 0:
@@ -285,7 +288,11 @@ class Table:
             del path.prefixes[-quota:]
             if path.prefixes:
                 registry[key] = path
-            self.announce(to, path.slot, path.received, self.held_by(path, taken))
+            held = self.held_by(path, taken)
+            if keeps is None or keeps(path):
+                self.announce(to, path.slot, path.received, held)
+            else:
+                self.withdraw(path.slot, held)
             quota -= max(len(taken), 1)
         if registry is not None and not registry:
             self._paths.pop(source, None)
@@ -451,8 +458,9 @@ class Table:
                 yield prefix, path
 
     def unknown(self, slot: Slot, prefixes: Sequence[bytes]) -> int:
-        """Return how many of `prefixes` have nothing in `slot`."""
-        return sum(_in_slot(paths_of(self.entries.get(prefix)), slot) is None for prefix in set(prefixes))
+        """Return how many of `prefixes` have nothing in `slot`, or only what an earlier session said."""
+        paths = (_in_slot(paths_of(self.entries.get(prefix)), slot) for prefix in set(prefixes))
+        return sum(path is None or path.source.retained for path in paths)
 
     def sources(self) -> Iterator[Source]:
         """Yield the sources that have paths here."""

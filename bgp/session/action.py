@@ -56,8 +56,9 @@ class Established:
 class Down:
     """The TCP connection is over, and the FSM in Idle again or, to wait for another, in Active.
 
-    `state` is the one that was left: only if it is ESTABLISHED are there routes to give up.  `event` is
-    the cause, `sent` and `received` the NOTIFICATION if there was one, and `text` says it in words.
+    `state` is the one that was left: only if it is ESTABLISHED are there routes to give up, and not even
+    then if it is `graceful`: those are kept while the peer restarts.  `event` is the cause, `sent` and
+    `received` the NOTIFICATION if there was one, and `text` says it in words.
     """
 
     state: State
@@ -65,6 +66,7 @@ class Down:
     sent: Notification | None = None
     received: Notification | None = None
     text: str = ""
+    graceful: bool = False
 
 
 # An Update and a RouteRefresh are delivered as they are: no object more per UPDATE.

@@ -36,6 +36,7 @@ from bgp.session.config import SessionConfig
 from bgp.session.event import Event, State, Timer
 from bgp.session.fsm import Fsm
 from bgp.session.negotiation import Negotiated, negotiate, offer
+from bgp.session.restart import RUNNING, Parting, RestartState
 from bgp.session.timers import Timers
 from bgp.wire.attributes import AttributeTable
 from bgp.wire.framing import Framer, frame
@@ -69,6 +70,10 @@ _FAULT: dict[int, Event] = {
 }
 
 
+def _running() -> RestartState:
+    return RUNNING
+
+
 @dataclass(frozen=True, slots=True)
 class Crash:
     """A bug of ours: what was read, whole messages where they had been told apart, and what it led to."""
@@ -93,7 +98,7 @@ class Connection:
     `incoming` says that the peer opened it: such a connection begins in Active, wants
     `handle(Event.TCP_CONNECTION_CONFIRMED, now)` next and is done with its first `Down`.  Any other begins
     in Idle, wants a start event and lasts through any number of TCP connections.  `rng` returns numbers
-    from 0.0 to 1.0, for jitter.
+    from 0.0 to 1.0, for jitter, and `restart` what an OPEN of ours is to say of a restart.
 
     `more`: `receive` has stopped at its quota, or behind an OPEN; call it again with b"" in the next turn
     (or with what has come), and read no further before that, or the buffer grows.  `crash` is the last bug
@@ -110,6 +115,7 @@ class Connection:
         "_open",
         "_out",
         "_plain",
+        "_restart",
         "_rested",
         "_table",
         "_timers",
@@ -125,9 +131,16 @@ class Connection:
     )
 
     def __init__(
-        self, config: SessionConfig, table: AttributeTable, *, incoming: bool, rng: Callable[[], float]
+        self,
+        config: SessionConfig,
+        table: AttributeTable,
+        *,
+        incoming: bool,
+        rng: Callable[[], float],
+        restart: Callable[[], RestartState] = _running,
     ) -> None:
         self.incoming = incoming
+        self._restart = restart
         self.more = False
         self.crash: Crash | None = None
         self.refused = b""
@@ -185,19 +198,25 @@ class Connection:
     # --- What the shell tells --------------------------------------------------------------------------
 
     def handle(
-        self, event: Event, now: float, notification: Notification | None = None, text: str = ""
+        self,
+        event: Event,
+        now: float,
+        notification: Notification | None = None,
+        text: str = "",
+        parting: Parting = Parting.USUAL,
     ) -> list[Delivery]:
         """Take a start, a stop, or what became of the TCP connection.
 
         `notification` replaces the Cease of events 2, 8 and 23; it may hold RFC 9003's communication.
-        `text` says in `Down` why.
+        `text` says in `Down` why.  `parting`: whether the peer is to keep our routes (RFC 4724, RFC 8538).
         """
         if event == Event.MANUAL_START:
             self._plain = False
         if event in (Event.TCP_CR_ACKED, Event.TCP_CONNECTION_CONFIRMED):
             if self._fsm.state in (State.CONNECT, State.ACTIVE) and not self._fsm.delaying:
                 self.connected_at = now
-        return self._do(self._fsm.handle(event, now, notification=notification, text=text), now)
+        actions = self._fsm.handle(event, now, notification=notification, text=text, parting=parting)
+        return self._do(actions, now)
 
     def receive(self, data: bytes, now: float) -> list[Delivery]:
         """Take octets from the peer; return what they say, at most a quota of it (see `more`).
@@ -408,7 +427,7 @@ class Connection:
                     self.counters.sent[MessageType.NOTIFICATION] += 1
                     self._final = encode(notification)
                 case Send(MessageType.OPEN):
-                    self._open = offer(self._config, self._plain)
+                    self._open = offer(self._config, self._plain, self._restart())
                     self._send(MessageType.OPEN, encode(self._open))
                 case Send():
                     # Where none of them gets out, one that waits is enough.

@@ -15,6 +15,9 @@ itself, or is silent, the case says what was chosen:
   never by a NOTIFICATION (section 6.4).
 * HoldTimer keeps its large value through OpenConfirm where the negotiated hold time is zero: the RFC would
   have nothing run then, and a silent peer would hold the connection for ever.
+* With graceful restart `Down` says whether the peer's routes are to be kept (RFC 4724 section 5, RFC 8538).
+  A second connection has a machine of its own, so the change for events 16 and 17 in Established is in
+  `bgp.session.collision`: the new connection gives the old one event 18.
 * A passive machine never dials: when ConnectRetryTimer expires in Active it is started again, no more.
 """
 
@@ -48,7 +51,8 @@ from bgp.session.config import SessionConfig
 from bgp.session.event import Event, State, Timer
 from bgp.session.idlehold import IdleHold
 from bgp.session.negotiation import Negotiated
-from bgp.wire.message import Notification
+from bgp.session.restart import Parting
+from bgp.wire.message import Notification, hard_reset
 
 # Start events count in Idle only.
 _STARTS = frozenset(
@@ -99,6 +103,7 @@ class Occurrence:
     notification: Notification | None = None
     negotiated: Negotiated | None = None
     text: str = ""
+    parting: Parting = Parting.USUAL
 
 
 class Fsm:
@@ -138,13 +143,15 @@ class Fsm:
         notification: Notification | None = None,
         negotiated: Negotiated | None = None,
         text: str = "",
+        parting: Parting = Parting.USUAL,
     ) -> list[Action]:
         """Change the state and return what is to be done, in order.
 
         `notification` goes with events 21, 22 and 28 (the one to send), 24 and 25 (the one received), and
         may go with 2, 8 and 23; `negotiated` goes with events 19 and 20.  `text` ends up in `Down`.
+        `parting` may go with events 2 and 8, and says what the peer is to do with our routes.
         """
-        it = Occurrence(event, now, notification, negotiated, text)
+        it = Occurrence(event, now, notification, negotiated, text, parting)
         match self.state:
             case State.IDLE:
                 return self._idle(it)
@@ -397,7 +404,12 @@ class Fsm:
         reason: Rule | None,
         graceful: bool = True,
     ) -> list[Action]:
-        down = Down(self.state, it.event, sent, received, _words(it, sent, received, reason))
+        agreed = self.negotiated if self.state == State.ESTABLISHED else None
+        if sent is not None and agreed is not None:
+            sent = _parting(it.parting, sent, agreed)
+        graceful_restart = agreed is not None and _keeps(it.event, sent or received, agreed)
+        text = _words(it, sent, received, reason)
+        down = Down(self.state, it.event, sent, received, text, graceful_restart)
         self.delaying = False
         self.negotiated = None
         self.state = State.IDLE
@@ -422,6 +434,46 @@ class Fsm:
         if self._incoming or not self._config.automatic_restart or it.event == Event.OPEN_COLLISION_DUMP:
             return []
         return [Arm(Timer.IDLE_HOLD, min(self._idle_hold.failed(sent, received), longest))]
+
+
+# RFC 8538 section 5.1: the Ceases that suggest a Hard Reset.
+_FOR_GOOD = frozenset(
+    (ErrorCode.CEASE, subcode)
+    for subcode in (
+        CeaseSubcode.MAXIMUM_NUMBER_OF_PREFIXES_REACHED,
+        CeaseSubcode.ADMINISTRATIVE_SHUTDOWN,
+        CeaseSubcode.PEER_DE_CONFIGURED,
+    )
+)
+_SHUTDOWN = (ErrorCode.CEASE, CeaseSubcode.ADMINISTRATIVE_SHUTDOWN)
+
+
+def _parting(parting: Parting, sent: Notification, agreed: Negotiated) -> Notification | None:
+    """Return what is sent in place of `sent`, so that the peer does with our routes what it should."""
+    error = (sent.code, sent.subcode)
+    if not agreed.notification_restart:
+        # RFC 4724 section 4: a NOTIFICATION would have our routes deleted.  RFC 8538 section 4: such a peer
+        # gets no Hard Reset.
+        return None if parting is Parting.RESTART and agreed.preserved else sent
+    if parting is Parting.RESTART:
+        # Not as a shutdown, which RFC 8538 section 5.1 takes for the end.
+        subcode = CeaseSubcode.ADMINISTRATIVE_RESET
+        return Notification(sent.code, subcode, sent.data) if error == _SHUTDOWN else sent
+    if parting is Parting.HARD or (parting is Parting.USUAL and error in _FOR_GOOD):
+        return hard_reset(sent)
+    return sent
+
+
+def _keeps(event: Event, notification: Notification | None, agreed: Negotiated) -> bool:
+    """Whether the peer's routes are kept (RFC 4724 section 4.2, RFC 8538 section 4)."""
+    if not agreed.restarts:
+        return False
+    if event == Event.TCP_CONNECTION_FAILS:
+        return True
+    if notification is None:
+        # The error of RFC 9687 is one that would be told if anything could be.
+        return agreed.notification_restart and event == Event.SEND_HOLD_TIMER_EXPIRES
+    return agreed.notification_restart and not notification.hard_reset
 
 
 def _of(rule: Rule, data: bytes = b"") -> Notification:

@@ -45,8 +45,10 @@ class IdleHold:
     def failed(self, sent: Notification | None = None, received: Notification | None = None) -> float:
         """Count a failure; return how long to rest now, as the NOTIFICATION that ended the session has it."""
         seconds = self.time
-        if received is not None and (received.code, received.subcode) in _BACK_OFF:
-            seconds = self._doubled()
+        if received is not None:
+            cause = received.cause
+            if (cause.code, cause.subcode) in _BACK_OFF:
+                seconds = self._doubled()
         last = sent or received
         if last is not None and (last.code, last.subcode) == _HOPELESS:
             seconds = self._config.idle_hold_maximum

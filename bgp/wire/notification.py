@@ -76,9 +76,14 @@ class Notification:
         return Notification(parsed.code, parsed.subcode, parsed.data)
 
     @property
+    def cause(self) -> "Notification":
+        """What a Hard Reset carries, or else itself."""
+        return self.inner or self
+
+    @property
     def communication(self) -> str:
         """The shutdown communication of a Cease/2 or Cease/4, also within a Hard Reset; safe to show."""
-        cause = self.inner or self
+        cause = self.cause
         if cause.code == ErrorCode.CEASE and cause.subcode in _WITH_COMMUNICATION:
             return shutdown_communication(cause.data)
         return ""
