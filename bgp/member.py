@@ -48,8 +48,9 @@ class PeerSettings:
     `advertisement_interval`: seconds between two announcements of a destination (RFC 4271 section 9.2.1.1);
     then `flush` must be told the time.
     `installed_only`: the peer is told only what our forwarding plane has, as `Router.installed` says; that
-    does not go together with an advertisement interval.  `restart`: for how long routes are kept of a peer that restarts; so
-    `up`, `down` and `flush` must be told the time.
+    does not go together with an advertisement interval.
+    `restart`: for how long routes are kept of a peer that restarts; so `up`, `down` and `flush` must be told
+    the time.
     """
 
     name: str
