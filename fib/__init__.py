@@ -1,6 +1,9 @@
-"""Routes into the Linux kernel: `Fib` keeps a routing table equal to what it is told."""
+"""Routes into the Linux kernel: `KernelFib` follows a speaker, `Fib` whoever brings routes."""
 
 from fib.backend import BackendError, Failure, Owner
+from fib.choice import Encapsulation
+from fib.follow import KernelFib, NotInstalled
+from fib.ipip import IpInIp, Mode
 from fib.kernel import KernelBackend
 from fib.memory import MemoryBackend
 from fib.notice import (
@@ -16,6 +19,7 @@ from fib.notice import (
 )
 from fib.plan import Plan, plan
 from fib.programmer import Fib
+from fib.redistribute import Redistribute
 from fib.route import (
     BLACKHOLE,
     PROHIBIT,
@@ -35,17 +39,23 @@ __all__ = [
     "UNREACHABLE",
     "BackendError",
     "Conflict",
+    "Encapsulation",
     "Entry",
     "Explanation",
     "Failure",
     "Fib",
+    "IpInIp",
     "KernelBackend",
+    "KernelFib",
     "MemoryBackend",
+    "Mode",
     "NextHop",
+    "NotInstalled",
     "Owner",
     "Plan",
     "Problem",
     "Progress",
+    "Redistribute",
     "Repaired",
     "Route",
     "RouteError",

@@ -62,15 +62,10 @@ def connected(
     return tuple(item.network for item in known if item.index in indexes)
 
 
-def device(known: Sequence[InterfaceAddress], local: IPv4Address | IPv6Address, scope: int = 0) -> str:
-    """Return the name of the interface with the address `local`; empty if none has it, or several."""
+def index(known: Sequence[InterfaceAddress], local: IPv4Address | IPv6Address, scope: int = 0) -> int:
+    """Return the index of the interface with the address `local`; 0 if none has it, or several."""
     indexes = {scope} if scope else {item.index for item in known if item.address == local}
-    if len(indexes) != 1:
-        return ""
-    try:
-        return socket.if_indextoname(indexes.pop())
-    except OSError:
-        return ""
+    return indexes.pop() if len(indexes) == 1 else 0
 
 
 def next_hops(

@@ -318,14 +318,17 @@ class Peer:
         """Return what the router must know of a session between these two."""
         options = self.options
         on_link = options.is_on_link(self._host.asn, self._host.confederation)
-        known = self._host.world.addresses()
+        world = self._host.world
+        known = world.addresses()
+        # Only there link-local next hops mean anything.
+        on_one = interfaces.index(known, local.address, local.scope) if on_link or local.scope else 0
         return PeerSettings(
             name=self.name,
             client=options.client,
             route_server_client=options.route_server_client,
             local_address=local.address.packed,
             remote_address=remote.address.packed,
-            interface=interfaces.device(known, local.address, local.scope) if on_link or local.scope else "",
+            interface=world.interface(on_one) if on_one else "",
             next_hops={
                 **interfaces.next_hops(known, local.address, on_link, local.scope),
                 **options.next_hops,

@@ -26,6 +26,9 @@ class World(Protocol):
     def addresses(self) -> Sequence[InterfaceAddress]:
         """Return the addresses of all interfaces; none where they are not told."""
 
+    def interface(self, index: int) -> str:
+        """Return the name of an interface, empty where there is none of that index."""
+
     def random(self) -> float:
         """Return a number from 0.0 up to 1.0, by which timers differ (RFC 4271 section 10)."""
 
@@ -44,6 +47,13 @@ class Kernel:
     def addresses(self) -> Sequence[InterfaceAddress]:
         """Ask the kernel."""
         return interface_addresses()
+
+    def interface(self, index: int) -> str:
+        """Ask the kernel."""
+        try:
+            return socket.if_indextoname(index)
+        except OSError:
+            return ""
 
     def random(self) -> float:
         """Draw it."""
