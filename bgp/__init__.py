@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from bgp.session.connection import Connection
     from bgp.session.event import Event, State
     from bgp.session.negotiation import Negotiated
+    from bgp.session.restart import RestartOptions
     from bgp.speaker import ListenRange, Speaker
     from bgp.wire.attributes import Attributes, AttributeTable
     from bgp.wire.context import Context
@@ -117,6 +118,7 @@ __all__ = [
     "Policy",
     "PrefixList",
     "Reason",
+    "RestartOptions",
     "Role",
     "Route",
     "RouteAttributes",
@@ -196,6 +198,7 @@ _MODULES = {
     "Policy": "bgp.policy",
     "PrefixList": "bgp.policy.prefixes",
     "Reason": "bgp.aio.watch",
+    "RestartOptions": "bgp.session.restart",
     "Role": "bgp.iana",
     "Route": "bgp.aio.lookup",
     "RouteAttributes": "bgp.wire.given",

@@ -188,6 +188,8 @@ class Router:
         # Until the first routes of all peers are there, if they are waited for.
         self._convergence: Convergence | None = None
         self._on_converged: Callable[[], None] | None = None
+        # Families of which no routes are chosen, for we have restarted; the groups look at it, too.
+        self._deferred: set[Family] = set()
 
     # --- Members -------------------------------------------------------------------------------------
 
@@ -316,7 +318,7 @@ class Router:
         group = self._groups.get(terms)
         if group is None:
             group = self._groups[terms] = Group(
-                terms, self._tables, self._lag_limit, self._failures, self._gate
+                terms, self._tables, self._lag_limit, self._failures, self._gate, self._deferred
             )
             if terms.advertisement_interval:
                 self._paced[terms] = group
@@ -345,6 +347,7 @@ class Router:
         """
         self._on_converged = on_converged
         self._convergence = Convergence(FAMILIES, now, timeout, restarted=restarted, open_ended=open_ended)
+        self._deferred |= self._convergence.deferred
 
     def expect(self, name: str) -> None:
         """Wait for the first routes of a peer that was started, while such are waited for."""
@@ -356,15 +359,16 @@ class Router:
         if self._convergence is not None:
             self._convergence.spare(name)
 
-    def _converge(self, convergence: Convergence, now: float) -> bool:
-        """Let routes be chosen where all are there; return whether that is so everywhere."""
+    def _converge(self, now: float) -> tuple[list[Family], bool]:
+        """Return the families of which routes may be chosen now, and whether all is there."""
+        if self._convergence is None:
+            return [], False
 
         def told(name: str) -> int:
             member = self._members.get(name)
             return 0 if member is None else sum(map(member.received, member.negotiated.families))
 
-        _, complete = convergence.look(now, told)
-        return complete
+        return self._convergence.look(now, told)
 
     # --- Policy --------------------------------------------------------------------------------------
 
@@ -644,8 +648,10 @@ class Router:
         """
         self._now = now
         due = bool(self._retention) and self._retention.expire(now)
-        complete = self._convergence is not None and self._converge(self._convergence, now)
+        chosen, complete = self._converge(now)
         self._settle()
+        for family in chosen:
+            self._choose(family)
         more = bool(self._origination or self._unsettled) and self._originate()
         if complete:
             self._convergence = None
@@ -656,7 +662,7 @@ class Router:
         waiting = self._waiting
         if waiting:
             self._waiting = set()
-        return more or bool(waiting) or bool(self._readers) or due
+        return more or bool(waiting) or self._readers.ready(self._deferred) or due
 
     @property
     def deadline(self) -> float | None:
@@ -670,6 +676,8 @@ class Router:
 
     def _settle(self) -> None:
         for family, table in self._tables.items():
+            if family in self._deferred:
+                continue
             if table.dirty or self._gate.pending(family):
                 self._flush(family, table)
             elif self._readers:
@@ -709,7 +717,15 @@ class Router:
         self._regroup(member)
         return True
 
-    def _flush(self, family: Family, table: Table) -> None:
+    def _choose(self, family: Family) -> None:
+        """Choose routes of a family for the first time, behind a restart (RFC 4724 section 4.1)."""
+        self._deferred.discard(family)
+        # Nobody was told anything of it yet, and all members have a dump of it before them.
+        self._flush(family, self._tables[family], tell=False)
+        for group in self._groups.values():
+            group.resting = False
+
+    def _flush(self, family: Family, table: Table, *, tell: bool = True) -> None:
         groups = [(group, group.packer.selections.get(family)) for group in self._groups.values()]
         selections = {selection for _, selection in groups if selection is not None}
         history = self.history
@@ -721,7 +737,7 @@ class Router:
         # What the changes mean behind the gate, for who is there.
         gated: dict[Selection | None, Changes] = {}
         for group, selection in groups:
-            if family not in group.terms.families:
+            if family not in group.terms.families or not tell:
                 continue
             changes = best if selection is None else several[selection]
             if group.terms.installed_only:

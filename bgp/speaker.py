@@ -30,7 +30,7 @@ from bgp.aio.turn import Turns
 from bgp.aio.watch import Community, RouteEvent, Watch, Watches, WatchEvent, interest
 from bgp.aio.world import KERNEL, World
 from bgp.explanation import Account, Explanation
-from bgp.family import Family
+from bgp.family import FAMILIES, Family
 from bgp.iana import CeaseSubcode
 from bgp.member import Member
 from bgp.policy import Policy
@@ -47,6 +47,7 @@ from bgp.rib.selection import Selection
 from bgp.rib.walk import Walk
 from bgp.router import LAG_AGE, Router
 from bgp.session.config import Confederation
+from bgp.session.restart import RUNNING, RestartState
 from bgp.wire import prefix as nlri
 from bgp.wire.attributes import Attributes
 from bgp.wire.given import RouteAttributes
@@ -91,7 +92,10 @@ class Speaker:
     chosen about the best path.  `world` is where sockets come from: the kernel, but for simulations.  Peers
     may be added before the start and at any time later.
 
-    `converged` waits for the first routes of all peers, at most `convergence_timeout` seconds.
+    `converged` waits for the first routes of all peers, at most `convergence_timeout` seconds.  `restarted`:
+    we were there a moment ago, and peers may have kept our routes since; so they are told that, and no route
+    is chosen before `converged`, by family (RFC 4724 section 4.1).  `preserved`: the families whose packets
+    were forwarded all the time, so that peers go on using those routes.
 
     Leaving the `async with` ends all sessions, and so withdraws all that peers were told; that takes
     `stop_timeout` seconds at most.  All methods belong to the loop on which the speaker was started: a call
@@ -115,6 +119,8 @@ class Speaker:
         stop_timeout: float = STOP_TIMEOUT,
         world: World = KERNEL,
         convergence_timeout: float = CONVERGENCE_TIMEOUT,
+        restarted: bool = False,
+        preserved: Iterable[Family] = (),
     ) -> None:
         arguments.asn("asn", asn)
         identifier = arguments.identifier("router_id", router_id)
@@ -160,6 +166,8 @@ class Speaker:
         self._started = False
         self._stop_timeout = stop_timeout
         self._convergence_timeout = convergence_timeout
+        self._restarted = restarted
+        self.preserved = preserved
         self._converged = Converged(self._host.home)
         self._lag_check: asyncio.TimerHandle | None = None
 
@@ -172,11 +180,14 @@ class Speaker:
         self._listeners.open(self._endpoints, self._admit)
         self._started = True
         self._host.home.enter()
+        # RFC 4724 section 4.1: the F bit "only if the forwarding state has indeed been preserved".
+        self._host.restart = RestartState(self._restarted, frozenset(FAMILIES) - frozenset(self.preserved))
         self._converged.begin()
         self.router.converge(
             asyncio.get_running_loop().time(),
             self._convergence_timeout,
-            self._converged.reach,
+            self._reach,
+            restarted=self._restarted,
             open_ended=bool(self._ranges),
         )
         self._host.turns.start()
@@ -198,6 +209,8 @@ class Speaker:
         """
         self._host.home.check()
         self._started = False
+        # Who starts it again in this very process continues from here.
+        self._restarted, self.preserved = restart, FAMILIES if restart else ()
         if self._lag_check is not None:
             self._lag_check.cancel()
         self._listeners.close()
@@ -291,6 +304,11 @@ class Speaker:
     def is_converged(self) -> bool:
         """Whether the first routes of all peers are there, or were waited for long enough."""
         return self._converged.reached
+
+    def _reach(self) -> None:
+        """Hear that all is there: the restart is over, and what we forward by is what we say."""
+        self._host.restart = RUNNING
+        self._converged.reach()
 
     async def converged(self) -> None:
         """Wait until the first routes of all peers are there, at most `convergence_timeout` from the start.

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from bgp.aio.events import PeerEvent
+from bgp.family import FAMILIES
 from bgp.speaker import Speaker
 from reflector.collector import Collector
 from reflector.config import Configuration, load
@@ -64,6 +65,9 @@ class Service:
             max_attribute_octets=router.max_attribute_octets,
             decision=configuration.decision,
             lag_age=router.lag_age,
+            # What we reflect is forwarded by others; so peers that were asked to keep it may go on with that.
+            restarted=configuration.restarts,
+            preserved=FAMILIES,
         )
 
     async def start(self) -> None:
@@ -114,11 +118,11 @@ class Service:
             self.configured = time.time()
             return found, failed
 
-    async def stop(self, communication: str) -> None:
+    async def stop(self, communication: str, *, restart: bool = False) -> None:
         """End all sessions with a Cease that carries `communication` (RFC 9003)."""
         if self._control is not None:
             await self._control.stop()
-        await self.speaker.stop(communication)
+        await self.speaker.stop(communication, restart=restart)
         logging.getLogger().removeHandler(self.journal)
 
 
@@ -160,7 +164,8 @@ async def _serve(configuration: Configuration, file: str) -> int:
     collector = Collector()
     await stop.wait()
     logger.info("%s: stopping", reasons[0])
-    await service.stop("shutting down")
+    restart = reasons[0] == signal.SIGTERM.name
+    await service.stop("restarting" if restart else "shutting down", restart=restart)
     collector.stop()
     logger.info("stopped")
     return 0

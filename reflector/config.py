@@ -118,6 +118,13 @@ class Configuration:
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
 
     @property
+    def restarts(self) -> bool:
+        """Whether some peer is asked to keep our routes while we restart."""
+        peers = (*self.neighbors, *(each.options for each in self.listen_ranges))
+        asked = [peer.graceful_restart for peer in peers if peer.graceful_restart is not None]
+        return any(each.families or each.long_lived for each in asked)
+
+    @property
     def summary(self) -> str:
         """How much of everything there is."""
         counts = {

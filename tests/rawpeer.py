@@ -12,7 +12,7 @@ from bgp.family import IPV4_UNICAST, IPV6_UNICAST, Family
 from bgp.iana import MessageType
 from bgp.session.event import State
 from bgp.speaker import Speaker
-from bgp.wire.capability import Capabilities
+from bgp.wire.capability import Capabilities, GracefulRestart
 from bgp.wire.framing import Framer
 from bgp.wire.message import Keepalive, Notification, Open, decode_notification, decode_open, encode
 
@@ -102,8 +102,10 @@ def an_open(
     identifier: int = 0x0A000002,
     hold_time: int = 90,
     families: tuple[Family, ...] = BOTH,
+    graceful_restart: GracefulRestart | None = None,
 ) -> Open:
     capabilities = Capabilities(
+        graceful_restart=graceful_restart,
         families=tuple((family.afi, family.safi) for family in families),
         four_octet_as=asn,
         route_refresh=True,

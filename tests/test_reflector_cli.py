@@ -179,7 +179,7 @@ async def test_run_reflects_and_ends_with_a_cease(command: type[Command], file: 
         run.process.send_signal(signal.SIGTERM)
         async for event in heard:
             if event.kind is EventKind.DOWN:
-                assert event.text == "received cease/administrative-shutdown (RFC 4486 4): shutting down"
+                assert event.text == "received cease/administrative-reset (RFC 4486 4): restarting"
                 break
     assert run.end() == 0
     assert re.search(

@@ -7,7 +7,7 @@ the last flush.  So it is made only for a member that has taken all of the train
 have no changes that are not flushed; then whatever comes behind it in the train is news.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 
 from bgp.export.digest import Alone, Digest
 from bgp.export.dump import Dump, Images
@@ -46,12 +46,15 @@ class Group:
         lag_limit: int,
         failures: Failures | None = None,
         gate: Gate | None = None,
+        deferred: Container[Family] = (),
     ) -> None:
         self.terms = terms
         self.packer = Packer(terms, failures)
         self.train = Train()
         self.listeners: dict[str, Listener] = {}
         self._tables = {family: tables[family] for family in terms.families}
+        # Families of which nothing may be told yet.
+        self._deferred = deferred
         self._lag_limit = lag_limit
         self._trim_octets = min(_TRIM_OCTETS, lag_limit)
         # The members that are in the train, by name.
@@ -394,17 +397,19 @@ class Group:
                 return out
             place = self._follow(listener)
             # From now on the train tells what is new, so all the first dumps end where the tables do now.
-            for dump in listener.dumps:
-                if dump.initial:
-                    dump.end = len(self._tables[dump.family].order)
+            for each in listener.dumps:
+                if each.initial and each.family not in self._deferred:
+                    each.end = len(self._tables[each.family].order)
         train = self.train
         limit = train.take(place, limit, out)
         if not listener.dumps or place.detours or place.index != train.end:
             listener.waiting = False
             return out
         positions = _DUMP_POSITIONS
-        while limit > 0 and positions > 0 and listener.dumps:
-            dump = listener.dumps[0]
+        while limit > 0 and positions > 0:
+            dump = self.next_dump(listener)
+            if dump is None:
+                break
             table = self._tables[dump.family]
             if table.dirty:
                 break
@@ -419,7 +424,7 @@ class Group:
                 positions=positions,
             )
             if dump.finished:
-                listener.dumps.pop(0)
+                listener.dumps.remove(dump)
                 listener.sent += dump.updates
             if messages:
                 octets = b"".join(messages)
@@ -427,6 +432,12 @@ class Group:
                 limit -= len(octets)
         listener.waiting = positions <= 0
         return out
+
+    def next_dump(self, listener: Listener) -> Dump | None:
+        """Return the dump that comes next, None for none that may run."""
+        if not self._deferred:
+            return listener.dumps[0] if listener.dumps else None
+        return next((dump for dump in listener.dumps if dump.family not in self._deferred), None)
 
     def _run(self, rerun: Rerun) -> None:
         if not rerun.finished and not self._dirty():
@@ -440,7 +451,7 @@ class Group:
         return listener.place
 
     def _dirty(self) -> bool:
-        return any(table.dirty for table in self._tables.values())
+        return any(table.dirty and family not in self._deferred for family, table in self._tables.items())
 
     def _catch_up(self, listener: Listener, limit: int, out: list[bytes]) -> int:
         """Tell a member that is behind what it lacks; return what is left of `limit`."""

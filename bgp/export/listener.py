@@ -64,7 +64,9 @@ class Listener:
     def pending(self) -> bool:
         """Whether there is something to pull, or will be once the tables are flushed."""
         place = self.place
-        return place is None or bool(self.dumps or place.detours) or place.index < self.group.train.end
+        if place is None or place.detours or place.index < self.group.train.end:
+            return True
+        return bool(self.dumps) and self.group.next_dump(self) is not None
 
     @property
     def arriving(self) -> bool:

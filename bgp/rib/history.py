@@ -10,7 +10,7 @@ So everything that is kept for a follower is bounded, and what it is told adds u
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -173,6 +173,10 @@ class Readers:
     def __bool__(self) -> bool:
         """Whether somebody waits."""
         return any(self._waiting.values())
+
+    def ready(self, deferred: Container[Family]) -> bool:
+        """Whether somebody waits for a table that is not among `deferred` ones."""
+        return any(waiting and family not in deferred for family, waiting in self._waiting.items())
 
     def read(self, family: Family, reader: Callable[[], None]) -> None:
         """Call `reader` now, or else behind a flush of the table of `family`."""
