@@ -6,6 +6,8 @@
 # make bench      the benchmarks beside the daemons (root), over an hour; make bench QUICK=1: two minutes
 # make fuzz       every fuzz target for SECONDS=60 seconds
 # make docs       the documentation, into build/docs
+# make hostile    hostile peers while honest clients run and are checked, ten million prefixes among them: half an hour
+# make soak       the same for MINUTES=60 minutes, with churn and restarts, a line a minute and a verdict
 # make endurance  100,000 sessions, stalled peers and watches, millions of attribute sets: half an hour
 
 PYTHON ?= python3
@@ -16,7 +18,7 @@ EXAMPLES ?= 1000000
 # Given to pytest: make test ARGS="tests/test_config.py -k syntax"
 ARGS ?=
 
-.PHONY: help run test check format coverage agreement fuzz bench docs endurance daemons clean
+.PHONY: help run test check format coverage agreement fuzz bench docs hostile soak endurance daemons clean
 .DEFAULT_GOAL := help
 
 help:
@@ -58,6 +60,12 @@ bench: $(VENV)/.bench daemons
 
 docs: $(VENV)/.docs
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict && echo build/docs/index.html
+
+hostile: $(VENV)/.test
+	$(BIN)/python -m bgp.testing hostile --long $(ARGS)
+
+soak: $(VENV)/.test
+	$(BIN)/python -m bgp.testing soak --minutes $(or $(MINUTES),60) $(ARGS)
 
 endurance: $(VENV)/.test
 	$(BIN)/python -m tests.endurance $(ARGS)

@@ -97,7 +97,8 @@ class PeerSettings:
 class Member:
     """A peer with an established session, as the router sees it.
 
-    `end_of_rib` holds the families whose first routes the peer has sent completely.
+    `end_of_rib` holds the families whose first routes the peer has sent completely.  `condemned`: its session
+    is to end, for it holds too much.
     """
 
     __slots__ = (
@@ -109,6 +110,7 @@ class Member:
         "_slot",
         "_sources",
         "_stale",
+        "condemned",
         "end_of_rib",
         "negotiated",
         "settings",
@@ -126,6 +128,7 @@ class Member:
         self.settings = settings
         self.negotiated = negotiated
         self.end_of_rib: set[Family] = set()
+        self.condemned = False
         self._identified = negotiated.add_path_receive
         self._limits = limits(*settings.limits)
         self._listener = listener

@@ -49,7 +49,7 @@ from bgp.rib.history import History, Readers
 from bgp.rib.jobs import Drain, Jobs, Rejudge, Sweep, Transfer
 from bgp.rib.multipath import Hop, HopChanges, Multipath
 from bgp.rib.nexthop import NextHops, Resolver, is_host
-from bgp.rib.notice import EndOfRib, Notice, Refresh
+from bgp.rib.notice import Condemned, EndOfRib, Notice, Refresh
 from bgp.rib.origination import Origination
 from bgp.rib.path import Kind, Path, Slots, Source, best_of
 from bgp.rib.selection import Selection
@@ -65,6 +65,8 @@ _log = logging.getLogger(__name__)
 
 LAG_LIMIT = 4 << 20
 LAG_AGE = 300.0
+# So many refreshes a peer may begin while routes of each are left, and none has ended.
+_BEGUN = 16
 # So many members change their groups in one flush for what is originated.
 _REGROUPED = 256
 
@@ -455,7 +457,9 @@ class Router:
     def update(self, member: Member, update: Update) -> None:
         """Apply an UPDATE of `member`.
 
-        Raises Notify (Cease) where a limit is passed: what was announced is not applied then.  Raises
+        Raises Notify (Cease) where a limit is passed: what was announced is not applied then.  Where it is
+        one of all members together, the session that is to end may be another one, of which a notice tells
+        (`Condemned`).  Raises
         ValueError, with nothing applied, for an UPDATE that does not belong to the member's session.
         """
         sources, identified = member._sources, member._identified
@@ -506,7 +510,45 @@ class Router:
         bounds = self._bounds
         if bounds.paths < 0 or bounds.octets < 0:
             whole, asked = (self.routes, self.attribute_octets), (len(reach.prefixes), octets)
-            bounds.renew(whole, asked, lambda: self._new(member, reach))
+            try:
+                bounds.renew(whole, asked, lambda: self._new(member, reach))
+            except Notify as fault:
+                if not self._make_room(member, reach, octets, fault):
+                    raise
+                bounds.grant()
+
+    def _make_room(self, member: Member, reach: Reach, octets: int, fault: Notify) -> bool:
+        """Choose who goes where a bound is passed by `reach`; return False if that is `member` itself.
+
+        It is the one that holds the most.  Nobody goes for what is on its way out, within twice the bound.
+        """
+        bounds = self._bounds
+        if member.condemned:
+            return False
+        in_octets = self.attribute_octets + octets > bounds.max_attribute_octets
+        most = bounds.max_attribute_octets if in_octets else bounds.max_paths
+        whole = self.attribute_octets if in_octets else self.routes
+        held = {
+            each: self._held(each, octets=in_octets) for each in self._members.values() if not each.condemned
+        }
+        held[member] += octets if in_octets else self._new(member, reach)
+        if sum(held.values()) > most:
+            greediest = max(held, key=lambda each: (held[each], each is member))
+            if greediest is member:
+                return False
+            greediest.condemned = True
+            self._notice(greediest, Condemned(fault))
+        # With no more than a fair share of it nobody has to go.
+        return whole <= 2 * most or held[member] <= most // len(held)
+
+    def _held(self, member: Member, *, octets: bool) -> int:
+        """Return how many routes of `member` there are, or octets of attributes."""
+        families = member.negotiated.families
+        if not octets:
+            return sum(member.received(family) for family in families)
+        return sum(
+            self._tables[family].octets_of(source) for family in families for source in member.sources(family)
+        )
 
     def _new(self, member: Member, reach: Reach) -> int:
         table = self._tables[reach.family]
@@ -518,7 +560,10 @@ class Router:
         )
 
     def refresh(self, member: Member, message: RouteRefresh) -> None:
-        """Answer a ROUTE-REFRESH of `member` (RFC 2918 section 4, RFC 7313 section 4)."""
+        """Answer a ROUTE-REFRESH of `member` (RFC 2918 section 4, RFC 7313 section 4).
+
+        Raises Notify (Cease) where it begins again and again to send its routes, and never comes to an end.
+        """
         family = BY_CODE.get((message.afi, message.safi))
         if family is None or family not in member._sources:
             return
@@ -533,9 +578,14 @@ class Router:
                 if member.negotiated.graceful_restart is not None and family not in member.end_of_rib:
                     _log.info("%s sent BoRR before End-of-RIB of %s", member.name, family)
                     return
-                source = member._sources[family]
+                source, stale = member._sources[family], member._stale.setdefault(family, [])
                 member._sources[family] = source.renewed()
-                member._stale.setdefault(family, []).append(source)
+                stale.append(source)
+                if len(stale) > _BEGUN:
+                    # What says nothing any more need not be remembered.
+                    stale[:] = [each for each in stale if each.routes]
+                    if len(stale) > _BEGUN:
+                        raise out_of_resources(f"{len(stale)} refreshes of {family} begun and none ended")
             case RouteRefreshSubtype.END_OF_ROUTE_REFRESH if enhanced:
                 # What the peer has not said again is gone.
                 for source in member._stale.pop(family, ()):

@@ -24,6 +24,7 @@ from bgp.aio.lag import LoopLag
 from bgp.aio.listener import Listener, Listeners, Refusals
 from bgp.aio.lookup import Rib
 from bgp.aio.options import PeerOptions
+from bgp.aio.pace import Pace
 from bgp.aio.peer import Peer, PeerKey
 from bgp.aio.transaction import Transaction
 from bgp.aio.turn import Turns
@@ -63,6 +64,9 @@ _LAG_CHECKS, _LAG_INTERVAL = 10, 15.0
 # How long is waited for the first routes of all peers, in seconds.
 CONVERGENCE_TIMEOUT = 60.0
 
+# An address may connect so many times at once, and so many times a second after that.
+_CONNECTIONS, _CONNECTION_RATE = 20, 1.0
+
 # How long `stop` lets last messages get out, in seconds.
 STOP_TIMEOUT = 3.0
 
@@ -72,13 +76,15 @@ class ListenRange:
     """A prefix whose addresses may connect without being configured one by one.
 
     Each that does is a peer with `options` of its own until its last connection is gone; at most `limit` of
-    them are there at a time.
+    them are there at a time.  Those that have no session yet are in `opening`, the oldest first, and make
+    room for who comes.
     """
 
     prefix: Network
     options: PeerOptions
     limit: int
     peers: set[Peer] = field(default_factory=set)
+    opening: dict[Peer, None] = field(default_factory=dict)
 
 
 class Speaker:
@@ -147,6 +153,7 @@ class Speaker:
         )
         self.router.watch_notices(self._notice)
         self.refusals = Refusals()
+        self._pace = Pace(_CONNECTIONS, _CONNECTION_RATE)
         self.lag: LoopLag | None = None
         self._endpoints = tuple(parse_endpoint(text) for text in listen)
         self._host = Host(asn, identifier, self.router, Turns(self.router), confederation, world)
@@ -318,6 +325,11 @@ class Speaker:
         knows, when nobody new has come for as long.  Raises RuntimeError if the speaker is stopped before.
         """
         await self._converged.wait()
+
+    @property
+    def internal_errors(self) -> int:
+        """How many bugs of ours were contained: each ended a session, or a slice of work, and was logged."""
+        return self._host.crashes + self._host.turns.failures
 
     def events(self, limit: int = 1000) -> Watcher:
         """Iterate asynchronously over what happens to peers from now on.
@@ -728,6 +740,9 @@ class Speaker:
     # --- what peers tell (Overseer) ----------------------------------------------------------------------
     def peer_established(self, peer: Peer) -> None:
         """Look for another peer that says it is the same router."""
+        if peer.dynamic:
+            for each in self._ranges:
+                each.opening.pop(peer, None)
         session = peer.negotiated
         if session is None:
             return
@@ -755,7 +770,7 @@ class Speaker:
     def _notice(self, member: Member, notice: Notice) -> None:
         peer = self._names.get(member.name)
         if peer is not None:
-            peer.notice(notice)
+            peer.notice(member, notice)
 
     def _drop_overdue(self) -> None:
         """End sessions whose peers are too far behind for too long, now and from time to time."""
@@ -778,10 +793,15 @@ class Speaker:
 
     # --- connections that come in ------------------------------------------------------------------------
     def _admit(self, sock: socket, local: Endpoint, remote: Endpoint) -> bool:
-        """Give a connection to the peer that it is from; False if it is nobody's."""
+        """Give a connection to the peer that it is from; False if it is nobody's, or one too many."""
+        now = asyncio.get_running_loop().time()
         peer = self._find(local, remote)
         reason = ""
-        if peer is None:
+        if peer is None and not self._range(remote):
+            reason = "unknown address"
+        elif self._pace.wait((remote.address, remote.scope), now):
+            peer, reason = None, "it connects too often"
+        elif peer is None:
             peer, reason = self._dynamic(remote)
         if peer is not None and not peer.is_running:
             reason = f"peer {peer.name} is shut down"
@@ -792,7 +812,7 @@ class Speaker:
                 reason = error.strerror or str(error)
             else:
                 return True
-        silent = self.refusals.add(remote.host, asyncio.get_running_loop().time())
+        silent = self.refusals.add(remote.host, now)
         if silent is not None:
             more = f" ({silent} more since the last message)" if silent else ""
             logger.warning("connection from %s to %s closed: %s%s", remote.host, local, reason, more)
@@ -807,18 +827,25 @@ class Speaker:
                 return self._peers.get((None, IPv6Address("::"), interface))
         return found
 
+    def _range(self, remote: Endpoint) -> ListenRange | None:
+        return next((each for each in self._ranges if remote.address in each.prefix), None)
+
     def _dynamic(self, remote: Endpoint) -> tuple[Peer | None, str]:
-        """Return a new peer for `remote` if a listen range has room for it, or the reason why not."""
-        for each in self._ranges:
-            if remote.address not in each.prefix:
-                continue
-            if len(each.peers) >= each.limit:
-                return None, f"listen range {each.prefix} has its {each.limit} peers"
-            peer = self._new_peer(replace(each.options, address=remote.host, name=""), each)
-            self._events.emit(PeerEvent(EventKind.ADDED, peer))
-            peer.start()
-            return peer, ""
-        return None, "unknown address"
+        """Return a new peer for `remote` if its listen range has room for it, or the reason why not."""
+        listen_range = self._range(remote)
+        assert listen_range is not None
+        if len(listen_range.peers) >= listen_range.limit:
+            if not listen_range.opening:
+                return None, f"listen range {listen_range.prefix} has its {listen_range.limit} peers"
+            # A flood of connections that say nothing must not keep those out who speak.
+            oldest = next(iter(listen_range.opening))
+            oldest.drop()
+            self._remove(oldest)
+        peer = self._new_peer(replace(listen_range.options, address=remote.host, name=""), listen_range)
+        listen_range.opening[peer] = None
+        self._events.emit(PeerEvent(EventKind.ADDED, peer))
+        peer.start()
+        return peer, ""
 
     # --- internals -------------------------------------------------------------------------------------
     def _new_peer(self, options: PeerOptions, listen_range: ListenRange | None = None) -> Peer:
@@ -839,6 +866,7 @@ class Speaker:
         self._forget_identity(peer)
         for each in self._ranges:
             each.peers.discard(peer)
+            each.opening.pop(peer, None)
         peer.remove(communication, keep=keep)
         if not peer.dynamic and self._listeners.asks:
             self._demand()

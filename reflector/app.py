@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 
 from bgp.aio.events import PeerEvent
+from bgp.aio.lag import LoopLag
 from bgp.family import FAMILIES
 from bgp.speaker import Speaker
 from reflector.collector import Collector
@@ -127,7 +128,10 @@ class Service:
 
 
 def run(configuration: Configuration, file: str) -> int:
-    """Serve until SIGTERM or SIGINT, and reload on SIGHUP; return the exit status."""
+    """Serve until SIGTERM or SIGINT; return the exit status.
+
+    SIGHUP reloads, and SIGUSR1 has a line logged that says how it is.
+    """
     set_up(configuration.router.log_level)
     _raise_file_limit()
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
@@ -154,6 +158,7 @@ async def _serve(configuration: Configuration, file: str) -> int:
         task.add_done_callback(reloads.discard)
 
     loop.add_signal_handler(signal.SIGHUP, on_hangup)
+    loop.add_signal_handler(signal.SIGUSR1, _log_state, service.speaker, LoopLag())
     try:
         await service.start()
     except OSError as error:
@@ -189,6 +194,23 @@ async def _reload(service: Service) -> None:
         logger.info("SIGHUP: nothing has changed")
     else:
         logger.info("SIGHUP: %d changes, %d failed", len(found.steps), len(failed))
+
+
+def _log_state(speaker: Speaker, lag: LoopLag) -> None:
+    """Say how it is; the loop's lag is that since the last time."""
+    router = speaker.router
+    logger.info(
+        "sessions %d, peers %d, routes %d, attribute octets %d, "
+        "loop lag p99 %.1f ms, maximum %.1f ms, internal errors %d",
+        len(router.members),
+        len(speaker.peers),
+        router.routes,
+        router.attribute_octets,
+        lag.percentile(0.99) * 1000,
+        lag.maximum * 1000,
+        speaker.internal_errors,
+    )
+    lag.reset()
 
 
 def _log_start(service: Service) -> None:

@@ -384,7 +384,7 @@ async def test_peer_that_dials_in_a_loop_does_not_use_up_descriptors() -> None:
         peer = add(middle)
         before = len(os.listdir("/proc/self/fd"))
         raws = []
-        for _ in range(50):
+        for _ in range(18):
             raws.append(await RawPeer.dial(middle))
             await raws[-1].expect(MessageType.OPEN)
         ours = len(os.listdir("/proc/self/fd")) - before - len(raws)

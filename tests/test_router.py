@@ -369,18 +369,32 @@ def test_the_router_bounds_what_it_holds() -> None:
 )
 def test_no_order_of_announcements_passes_the_bound(bound: int, said: list[tuple[str, list[int]]]) -> None:
     router = Router(LOCAL_AS, ROUTER_ID, max_paths=bound)
+    condemned: list[str] = []
+    router.watch_notices(lambda member, notice: condemned.append(member.name))
     peers = {name: Peer(router, name, CLIENT, number) for number, name in enumerate("ab", 1)}
-    held: set[tuple[str, int]] = set()
+    held: dict[str, set[int]] = {"a": set(), "b": set()}
     for name, numbers in said:
-        after = held | {(name, number) for number in numbers}
+        other = "b" if name == "a" else "a"
+        after = held[name] | set(numbers)
         prefixes = [f"10.{number}.0.0/16" for number in numbers]
-        if len(after) > bound:
+        if len(after) + len(held[other]) <= bound:
+            peers[name].announce(prefixes)
+            held[name] = after
+        elif len(after) >= len(held[other]):
             with pytest.raises(Notify):
                 peers[name].announce(prefixes)
         else:
+            # It is the other one that goes, for it holds more.
             peers[name].announce(prefixes)
-            held = after
-        assert router.routes == len(held)
+            held = {name: after, other: set()}
+            assert condemned.pop() == other and peers[other].member.condemned
+            with pytest.raises(Notify):
+                peers[other].announce([f"11.{number}.0.0/16" for number in range(bound + 1)])
+            peers[other].down()
+            settle(router)
+            peers[other] = Peer(router, other, CLIENT, 3)
+        assert router.routes == len(held["a"]) + len(held["b"]) <= bound
+        assert not condemned
 
 
 # --- Sessions -------------------------------------------------------------------------------------

@@ -308,8 +308,10 @@ async def test_keepalive_flood_delays_nobody() -> None:
 async def test_listen_range_limit_and_its_end() -> None:
     async with reflector(limit=2) as middle:
         first, second = await RawPeer.dial(middle, "127.0.0.2"), await RawPeer.dial(middle, "127.0.0.3")
-        await first.expect(MessageType.OPEN)
-        await second.expect(MessageType.OPEN)
+        for raw in (first, second):
+            await raw.establish()
+        for peer in middle.peers:
+            await asyncio.wait_for(peer.established(), TIMEOUT)
         async with await RawPeer.dial(middle, "127.0.0.4") as third:
             assert await third.rest() == []
         assert middle.refusals.total == 1

@@ -19,13 +19,18 @@ from bgp.session.restart import RUNNING, RestartState
 # Connections with one address that may say their last words at once; beyond that they are cut off, so that
 # a peer that dials in a loop cannot use up the descriptors.
 _MOST_CLOSING = 8
+# And so many in all, for many may do so together.
+_MOST_CLOSING_IN_ALL = 1024
 # RFC 5482: how long the kernel tries to deliver the end of a connection that is ours no more.
 _ORPHAN_TIMEOUT = 10.0
 
 
 @dataclass(slots=True)
 class Host:
-    """What all links of a speaker share; `closing` are connections that say their last words."""
+    """What all links of a speaker share; `closing` are connections that say their last words.
+
+    `crashes` counts the bugs of ours that ended a session.
+    """
 
     asn: int
     identifier: int
@@ -37,6 +42,7 @@ class Host:
     home: Home = field(default_factory=Home)
     forwarding: Forwarding | None = None
     restart: RestartState = RUNNING  # what our OPENs say
+    crashes: int = 0
     waits: Waits = field(init=False)
     _quiet: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -47,7 +53,10 @@ class Host:
         """Let a connection end by itself, with `final` as its last message."""
         remote = end_of(stream.socket.getpeername)
         address = None if remote is None else remote.address
-        if sum(other == address for other in self.closing.values()) >= _MOST_CLOSING:
+        if (
+            len(self.closing) >= _MOST_CLOSING_IN_ALL
+            or sum(other == address for other in self.closing.values()) >= _MOST_CLOSING
+        ):
             stream.abort()
             return
         with contextlib.suppress(OSError):

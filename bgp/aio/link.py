@@ -21,6 +21,7 @@ from typing import Protocol
 from bgp.aio import sockopt
 from bgp.aio.address import Endpoint, end_of
 from bgp.aio.host import Host
+from bgp.aio.pace import Refreshes
 from bgp.aio.stream import HIGH_WATER, Stream
 from bgp.aio.traffic import Traffic
 from bgp.errors import Notify
@@ -38,6 +39,8 @@ from bgp.wire.update import Update
 
 logger = logging.getLogger(__name__)
 
+# So much of what led to a bug is logged.
+_KEPT = 4096
 _OUT_OF_RESOURCES = Notification(ErrorCode.CEASE, CeaseSubcode.OUT_OF_RESOURCES)
 
 
@@ -91,6 +94,8 @@ class Link:
         self._timer: asyncio.TimerHandle | None = None
         self._in_line = False
         self._past = Traffic()
+        self._reported = 0  # of the connection's crashes
+        self._refreshes: Refreshes | None = None  # of a session that has asked for routes
         self._updates_sent = 0
         self._stream: Stream | None = None
         self.member: Member | None = None
@@ -207,6 +212,8 @@ class Link:
     # --- Connection's wishes and deliveries --------------------------------------------------------------
     def _settle(self, deliveries: Iterable[Delivery]) -> None:
         """Do what the connection wants done, pass on what it delivered, and set the timer."""
+        if self.connection.crashes != self._reported:
+            self._report()
         self._act()
         for delivery in deliveries:
             if type(delivery) is Update:
@@ -224,7 +231,9 @@ class Link:
                     self._leave(graceful=delivery.graceful)
                     self._owner.link_ended(self, delivery)
                 case RouteRefresh():
-                    self._route(delivery)
+                    if self._refreshes is None:
+                        self._refreshes = Refreshes(self._refresh)
+                    self._refreshes.ask(delivery)
         self._act()
         self._arm()
         self._owner.link_changed()
@@ -260,6 +269,9 @@ class Link:
 
     def _leave(self, *, graceful: bool = False) -> None:
         """Let the router forget the session."""
+        if self._refreshes is not None:
+            self._refreshes.stop()
+            self._refreshes = None
         member, self.member = self.member, None
         if member is not None:
             self._updates_sent += member.updates_sent
@@ -269,6 +281,11 @@ class Link:
             except Exception:
                 logger.exception("the router failed to take a peer down")
             self._host.turns.schedule()
+
+    def _refresh(self, message: RouteRefresh) -> None:
+        """Hand a ROUTE-REFRESH to the router, be it later than it came."""
+        self._route(message)
+        self._host.turns.schedule()
 
     def _route(self, delivery: RouteRefresh | Update) -> None:
         """Hand an UPDATE or a ROUTE-REFRESH to the router."""
@@ -285,10 +302,20 @@ class Link:
         except Exception as error:
             self._bug(error, f" on {_describe(delivery)}")
 
+    def _report(self) -> None:
+        """Log a bug that the connection has contained, with the octets that led to it."""
+        self._host.crashes += self.connection.crashes - self._reported
+        self._reported = self.connection.crashes
+        crash = self.connection.crash
+        assert crash is not None
+        octets = crash.octets[:_KEPT].hex()
+        logger.error("internal error in %s on %s", crash.state.label, octets, exc_info=crash.error)
+
     def _bug(self, error: Exception, where: str = "") -> None:
         """End this session for a bug of ours, and keep what led to it in the log."""
         self._past.crashes += 1
-        logger.error("internal error%s", where[:4096], exc_info=error)
+        self._host.crashes += 1
+        logger.error("internal error%s", where[:_KEPT], exc_info=error)
         self.handle(Event.AUTOMATIC_STOP, _OUT_OF_RESOURCES, f"internal error: {error!r}")
 
     @contextlib.contextmanager
@@ -298,6 +325,7 @@ class Link:
             yield
         except Exception as error:
             self._past.crashes += 1
+            self._host.crashes += 1
             logger.exception("internal error")
             state = self.state
             self.broken = True

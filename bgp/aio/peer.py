@@ -34,7 +34,7 @@ from bgp.iana import CeaseSubcode, ErrorCode
 from bgp.member import Member, PeerSettings
 from bgp.policy import Policy
 from bgp.rib.limits import LimitReached
-from bgp.rib.notice import EndOfRib, Notice, Refresh
+from bgp.rib.notice import Condemned, EndOfRib, Notice, Refresh
 from bgp.session.action import Down
 from bgp.session.collision import decide
 from bgp.session.config import LimitAction
@@ -55,7 +55,11 @@ _KEEPALIVE = encode(Keepalive())
 _LINK_LOCAL = ip_network("fe80::/10")
 _CHANGED = Notification(ErrorCode.CEASE, CeaseSubcode.OTHER_CONFIGURATION_CHANGE)
 _TOO_MANY = (ErrorCode.CEASE, CeaseSubcode.MAXIMUM_NUMBER_OF_PREFIXES_REACHED)
-_NOTICES = {EndOfRib: EventKind.END_OF_RIB, Refresh: EventKind.REFRESH, LimitReached: EventKind.LIMIT}
+_NOTICES: dict[type, EventKind] = {
+    EndOfRib: EventKind.END_OF_RIB,
+    Refresh: EventKind.REFRESH,
+    LimitReached: EventKind.LIMIT,
+}
 
 
 class Overseer(Protocol):
@@ -282,6 +286,12 @@ class Peer:
             self._up.set()
             self._events.emit(PeerEvent(EventKind.REMOVED, self))
 
+    def drop(self) -> None:
+        """Let go of all its connections without a word."""
+        for link in list(self._links):
+            self._forget(link)
+        self.link_changed()
+
     def accept(self, sock: socket.socket) -> None:
         """Take a connection that the peer opened; raise OSError if it is gone already."""
         if self.options.interface:
@@ -441,8 +451,12 @@ class Peer:
         if text:
             self._events.emit(PeerEvent(EventKind.ERROR, self, self._state, text=text))
 
-    def notice(self, notice: Notice) -> None:
-        """Tell what the router has noticed about the session."""
+    def notice(self, member: Member, notice: Notice) -> None:
+        """Tell what the router has noticed about the session, or end it for that."""
+        if isinstance(notice, Condemned):
+            # Not at once: it may be in the middle of something.
+            asyncio.get_running_loop().call_soon(self.refuse, member, notice.fault)
+            return
         kind = _NOTICES[type(notice)]
         logger.log(logging.WARNING if kind is EventKind.LIMIT else logging.DEBUG, "%s: %s", self.name, notice)
         self._events.emit(PeerEvent(kind, self, self._state, text=str(notice), family=notice.family))

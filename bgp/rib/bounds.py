@@ -3,6 +3,9 @@
 To count exactly for each UPDATE would take a noticeable part of its time.  So there is an allowance that
 every announcement is taken from, whether or not it only replaces another; what is held is looked at when that
 is used up, and a new allowance given, never more than is left or than a small part of what is allowed.
+
+Where that leaves no room, the session that holds the most has to go: were it that of whoever comes next, a
+peer that fills all and keeps quiet would cost the others theirs.
 """
 
 from collections.abc import Callable
@@ -38,6 +41,11 @@ class Bounds:
         if octets < 0:
             raise out_of_resources(f"more than {self.max_attribute_octets} octets of attributes in all")
         self.paths, self.octets = min(paths, _PATHS), min(octets, _OCTETS)
+
+    def grant(self) -> None:
+        """Give a small allowance, for there will be room."""
+        self.paths = min(_PATHS >> 4, self.max_paths >> 8)
+        self.octets = min(_OCTETS >> 4, self.max_attribute_octets >> 8)
 
 
 def out_of_resources(reason: str) -> Notify:

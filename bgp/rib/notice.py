@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from bgp.errors import Notify
 from bgp.family import Family
 from bgp.iana import RouteRefreshSubtype
 from bgp.rib.limits import LimitReached
@@ -34,4 +35,14 @@ class Refresh:
                 return f"asks for {self.family} again (RFC 2918 4)"
 
 
-Notice = EndOfRib | Refresh | LimitReached
+@dataclass(frozen=True, slots=True)
+class Condemned:
+    """The peer holds the most of what there is too much of in all, so its session is to end by `fault`."""
+
+    fault: Notify
+
+    def __str__(self) -> str:
+        return f"ends to make room: {self.fault.reason}"
+
+
+Notice = EndOfRib | Refresh | LimitReached | Condemned

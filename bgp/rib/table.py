@@ -457,6 +457,10 @@ class Table:
             for prefix in self.held_by(path):
                 yield prefix, path
 
+    def octets_of(self, source: Source) -> int:
+        """Return the octets of attributes of the paths that `source` sent."""
+        return sum(len(path.received.octets) for path in self._paths.get(source, {}).values())
+
     def unknown(self, slot: Slot, prefixes: Sequence[bytes]) -> int:
         """Return how many of `prefixes` have nothing in `slot`, or only what an earlier session said."""
         paths = (_in_slot(paths_of(self.entries.get(prefix)), slot) for prefix in set(prefixes))
