@@ -1,4 +1,4 @@
-"""hypothesis strategies for sessions, routes, attributes and whole UPDATEs, for anyone's tests.
+"""hypothesis strategies for every message, attribute and capability, for anyone's tests.
 
     from hypothesis import given
     from bgp.testing import strategies
@@ -8,9 +8,21 @@
         context, body = example
         ...
 
-A strategy of UPDATEs gives bodies, without the nineteen octets of the header, for one `Context`: the
-properties of the session, without which an UPDATE has no meaning.  `examples` draws the session too.
-They shrink towards the plainest session and the shortest message.
+There are valid ones, nearly valid ones, and raw ones.  All are ordinary strategies, to be mapped, filtered
+and put together, and shrink towards the plainest session and the shortest message.
+
+**Whole messages**, with their header: `messages(context)` are valid ones of every type; `broken()` gives
+`Broken` values, each with one rule of `bgp.errors.RULES` that is broken and the outcome that is demanded;
+`raw_messages()` look like messages at most.
+
+**Values**: `opens()`, `notifications()`, `keepalives()`, `route_refreshes()` and `capabilities()`, as `bgp`
+itself decodes them; `unreadable_capabilities()` have values that mean nothing, and so must be ignored.
+
+**Attributes**: `attributes(type, context)` are whole and valid, `broken_attributes(type)` break a rule,
+`raw_attributes(type)` have any flags and any value; `attribute_values(type, context)` are values alone.
+
+**UPDATEs** come as bodies, without the nineteen octets of the header, for one `Context`: the properties of
+the session, without which an UPDATE has no meaning.  `examples` draws the session too.
 
     updates(context)            valid: nothing to report, whatever it holds
     usual_updates(context)      valid, and of the shape that nearly all have
@@ -26,9 +38,19 @@ from typing import TypeVar
 
 from hypothesis import strategies as st
 
+from bgp.errors import RULES, Rule
 from bgp.family import FAMILIES, Family
+from bgp.iana import AttributeType
 from bgp.testing import breakage, generate, mixture
+from bgp.testing import broken as breaking
+from bgp.testing import messages as making
+from bgp.testing.breakage.place import valid_value
+from bgp.testing.broken import Broken
+from bgp.testing.draft import Item
+from bgp.wire.attributes import ROWS
+from bgp.wire.capability import Capability
 from bgp.wire.context import Context
+from bgp.wire.message import Keepalive, Notification, Open, RouteRefresh
 
 Value = TypeVar("Value")
 Body = st.SearchStrategy[bytes]
@@ -76,12 +98,102 @@ def next_hops() -> st.SearchStrategy[bytes]:
     return drawn(generate.next_hop)
 
 
-def attribute_values(type: int) -> st.SearchStrategy[bytes]:
-    """Return valid values of an attribute that stands alone: all but AS_PATH, AGGREGATOR, AS4_* and MP_*."""
-    return drawn(generate.VALUES[type])
+def attribute_values(type: int, context: Context | None = None) -> st.SearchStrategy[bytes]:
+    """Return valid values of any attribute that Martlet knows, as a peer of this session writes them."""
+    session = Context() if context is None else context
+    return drawn(lambda random: valid_value(random, session, type))
+
+
+def attributes(type: int, context: Context | None = None) -> st.SearchStrategy[bytes]:
+    """Return whole valid attributes, now and then with flags that a receiver must not mind."""
+    return attribute_values(type, context).flatmap(
+        lambda value: drawn(lambda random: generate.item(random, type, value).octets())
+    )
+
+
+def attribute_rules(type: int) -> list[Rule]:
+    """Return the rules that are about this attribute alone."""
+    name = AttributeType(type).name.lower()
+    start = "mp-" if name.startswith("mp_") else f"{name}-"
+    return [rule for key, rule in RULES.items() if key.startswith(start)]
+
+
+def broken_attributes(type: int) -> st.SearchStrategy[Broken]:
+    """Return UPDATEs, whole, in which this attribute and nothing else breaks a rule."""
+    return broken([rule.name for rule in attribute_rules(type)])
+
+
+def raw_attributes(type: int | None = None) -> st.SearchStrategy[bytes]:
+    """Return attributes, of a type or of any, of any flags and any value; lengths fit."""
+    types = st.just(type) if type is not None else st.integers(0, 255) | st.sampled_from(sorted(ROWS))
+    values = st.binary(max_size=40) | st.binary(min_size=250, max_size=300)
+    return st.builds(lambda *parts: Item(*parts).octets(), st.integers(0, 255), types, values)
+
+
+# --- Capabilities, and messages but UPDATEs ---------------------------------------------------------------
+
+
+def capabilities(code: int | None = None) -> st.SearchStrategy[Capability]:
+    """Return valid capabilities: of this code, or of all, some of them unknown."""
+    return drawn(lambda random: making.capability(random, code))
+
+
+def unreadable_capabilities(code: int | None = None) -> st.SearchStrategy[Capability]:
+    """Return capabilities of known codes whose values mean nothing; a receiver goes on without them."""
+    return drawn(lambda random: making.unreadable(random, code))
+
+
+def raw_capabilities() -> st.SearchStrategy[Capability]:
+    """Return capabilities of any code and any value."""
+    return st.builds(Capability, st.integers(0, 255), st.binary(max_size=40))
+
+
+def opens() -> st.SearchStrategy[Open]:
+    """Return valid OPENs of anybody, with any capabilities."""
+    return drawn(making.opening)
+
+
+def notifications() -> st.SearchStrategy[Notification]:
+    """Return NOTIFICATIONs of all codes, known or not; such as have data of a form have it."""
+    return drawn(making.notification)
+
+
+def keepalives() -> st.SearchStrategy[Keepalive]:
+    return st.just(Keepalive())
+
+
+def route_refreshes(enhanced: bool = True) -> st.SearchStrategy[RouteRefresh]:
+    """Return ROUTE-REFRESHes, with marks of RFC 7313 where that is `enhanced`, of any family."""
+    return drawn(lambda random: making.route_refresh(random, enhanced))
 
 
 # --- Whole messages -------------------------------------------------------------------------------------
+
+
+def messages(context: Context | None = None) -> Body:
+    """Return whole valid messages of every type, their UPDATEs those of a session."""
+    session = Context() if context is None else context
+    return drawn(lambda random: making.message(random, session))
+
+
+def broken(rules: Collection[str] = ()) -> st.SearchStrategy[Broken]:
+    """Return what breaks one of `rules`, by default of all: how, and what is demanded then.
+
+    `bgp.testing.broken.BY_OCTETS` are the rules that a peer breaks by what it sends; the others are about
+    silence, collisions and events.  Raises ValueError for a name that is none.
+    """
+    unknown = sorted(set(rules) - set(breaking.TABLE))
+    if unknown:
+        raise ValueError(f"no rule is called {', '.join(unknown)}")
+    return drawn(lambda random: breaking.broken(random, rules))
+
+
+def raw_messages() -> Body:
+    """Return what begins like a message, mostly: any type, any length, any body."""
+    return drawn(making.raw)
+
+
+# --- UPDATEs --------------------------------------------------------------------------------------------
 
 
 def updates(context: Context) -> Body:

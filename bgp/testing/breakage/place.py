@@ -28,12 +28,19 @@ def valid(random: Random, draft: Draft, context: Context, type: int) -> Item:
     """Return the attribute, put in with a valid value if it is not there."""
     item = draft.find(type)
     if item is None:
-        item = put(random, draft, type, _value(random, context, type))
+        item = put(random, draft, type, valid_value(random, context, type))
     return item
 
 
-def _value(random: Random, context: Context, type: int) -> bytes:
+def valid_value(random: Random, context: Context, type: int) -> bytes:
+    """Return a valid value of any attribute, as a peer of this session writes it."""
     match type:
+        case T.MP_REACH_NLRI | T.MP_UNREACH_NLRI:
+            family = random.choice(sorted(context.families, key=lambda family: family.afi))
+            written = generate.routes(random, family, context)
+            if type == T.MP_REACH_NLRI:
+                return generate.reach(random, family, context, written).value
+            return generate.unreach(random, family, written).value
         case T.AS_PATH:
             return generate.path_octets(generate.path(random, context), 4 if context.four_octet_as else 2)
         case T.AS4_PATH:
