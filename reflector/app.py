@@ -1,5 +1,7 @@
 """A configuration at work: one speaker, its peers, its log, and an orderly end."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 import errno
@@ -8,6 +10,7 @@ import resource
 import signal
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from bgp.aio.events import PeerEvent
 from bgp.aio.lag import LoopLag
@@ -18,11 +21,15 @@ from reflector.config import Configuration, load
 from reflector.control.protocol import default_path
 from reflector.control.server import ControlError, ControlServer
 from reflector.document import ConfigurationError
+from reflector.forwarding import is_forwarding_error
 from reflector.journal import Journal
 from reflector.log import SessionLog, set_up
 from reflector.originate import aggregate, originate
 from reflector.reload import Plan, Step, carry_out, plan, settled
 from reflector.version import version
+
+if TYPE_CHECKING:
+    from fib import KernelFib
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +61,7 @@ class Service:
         enabled = control and answering.enabled
         path = answering.socket or default_path()
         self._control = ControlServer(self, path, answering.mode) if enabled else None
+        self.fib: KernelFib | None = None
         self.speaker = Speaker(
             asn=router.asn,
             router_id=router.router_id,
@@ -75,6 +83,10 @@ class Service:
         """Listen, originate, and start all sessions; raise OSError if an address cannot be had."""
         self.prepare()
         logging.getLogger().addHandler(self.journal)
+        if self.configuration.fib is not None:
+            # Before any session: so no next hop is taken to be reachable that is not.
+            self.fib = self.configuration.fib.make(self.speaker)
+            await self.fib.open()
         await self.speaker.start()
         self.speaker.measure_lag()
         if self._control is not None:
@@ -123,6 +135,8 @@ class Service:
         """End all sessions with a Cease that carries `communication` (RFC 9003)."""
         if self._control is not None:
             await self._control.stop()
+        if self.fib is not None:
+            await self.fib.close()
         await self.speaker.stop(communication, restart=restart)
         logging.getLogger().removeHandler(self.journal)
 
@@ -163,6 +177,12 @@ async def _serve(configuration: Configuration, file: str) -> int:
         await service.start()
     except OSError as error:
         logger.error("%s", error.strerror if isinstance(error, ControlError) else _cannot_start(error))
+        await service.stop("cannot start")
+        return 1
+    except Exception as error:
+        if not is_forwarding_error(error):
+            raise
+        logger.error("[fib]: %s", error)
         await service.stop("cannot start")
         return 1
     _log_start(service)

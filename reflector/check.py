@@ -58,6 +58,16 @@ def relation(peer: Table, router: Table) -> AsExpected:
     return AsExpected.EXTERNAL
 
 
+def check_fib(fib: Table) -> None:
+    """Refuse what contradicts itself in the `[fib]` table."""
+    for name in ("tunnel", "tunnel_address", "tunnel_mtu"):
+        if name in fib.values and not fib.values.get("ipip"):
+            fib.where(name).refuse("is about a tunnel that nothing goes by", "add ipip, with pools")
+    versions = [each.version for each in fib.values.get("sources", ())]
+    if len(set(versions)) < len(versions):
+        fib.where("sources").refuse("has two of a family", "keep one of each")
+
+
 def check_peer(peer: Table, router: Table) -> None:
     """Refuse what contradicts itself among the keys of a neighbor or listen range, its group's included."""
     _check_as(peer, router)

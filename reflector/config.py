@@ -24,6 +24,7 @@ from reflector.addresses import Address, Network
 from reflector.check import (
     BY_FAMILY,
     DIRECTIONS,
+    check_fib,
     check_listening,
     check_network,
     check_peer,
@@ -32,12 +33,14 @@ from reflector.check import (
 )
 from reflector.conditions import find_condition, read_conditions, refuse_circles, resolve
 from reflector.document import ConfigurationError, Document, Problem, parse, read
+from reflector.forwarding import Forwarding
 from reflector.policies import find_policy, read_policies
 from reflector.tables import (
     Table,
     over_group,
     read_control,
     read_decision,
+    read_fib,
     read_groups,
     read_list,
     read_router,
@@ -115,6 +118,7 @@ class Configuration:
     decision: DecisionOptions = field(default_factory=DecisionOptions)
     aggregates: tuple[Aggregated, ...] = ()
     control: Control = field(default_factory=Control)
+    fib: Forwarding | None = None
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
 
     @property
@@ -163,6 +167,7 @@ def _configuration(document: Document) -> Configuration:
         read_conditions(document),
         read_decision(document),
         read_control(document),
+        read_fib(document),
     )
 
 
@@ -177,6 +182,7 @@ def _checked(
     conditions: dict[str, Condition],
     decision: Table,
     control: Table,
+    fib: Table | None,
 ) -> Configuration:
     refuse_repeated(neighbors, "address", "source_address")
     refuse_repeated(neighbors, "interface")
@@ -195,6 +201,8 @@ def _checked(
         check_network(network)
         network.values["condition"] = find_condition(network, "if", conditions)
     refuse_circles(networks, aggregates)
+    if fib is not None:
+        check_fib(fib)
     if router.values.get("listen") == ():
         check_listening(neighbors, ranges)
     if document.problems:
@@ -207,6 +215,7 @@ def _checked(
         DecisionOptions(**decision.values),
         tuple(_aggregated(table.values) for table in aggregates),
         Control(**control.values),
+        None if fib is None or fib.values.get("enabled") is False else Forwarding(**fib.values),
         warnings(router, neighbors, ranges),
     )
 

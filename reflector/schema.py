@@ -7,7 +7,7 @@ in `reflector.config` for the rest.
 from dataclasses import dataclass
 
 from bgp.rib.ladder import MAXIMUM_PATHS
-from reflector import addresses, signing, terms, values
+from reflector import addresses, forwarding, signing, terms, values
 from reflector.restarting import graceful_restart
 from reflector.values import Reader, duration, list_of, number, one_of
 
@@ -50,6 +50,32 @@ CONTROL = (
     Key("enabled", values.flag, "whether `reflector show` and the like may ask us; by default true"),
     Key("socket", values.path, "the Unix socket where they do"),
     Key("mode", values.mode, 'its permissions; by default "0660", for our user and group'),
+)
+
+# The fields of `reflector.forwarding.Forwarding`.
+FIB = (
+    Key("enabled", values.flag, "whether the kernel's routes follow; with this table they do by default"),
+    Key("table", number(1, 0xFFFFFFFF), "the kernel's routing table, by default 254 (main)"),
+    Key("protocol", forwarding.protocol, "the number that marks our routes, by default 179"),
+    Key("metric", forwarding.metric, 'their metric, by default 179; or "from-local-pref"'),
+    Key("netns", values.text, "the network namespace, by name or path; by default our own"),
+    Key("max_paths", number(1, MAXIMUM_PATHS), "the most legs of a route, by default 16"),
+    Key("weights", values.flag, "share traffic in proportion to link bandwidths (RFC 10005)"),
+    Key("sources", list_of(addresses.address), "preferred source addresses, one of each family"),
+    Key("mtu", number(68, 65535, "octets"), "the MTU of all routes"),
+    Key("advmss", number(1, 65535, "octets"), "the MSS that TCP advertises on all routes"),
+    Key("blackholes", values.flag, "discard what is sent to unused addresses of our own blocks"),
+    Key("allow", addresses.prefix_list, "the prefixes that are installed; by default all"),
+    Key("never", addresses.prefix_list, "the prefixes that are not touched, whatever is wanted"),
+    Key("by_default", values.flag, "whether the default route may lead to a next hop"),
+    Key("guard", number(1, 100, "percent"), "the share of the routes that may go within ten seconds"),
+    Key("flush", values.flag, "delete our routes when we stop; by default they stay"),
+    Key("audit", duration(1, 86400), "seconds between two readings of the whole table"),
+    Key("ipip", forwarding.pools, "pools that are reached by IP-in-IP: always, cross-subnet or never"),
+    Key("tunnel", values.text, 'the device for that, by default "tunl0"'),
+    Key("tunnel_address", forwarding.tunnel_address, "the address that it has"),
+    Key("tunnel_mtu", number(68, 65535, "octets"), "its MTU, and that of routes by it"),
+    Key("redistribute", forwarding.redistribute, "routes of the kernel that are announced, by rules"),
 )
 
 # The fields of `bgp.rib.decision.DecisionOptions`.
@@ -230,6 +256,7 @@ TABLES: dict[str, tuple[Key, ...]] = {
     "router": ROUTER,
     "control": CONTROL,
     "decision": DECISION,
+    "fib": FIB,
     "group": GROUP,
     "neighbor": NEIGHBOR,
     "listen_range": LISTEN_RANGE,
@@ -244,6 +271,7 @@ HEADINGS = {
     "router": "[router]",
     "control": "[control]",
     "decision": "[decision]",
+    "fib": "[fib]",
     "group": "[group.NAME]",
     "neighbor": "[[neighbor]]",
     "listen_range": "[[listen_range]]",
@@ -326,6 +354,7 @@ SYNONYMS = {
     "groups": "group",
     "peer_groups": "group",
     "networks": "network",
+    "kernel": "fib",
     "bestpath": "decision",
     "best_path": "decision",
     "multipath": "decision",

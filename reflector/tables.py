@@ -44,6 +44,13 @@ def read_control(document: Document) -> Table:
     return _table(document.data.get("control", {}), document.root / "control", "control")
 
 
+def read_fib(document: Document) -> Table | None:
+    """Read the `[fib]` table, None where there is none."""
+    if "fib" not in document.data:
+        return None
+    return _table(document.data["fib"], document.root / "fib", "fib")
+
+
 def read_groups(document: Document) -> dict[str, Table]:
     """Read the `[group.NAME]` tables by their names."""
     return read_named(document, "group")

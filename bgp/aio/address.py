@@ -31,6 +31,13 @@ class Endpoint:
         return str(self.address), self.port, 0, self.scope
 
     @property
+    def target(self) -> tuple[str, int] | tuple[str, int, int, int]:
+        """The same to be connected to: uvloop 0.23 heeds the scope only where it is part of the address."""
+        if not self.scope:
+            return self.sockaddr
+        return f"{self.address}%{self.scope}", self.port, 0, self.scope
+
+    @property
     def host(self) -> str:
         """The address as text, with its scope by name where the interface still has one."""
         if not self.scope:

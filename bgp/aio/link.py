@@ -434,7 +434,7 @@ class Link:
             target = self._target() if callable(self._target) else self._target
             sock = self._host.world.dialing(target.family, self._source)
             self._owner.prepare(sock, dialing=True)
-            await self._loop.sock_connect(sock, target.sockaddr)
+            await self._loop.sock_connect(sock, target.target)
             if sock.getsockname() == sock.getpeername():
                 # TCP connects a port to itself if the system happens to choose the one that is dialed.
                 raise OSError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))

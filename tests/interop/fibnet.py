@@ -109,6 +109,11 @@ class Host:
                 legs.add((via, leg.get("dev", "")))
         return legs
 
+    def link_local(self, device: str) -> tuple[str, int]:
+        """Return the link-local address of an interface, and its index."""
+        (row,) = json.loads(self.ip("-j", "-6", "address", "show", "dev", device, "scope", "link"))
+        return row["addr_info"][0]["local"], row["ifindex"]
+
     def address(self, *addresses: str) -> None:
         """Have addresses on the loopback interface."""
         for one in addresses:

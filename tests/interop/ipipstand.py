@@ -1,7 +1,7 @@
 """IP-in-IP in user space, where a kernel has none: a `tun` device and a raw socket of protocol 4 (RFC 2003).
 
-What the kernel routes into the device is sent in an outer header to the gateway of the route that it took, and
-what comes in an outer header goes out of the device: so packets cross as they do by the kernel's own `tunl0`.
+What the kernel routes into the device is sent in an outer header to the gateway of the route that it took,
+and what comes in one goes out of the device: so packets cross as they do by the kernel's own `tunl0`.
 """
 
 import fcntl

@@ -1,13 +1,15 @@
 """Speakers with FIBs in namespaces, and packets that go where they say; under both event loops."""
 
 import asyncio
+import sys
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from fibnet import Echo, Router, net, ping, received, routers
 
 from bgp import ACCEPT_ALL, IPV4_UNICAST, IPV6_UNICAST
-from fib.follow import NotInstalled
+from fib import NotInstalled, Redistribute, State
 from tests.bothloops import both_loops, until
 
 pytestmark = [pytest.mark.interop("ip"), pytest.mark.xdist_group("fib")]
@@ -142,3 +144,86 @@ async def test_both_legs_carry_flows_and_one_is_enough() -> None:
                 world["a"].ip("link", "set", "to-b", "up")
                 await until(lambda: world["a"].gateways("10.4.0.0/24") == both, "two legs again")
                 assert await asyncio.to_thread(ping, world["a"], "10.1.0.1", "10.4.0.1", flows=20) == 20
+
+
+@both_loops
+async def test_a_gate_and_routes_of_the_kernel_over_a_link_without_addresses() -> None:
+    with net("a", "b", "c") as world:
+        world.cable("a", "b")
+        world.cable("b", "c", ("2001:db8:23::2/64", "2001:db8:23::3/64"))
+        world["a"].address("2001:db8:a::1/128")
+        world["a"].ip("route", "add", "blackhole", "2001:db8:a1::/48", "proto", "static")
+        world["a"].ip("route", "add", "2001:db8:a2::/48", "dev", "to-b", "proto", "static")
+        rules = [Redistribute(protocols=["static"], interfaces=("to-*",), attributes={"med": 7})]
+        async with routers() as make:
+            a = await make.router(world["a"], 65001, redistribute=rules)
+            b = await make.router(world["b"], 65002, never=["2001:db8:bad::/48 le 128"])
+            c = await make.router(world["c"], 65003)
+            # The link between a and b has link-local addresses only.
+            ours, theirs = world["a"].link_local("to-b"), world["b"].link_local("to-a")
+            a.peer(f"{theirs[0]}%{ours[1]}", 65002, families=(IPV6_UNICAST,), **PASS)
+            b.peer(f"{ours[0]}%{theirs[1]}", 65001, families=(IPV6_UNICAST,), **PASS)
+            b.peer("2001:db8:23::3", 65003, installed_only=True, families=(IPV6_UNICAST,), **PASS)
+            c.peer("2001:db8:23::2", 65002, families=(IPV6_UNICAST,), **PASS)
+            a.speaker.announce("2001:db8:a::/48")
+            a.speaker.announce("2001:db8:bad::/48")
+            await until(lambda: world["c"].route("2001:db8:a2::/48"), "what a has in its kernel, at c")
+            await until(lambda: world["c"].route("2001:db8:a::/48"), "what a announces, at c")
+            ((via, device),) = world["b"].gateways("2001:db8:a::/48")
+            assert via.startswith("fe80::") and device == "to-a"
+            assert c.speaker.best(IPV6_UNICAST)["2001:db8:a2::/48"].attributes.next_hop
+            assert b.speaker.best(IPV6_UNICAST)["2001:db8:a2::/48"].attributes.med == 7
+            # What b is never to touch it has not installed, so it does not tell c of it.
+            assert "2001:db8:bad::/48" in b.speaker.best(IPV6_UNICAST)
+            assert b.fib.explain("2001:db8:bad::/48").installed.state is State.FILTERED
+            told = b.speaker.explain_to(b.peers[1], "2001:db8:bad::/48")
+            assert "not installed in our forwarding plane" in str(told)
+            assert "2001:db8:bad::/48" not in c.speaker.best(IPV6_UNICAST)
+            # A blackhole of the administrator's is nobody else's business, and one's own stays one's own.
+            assert "2001:db8:a1::/48" not in b.speaker.best(IPV6_UNICAST)
+            assert len(world["a"].route("2001:db8:a2::/48")) == 1
+            with Echo(world["a"], "2001:db8:a::1"):
+                c.speaker.announce("2001:db8:c::/48")
+                world["c"].address("2001:db8:c::1/128")
+                await pings(c, "2001:db8:c::1", "2001:db8:a::1")
+            world["a"].ip("route", "del", "2001:db8:a2::/48")
+            await until(
+                lambda: not world["c"].route("2001:db8:a2::/48"), "it goes when it goes in a's kernel"
+            )
+
+
+async def test_the_service_with_one_line(tmp_path: Path) -> None:
+    with net("a", "b") as world:
+        world.cable("a", "b", ("10.0.12.1/24", "10.0.12.2/24"))
+        configuration = tmp_path / "rr.toml"
+        configuration.write_text(
+            """[router]
+asn = 65002
+router_id = "192.0.2.2"
+listen = ["0.0.0.0:179"]
+[control]
+enabled = false
+[[neighbor]]
+address = "10.0.12.1"
+asn = 65001
+policy = "accept-all"
+passive = true
+[fib]
+"""
+        )
+        command = [sys.executable, "-m", "reflector", "run", str(configuration)]
+        service = await asyncio.create_subprocess_exec("ip", "netns", "exec", world["b"].namespace, *command)
+        try:
+            async with routers() as make:
+                a = await make.router(world["a"], 65001)
+                a.peer("10.0.12.2", 65002, **PASS)
+                a.speaker.announce("10.1.0.0/24")
+                there = {("10.0.12.1", "to-a")}
+                await until(lambda: world["b"].gateways("10.1.0.0/24") == there, "the route in b's kernel")
+                service.terminate()
+                assert await asyncio.wait_for(service.wait(), 20) == 0
+                assert world["b"].gateways("10.1.0.0/24") == there, "it stays"
+        finally:
+            if service.returncode is None:
+                service.kill()
+                await service.wait()
