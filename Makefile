@@ -5,6 +5,7 @@
 # make agreement  both decoders of UPDATEs on EXAMPLES=1000000 messages
 # make bench      the benchmarks beside the daemons (root), over an hour; make bench QUICK=1: two minutes
 # make fuzz       every fuzz target for SECONDS=60 seconds
+# make conformance  what our speaker and four daemons make of malformed messages (root); PUBLISH=1: into docs
 # make docs       the documentation, into build/docs
 # make hostile    hostile peers while honest clients run and are checked, ten million prefixes among them: half an hour
 # make soak       the same for MINUTES=60 minutes, with churn and restarts, a line a minute and a verdict
@@ -18,7 +19,7 @@ EXAMPLES ?= 1000000
 # Given to pytest: make test ARGS="tests/test_config.py -k syntax"
 ARGS ?=
 
-.PHONY: help run test check format coverage agreement fuzz bench docs hostile soak endurance daemons clean
+.PHONY: help run test check format coverage agreement fuzz bench conformance docs hostile soak endurance daemons clean
 .DEFAULT_GOAL := help
 
 help:
@@ -57,6 +58,10 @@ fuzz: $(VENV)/.test
 bench: $(VENV)/.bench daemons
 	@PYTHONPATH=.:tests $(BIN)/python -m bench run $(if $(QUICK),--size quick --out build/bench-quick) \
 	 $(foreach file,$(TABLE),--table "$(file)") $(if $(FRESH),--fresh) $(if $(PUBLISH),--publish) $(ARGS)
+
+conformance: $(VENV)/.test daemons
+	@PYTHONPATH=.:tests/interop $(BIN)/python -m conformance run $(ARGS)
+	@$(if $(PUBLISH),PYTHONPATH=.:tests/interop $(BIN)/python -m conformance publish)
 
 docs: $(VENV)/.docs
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict && echo build/docs/index.html

@@ -19,7 +19,7 @@ from bgp.aio.demand import Caller, demand
 from bgp.aio.events import EventKind, Events, PeerEvent, Watcher
 from bgp.aio.forwarding import Forwarding
 from bgp.aio.health import Check, HealthCheckedAnnouncement
-from bgp.aio.host import Host
+from bgp.aio.host import ConnectionMaker, Host
 from bgp.aio.lag import LoopLag
 from bgp.aio.listener import Listener, Listeners, Refusals
 from bgp.aio.lookup import Rib
@@ -48,6 +48,7 @@ from bgp.rib.selection import Selection
 from bgp.rib.walk import Walk
 from bgp.router import LAG_AGE, Router
 from bgp.session.config import Confederation
+from bgp.session.connection import Connection
 from bgp.session.restart import RUNNING, RestartState
 from bgp.wire import prefix as nlri
 from bgp.wire.attributes import Attributes
@@ -95,8 +96,9 @@ class Speaker:
     that one (RFC 5065).  `listen` takes addresses, `address:port` and `[address]:port`; port 0 lets the
     system choose, see `listening`.  A peer that has not taken for `lag_age` seconds what it is to be told
     loses its session (0: never).  `on_event` is called with what happens to peers.  `decision` is what may be
-    chosen about the best path.  `world` is where sockets come from: the kernel, but for simulations.  Peers
-    may be added before the start and at any time later.
+    chosen about the best path.  `world` is where sockets come from: the kernel, but for simulations.
+    `connections` makes the connections: see `bgp.testing.record`, which keeps all that happens on them.
+    Peers may be added before the start and at any time later.
 
     `converged` waits for the first routes of all peers, at most `convergence_timeout` seconds.  `restarted`:
     we were there a moment ago, and peers may have kept our routes since; so they are told that, and no route
@@ -127,6 +129,7 @@ class Speaker:
         convergence_timeout: float = CONVERGENCE_TIMEOUT,
         restarted: bool = False,
         preserved: Iterable[Family] = (),
+        connections: ConnectionMaker = Connection,
     ) -> None:
         arguments.asn("asn", asn)
         identifier = arguments.identifier("router_id", router_id)
@@ -156,7 +159,7 @@ class Speaker:
         self._pace = Pace(_CONNECTIONS, _CONNECTION_RATE)
         self.lag: LoopLag | None = None
         self._endpoints = tuple(parse_endpoint(text) for text in listen)
-        self._host = Host(asn, identifier, self.router, Turns(self.router), confederation, world)
+        self._host = Host(asn, identifier, self.router, Turns(self.router), confederation, world, connections)
         self._events = Events()
         if on_event is not None:
             self._events.call(on_event)

@@ -1,4 +1,4 @@
-"""The command line: `python -m fuzz run | replay | minimize | list | cost`."""
+"""The command line: `python -m fuzz run | replay | minimize | list | cost | peer`."""
 
 import argparse
 import json
@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from bgp.testing.conformance import command as conformance
 from fuzz import corpus, cost
 from fuzz.examine import fault, signature
 from fuzz.minimize import minimized
@@ -195,6 +196,8 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_argument("--samples", type=int, default=300)
     command.add_argument("--seed", type=int)
     command.set_defaults(act=measure)
+
+    conformance.arguments(commands.add_parser("peer", help=conformance.__doc__))
 
     options = parser.parse_args(arguments)
     return int(options.act(options))

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from bgp.aio import sockopt
 from bgp.aio.address import end_of
@@ -13,8 +15,10 @@ from bgp.aio.turn import Turns
 from bgp.aio.waits import Waits
 from bgp.aio.world import KERNEL, World
 from bgp.router import Router
-from bgp.session.config import Confederation
+from bgp.session.config import Confederation, SessionConfig
+from bgp.session.connection import Connection
 from bgp.session.restart import RUNNING, RestartState
+from bgp.wire.attributes import AttributeTable
 
 # Connections with one address that may say their last words at once; beyond that they are cut off, so that
 # a peer that dials in a loop cannot use up the descriptors.
@@ -23,6 +27,20 @@ _MOST_CLOSING = 8
 _MOST_CLOSING_IN_ALL = 1024
 # RFC 5482: how long the kernel tries to deliver the end of a connection that is ours no more.
 _ORPHAN_TIMEOUT = 10.0
+
+
+class ConnectionMaker(Protocol):
+    """What makes connections: `Connection` itself, or what stands before one, such as a recorder."""
+
+    def __call__(
+        self,
+        config: SessionConfig,
+        table: AttributeTable,
+        *,
+        incoming: bool,
+        rng: Callable[[], float],
+        restart: Callable[[], RestartState],
+    ) -> Connection: ...
 
 
 @dataclass(slots=True)
@@ -38,6 +56,7 @@ class Host:
     turns: Turns
     confederation: Confederation | None = None
     world: World = KERNEL
+    connections: ConnectionMaker = Connection
     closing: dict[Stream, object] = field(default_factory=dict)
     home: Home = field(default_factory=Home)
     forwarding: Forwarding | None = None

@@ -30,7 +30,6 @@ from bgp.iana import CeaseSubcode, ErrorCode, MessageType
 from bgp.member import Member, PeerSettings
 from bgp.session.action import Close, Connect, Delivery, Down, Established, Opened
 from bgp.session.config import SessionConfig
-from bgp.session.connection import Connection
 from bgp.session.event import Event, State
 from bgp.session.negotiation import Negotiated
 from bgp.session.restart import Parting
@@ -100,7 +99,7 @@ class Link:
         self._stream: Stream | None = None
         self.member: Member | None = None
         self.broken = False  # a bug has struck its FSM: it is of no use any more
-        self.connection = Connection(
+        self.connection = host.connections(
             config,
             host.router.table,
             incoming=target is None,
