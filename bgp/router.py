@@ -896,6 +896,10 @@ class Router:
         """The routes that are held, of all families; several paths to a prefix are several routes."""
         return sum(table.routes for table in self._tables.values())
 
+    def routes_of(self, family: Family) -> int:
+        """Return how many routes of `family` are held."""
+        return self._tables[family].routes
+
     @property
     def prefixes(self) -> dict[Family, int]:
         """How many prefixes each family's table holds."""
@@ -1026,10 +1030,19 @@ class Router:
 
     def walk_advertised(self, member: Member, family: Family) -> Walk[Advertised]:
         """Return a walk that finds what `advertised` yields, but for a default route that is in no table."""
+        return self._walk_told(lambda: member.packer, family, lambda path: path.slot.peer != member.name)
+
+    def walk_told(self, group: Group, family: Family) -> Walk[Advertised]:
+        """Return a walk that finds what all members of a group are told, each but for what is its own."""
+        return self._walk_told(lambda: group.packer, family, lambda path: True)
+
+    def _walk_told(
+        self, packing: Callable[[], Packer], family: Family, wanted: Callable[[Path], bool]
+    ) -> Walk[Advertised]:
         table = self._tables[family]
 
         def rows(path: Path, prefixes: list[bytes]) -> Iterable[Advertised]:
-            packer = member.packer
+            packer = packing()
             selection = packer.selections.get(family)
             for prefix in prefixes:
                 if path in table.selected(selection, table.paths(prefix)):
@@ -1037,7 +1050,7 @@ class Router:
                     if isinstance(attributes, Attributes):
                         yield Advertised(prefix, path.slot.number if selection else None, attributes, path)
 
-        return Walk(table, lambda path: path.refusal is None and path.slot.peer != member.name, rows)
+        return Walk(table, lambda path: path.refusal is None and wanted(path), rows)
 
     def advertised(self, member: Member, family: Family) -> Iterator[Advertised]:
         """Yield what `member` has been told, or is about to be: its Adj-RIB-Out."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import functools
 import logging
 import resource
 import signal
@@ -16,10 +17,13 @@ from bgp.aio.events import PeerEvent
 from bgp.aio.lag import LoopLag
 from bgp.family import FAMILIES
 from bgp.speaker import Speaker
+from reflector.birdc.talk import BirdTalk
 from reflector.collector import Collector
 from reflector.config import Configuration, load
+from reflector.control.lines import ControlError, LineServer
 from reflector.control.protocol import default_path
-from reflector.control.server import ControlError, ControlServer
+from reflector.control.server import ControlTalk
+from reflector.counts import Counts
 from reflector.document import ConfigurationError
 from reflector.forwarding import is_forwarding_error
 from reflector.journal import Journal
@@ -57,10 +61,6 @@ class Service:
         self.started = self.configured = time.time()
         self.journal = Journal()
         self._reloading = asyncio.Lock()
-        answering = configuration.control
-        enabled = control and answering.enabled
-        path = answering.socket or default_path()
-        self._control = ControlServer(self, path, answering.mode) if enabled else None
         self.fib: KernelFib | None = None
         self.speaker = Speaker(
             asn=router.asn,
@@ -78,6 +78,16 @@ class Service:
             restarted=configuration.restarts,
             preserved=FAMILIES,
         )
+        answering = configuration.control
+        self.counts = Counts(self.speaker.router)
+        self._servers: list[LineServer] = []
+        self._usual = answering.socket is None
+        if control and answering.enabled:
+            path, control_talk = answering.socket or default_path(), functools.partial(ControlTalk, self)
+            self._servers.append(LineServer(path, answering.mode, control_talk, "socket in [control]"))
+        if control and answering.birdc is not None:
+            bird_talk = functools.partial(BirdTalk, self)
+            self._servers.append(LineServer(answering.birdc, answering.mode, bird_talk, "birdc in [control]"))
 
     async def start(self) -> None:
         """Listen, originate, and start all sessions; raise OSError if an address cannot be had."""
@@ -89,12 +99,12 @@ class Service:
             await self.fib.open()
         await self.speaker.start()
         self.speaker.measure_lag()
-        if self._control is not None:
+        for server in list(self._servers):
             try:
-                await self._control.start()
+                await server.start()
             except ControlError as error:
                 # To reflect matters more than to be asked, unless somebody has said where.
-                if self.configuration.control.socket is not None:
+                if not self._usual or server is not self._servers[0]:
                     raise
                 logger.warning("nobody can ask this service: %s", error.strerror)
 
@@ -133,8 +143,9 @@ class Service:
 
     async def stop(self, communication: str, *, restart: bool = False) -> None:
         """End all sessions with a Cease that carries `communication` (RFC 9003)."""
-        if self._control is not None:
-            await self._control.stop()
+        for server in self._servers:
+            await server.stop()
+        self.counts.stop()
         if self.fib is not None:
             await self.fib.close()
         await self.speaker.stop(communication, restart=restart)

@@ -100,11 +100,15 @@ class Aggregated:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """The `[control]` table: the Unix socket for commands, None for the usual one, and its permissions."""
+    """The `[control]` table: the Unix socket for commands, None for the usual one, and its permissions.
+
+    `birdc` is another socket, which answers as BIRD's does.
+    """
 
     enabled: bool = True
     socket: FilePath | None = None
     mode: int = 0o660
+    birdc: FilePath | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,7 @@ CONTROL = (
     Key("enabled", values.flag, "whether `reflector show` and the like may ask us; by default true"),
     Key("socket", values.path, "the Unix socket where they do"),
     Key("mode", values.mode, 'its permissions; by default "0660", for our user and group'),
+    Key("birdc", values.path, "another Unix socket, which answers as BIRD's does; by default none"),
 )
 
 # The fields of `reflector.forwarding.Forwarding`.

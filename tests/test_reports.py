@@ -8,117 +8,19 @@ import os
 import socket
 import stat
 import subprocess
-import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from service import ASN, Cluster, running
 
-from bgp import IPV4_UNICAST, PeerOptions, Speaker
+from bgp import IPV4_UNICAST
 from reflector.app import Service
-from reflector.config import loads
 from reflector.control.client import Unanswered, ask
-from reflector.control.server import ControlError
+from reflector.control.lines import ControlError
 from reflector.report.catalog import QUESTIONS
-
-ROOT = Path(__file__).parent.parent
-ASN = 64512
-CONFIGURATION = """\
-[router]
-asn = 64512
-router_id = "192.0.2.100"
-listen = ["127.0.0.1:0"]
-
-[control]
-socket = "SOCKET"
-
-[group.nodes]
-client = true
-import = "no-tests"
-
-[[listen_range]]
-prefix = "127.0.0.0/8"
-group = "nodes"
-
-[prefix_list.tests]
-entries = ["198.18.0.0/15 le 32"]
-
-[policy.no-tests]
-default = "accept"
-[[policy.no-tests.term]]
-name = "tests"
-match = {prefix = "tests"}
-then = "refuse"
-
-[[network]]
-prefix = "198.51.100.0/24"
-next_hop = "192.0.2.7"
-communities = ["64512:7"]
-"""
-
-
-class Cluster:
-    """A service, two of its clients, and questions to it from another thread."""
-
-    def __init__(self, service: Service, clients: list[Speaker], path: Path) -> None:
-        self.service = service
-        self.clients = clients
-        self.path = path
-
-    async def ask(self, question: str, **given: object) -> list[dict[str, Any]]:
-        return await asyncio.to_thread(lambda: list(ask(self.path, question, given)))
-
-    async def until(self, question: str, wanted: int, **given: object) -> list[dict[str, Any]]:
-        """Ask until there are so many rows."""
-        async with asyncio.timeout(20):
-            while len(rows := await self.ask(question, **given)) != wanted:
-                await asyncio.sleep(0.02)
-        return rows
-
-    async def refusal(self, question: str, **given: object) -> str:
-        with pytest.raises(Unanswered) as caught:
-            await self.ask(question, **given)
-        return str(caught.value)
-
-    def command(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            [sys.executable, "-m", "reflector", *arguments, "--socket", str(self.path)],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-
-
-@asynccontextmanager
-async def running(directory: Path) -> AsyncIterator[Cluster]:
-    path = directory / "control" / "reflector.sock"
-    configuration = loads(CONFIGURATION.replace("SOCKET", str(path)))
-    service = Service(configuration, file="rr.toml", control=True)
-    await service.start()
-    clients = []
-    try:
-        port = service.speaker.listening[0][1]
-        for number in (1, 2):
-            client = Speaker(asn=ASN, router_id=f"10.0.0.{number}")
-            clients.append(client)
-            await client.start()
-            peer = client.add_peer(
-                PeerOptions(asn=ASN, address="127.0.0.1", port=port, source_address=f"127.0.0.{10 + number}")
-            )
-            await asyncio.wait_for(peer.established(), 20)
-            client.announce(f"10.{number}.0.0/16", next_hop=f"10.0.0.{number}", med=number)
-        clients[0].announce("198.18.1.0/24", next_hop="10.0.0.1", communities=["64512:1"])
-        cluster = Cluster(service, clients, path)
-        await cluster.until("routes", 4, family="ipv4")
-        yield cluster
-    finally:
-        for client in clients:
-            await client.stop()
-        await service.stop("done")
 
 
 @pytest.fixture
@@ -245,7 +147,7 @@ async def test_monitor_tells_what_is_there_and_then_what_changes(cluster: Cluste
     assert rows[-1]["change"] == "added" and rows[-1]["path"]["peer"] == "127.0.0.11"
     # Who went away is not told any more.
     async with asyncio.timeout(20):
-        while cluster.service._control._conversations:  # type: ignore[union-attr]
+        while cluster.service._servers[0]._conversations:
             await asyncio.sleep(0.01)
 
 
@@ -333,7 +235,7 @@ async def test_the_socket_is_ours_alone(
     assert stat.S_IMODE(os.stat(cluster.path).st_mode) == 0o660
     configuration = cluster.service.configuration
     with pytest.raises(ControlError, match="another service answers there"):
-        await Service(configuration, control=True)._control.start()  # type: ignore[union-attr]
+        await Service(configuration, control=True)._servers[0].start()
     assert len(await cluster.ask("groups")) == 1
     await cluster.service.stop("over")
     assert not cluster.path.exists()
@@ -346,7 +248,7 @@ async def test_the_socket_is_ours_alone(
     await again.start()
     await again.stop("")
     # Two services of one user share the usual path: the second one reflects, and says it.
-    usual = replace(configuration, control=replace(configuration.control, socket=None))
+    usual = replace(configuration, control=replace(configuration.control, socket=None, birdc=None))
     monkeypatch.setenv("REFLECTOR_SOCKET", str(cluster.path))
     first, second = Service(usual, control=True), Service(usual, control=True)
     await first.start()
@@ -358,7 +260,7 @@ async def test_the_socket_is_ours_alone(
     await first.stop("")
     cluster.path.write_text("precious")
     with pytest.raises(ControlError, match="no socket"):
-        await Service(configuration, control=True)._control.start()  # type: ignore[union-attr]
+        await Service(configuration, control=True)._servers[0].start()
     assert cluster.path.read_text() == "precious"
 
 

@@ -11,8 +11,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-# A question that is longer is refused: nothing that is asked needs so much.
-LONGEST = 1 << 20
 # Names where the socket is, in place of a configuration's word on it.
 ENVIRONMENT = "REFLECTOR_SOCKET"
 

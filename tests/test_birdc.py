@@ -1,0 +1,190 @@
+"""The socket that answers as BIRD's does: codes, lines and commands."""
+
+import asyncio
+import re
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from service import Cluster, running
+
+from bgp.family import IPV4_UNICAST, IPV6_UNICAST
+from reflector.birdc.commands import route_query, split
+from reflector.birdc.reply import Code, Refused, Reply
+
+
+@pytest.fixture
+async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
+    async with running(tmp_path) as found:
+        yield found
+
+
+class Asker:
+    """A connection to the socket, from another thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(20)
+        self._socket.connect(str(path))
+        self._lines = self._socket.makefile("r")
+        self.greeting = self._lines.readline()
+
+    def ask(self, command: str) -> list[str]:
+        """Return the lines of the reply."""
+        self._socket.sendall(command.encode() + b"\n")
+        lines = []
+        while True:
+            lines.append(self._lines.readline().rstrip("\n"))
+            assert lines[-1], lines
+            if re.match(r"\d{4} ", lines[-1]):
+                return lines
+
+    def close(self) -> None:
+        self._lines.close()
+        self._socket.close()
+
+
+async def replies(cluster: Cluster, *commands: str) -> list[list[str]]:
+    def converse() -> list[list[str]]:
+        asker = Asker(Path(f"{cluster.path}.birdc"))
+        try:
+            assert asker.greeting == "0001 BIRD 2.0.12 ready.\n"
+            return [asker.ask(command) for command in commands]
+        finally:
+            asker.close()
+
+    return await asyncio.to_thread(converse)
+
+
+async def test_status(cluster: Cluster) -> None:
+    (lines,) = await replies(cluster, "show status")
+    assert re.match(r"1000-BIRD 2\.0\.12 ", lines[0])
+    assert lines[1] == "1011-Router ID is 192.0.2.100"
+    assert lines[2].startswith(" Current server time is 20")
+    assert lines[-1] == "0013 Daemon is up and running"
+
+
+async def test_protocols(cluster: Cluster) -> None:
+    short, details, one, none = await replies(
+        cluster, "show protocols", "sh prot all", 'show protocols all "*.12"', "show protocols nobody"
+    )
+    assert short[0].startswith("2002-Name       Proto      Table      State  Since         Info")
+    assert re.fullmatch(r"1002-127\.0\.0\.11 BGP        ---        up     \S+ +Established *", short[1])
+    assert short[2].startswith(" 127.0.0.12 BGP") and short[3] == "0000 "
+    text = "\n".join(details)
+    assert "Neighbor ID:      10.0.0.1" in text and "Neighbor AS:      64512" in text
+    # Of the three routes of the first one is refused; it is told the other's, and ours.
+    assert re.findall(r"Routes: +(\d+) imported, (\d+) exported, (\d+) preferred", text) == [
+        ("2", "2", "1"),
+        ("1", "2", "1"),
+    ]
+    assert "127.0.0.12" in "\n".join(one) and "127.0.0.11" not in "\n".join(one)
+    assert none == ["9001 nobody: there is no such protocol"]
+
+
+async def test_routes(cluster: Cluster) -> None:
+    lookup, count, missing, filtered, told, own, empty = await replies(
+        cluster,
+        "show route for 10.1.2.3 all",
+        "show route count",
+        "show route 10.3.0.0/16",
+        "show route filtered",
+        "show route export 127.0.0.11",
+        "show route protocol local",
+        "show route table master6",
+    )
+    assert lookup[0] == "1007-Table master4:"
+    assert re.fullmatch(
+        r" 10\.1\.0\.0/16          unicast \[127\.0\.0\.11 \S+ from 127\.0\.0\.11\] \* \(100\) \[i\]",
+        lookup[1],
+    )
+    assert lookup[2:4] == [" \tvia 10.0.0.1", "1008-\tType: BGP univ"]
+    assert lookup[4:] == [
+        "1012-\tBGP.origin: IGP",
+        " \tBGP.as_path: ",
+        " \tBGP.next_hop: 10.0.0.1",
+        " \tBGP.med: 1",
+        " \tBGP.local_pref: 100",
+        "0000 ",
+    ]
+    assert count == [
+        "1007-3 of 4 routes for 4 networks in table master4",
+        " 0 of 0 routes for 0 networks in table master6",
+        "0014 Total: 3 of 4 routes for 4 networks in 2 tables",
+    ]
+    assert missing == ["8001 Network not found"]
+    assert "198.18.1.0/24" in filtered[1]
+    prefixes = [line.split()[0] for line in told if "unicast" in line]
+    assert sorted(prefixes) == ["10.2.0.0/16", "198.51.100.0/24"]
+    assert "198.51.100.0/24      unicast [local " in own[1]
+    assert empty == ["0000 "]
+
+
+async def test_what_changes_something_can_be_refused(cluster: Cluster) -> None:
+    disable, again, enable, restrict, denied = await replies(
+        cluster, "disable 127.0.0.12", "disable nobody", "restart all", "restrict", "restart all"
+    )
+    assert disable[0] == "0009-127.0.0.12: disabled"
+    assert again[0].startswith("9001 nobody")
+    assert any("restarted" in line for line in enable)
+    assert restrict == ["0016 Access restricted"] and denied == ["8007 Access denied"]
+
+
+async def test_whatever_is_asked_is_answered(cluster: Cluster) -> None:
+    commands = [
+        "nonsense",
+        "show",
+        "show route where true",
+        "show route for x.y",
+        's"',
+        "show route table t1",
+    ]
+    for lines in await replies(cluster, *commands, "show status"):
+        assert re.match(r"(9001|0013) ", lines[-1])
+
+
+# --- Words --------------------------------------------------------------------------------------------------
+
+
+@given(st.text(st.sampled_from('show routepcalfnib "x.:/0139*'), max_size=60))
+def test_any_words_are_a_query_or_refused(text: str) -> None:
+    words = split(text)
+    try:
+        query = route_query(words)
+    except Refused as refusal:
+        assert refusal.code is Code.PARSE_ERROR and refusal.text
+    else:
+        assert sum(each is not None for each in (query.exact, query.lookup, query.within)) <= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("", {}),
+        ("al", {"all": True}),
+        ("co prim", {"count": True, "primary": True}),
+        ("table master6", {"families": (IPV6_UNICAST,)}),
+        ('protocol "a b"', {"protocol": "a b"}),
+        ("10.0.0.0/8 all", {"families": (IPV4_UNICAST,), "all": True}),
+    ],
+)
+def test_keywords_may_be_cut_short(text: str, wanted: dict[str, object]) -> None:
+    query = route_query(split(text))
+    assert {name: getattr(query, name) for name in wanted} == wanted
+
+
+@pytest.mark.parametrize("text", ["p x", "for", "10.0.0.0/8 in 10.0.0.0/8", "table nope", "10.0.0.1/8"])
+def test_what_is_no_query_is_refused(text: str) -> None:
+    with pytest.raises(Refused):
+        route_query(split(text))
+
+
+def test_of_lines_with_one_code_the_first_shows_it() -> None:
+    reply = Reply()
+    lines = [
+        reply.line(code, "x") for code in (Code.PROTOCOL, Code.PROTOCOL, Code.PROTOCOL_DETAILS, Code.PROTOCOL)
+    ]
+    assert lines == [b"1002-x\n", b" x\n", b"1006-x\n", b"1002-x\n"] and reply.end() == b"0000 \n"
