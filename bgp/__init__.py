@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from bgp.aio.announcement import Announcement
     from bgp.aio.changing import Effect
     from bgp.aio.events import EventKind, PeerEvent, Watcher
-    from bgp.aio.health import HealthCheckedAnnouncement
     from bgp.aio.lookup import Route
     from bgp.aio.options import PeerOptions
     from bgp.aio.peer import Peer
@@ -97,7 +96,6 @@ __all__ = [
     "EventKind",
     "Family",
     "Framer",
-    "HealthCheckedAnnouncement",
     "Hop",
     "InSync",
     "Lagged",
@@ -177,7 +175,6 @@ _MODULES = {
     "EventKind": "bgp.aio.events",
     "Family": "bgp.family",
     "Framer": "bgp.wire.framing",
-    "HealthCheckedAnnouncement": "bgp.aio.health",
     "Hop": "bgp.rib.multipath",
     "InSync": "bgp.aio.watch",
     "Lagged": "bgp.aio.watch",

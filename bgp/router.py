@@ -617,15 +617,21 @@ class Router:
 
     def _name(self, family: Family, prefix: bytes, next_hop: bytes) -> None:
         """Note the next hop of a route of ours: a peer with that address has to be told another."""
-        before = self._named.pop((family, prefix), b"")
+        key = family, prefix
+        before = self._named.get(key, b"")
+        if before == next_hop:
+            return
         if next_hop:
-            self._named[family, prefix] = next_hop
+            self._named[key] = next_hop
+        else:
+            del self._named[key]
         for address, change in ((before, -1), (next_hop, 1)):
-            if address and before != next_hop:
+            if address:
                 self._pointed[address] += change
                 if not self._pointed[address]:
                     del self._pointed[address]
-                self._unsettled.update(dict.fromkeys(self._at.get(address, ())))
+                if address in self._at:
+                    self._unsettled.update(dict.fromkeys(self._at[address]))
 
     def aggregate(self, family: Family, prefix: bytes, aggregate: Aggregate | None) -> None:
         """Originate `prefix` while there are more specific routes, or with None no more.

@@ -12,18 +12,19 @@ from typing import Literal, Self, TypeVar, Unpack
 
 from bgp.aio import arguments
 from bgp.aio.address import Endpoint, parse_endpoint
-from bgp.aio.announcement import Announcement, Announcements, Destination, blackhole
+from bgp.aio.announcement import Announcement
 from bgp.aio.changing import Effect, effect
 from bgp.aio.converged import Converged
 from bgp.aio.demand import Caller, demand
+from bgp.aio.destination import Destination, blackhole
 from bgp.aio.events import EventKind, Events, PeerEvent, Watcher
 from bgp.aio.forwarding import Forwarding
-from bgp.aio.health import Check, HealthCheckedAnnouncement
 from bgp.aio.host import ConnectionMaker, Host
 from bgp.aio.lag import LoopLag
 from bgp.aio.listener import Listener, Listeners, Refusals
 from bgp.aio.lookup import Rib
 from bgp.aio.options import PeerOptions
+from bgp.aio.originals import Originals
 from bgp.aio.pace import Pace
 from bgp.aio.peer import Peer, PeerKey
 from bgp.aio.transaction import Transaction
@@ -172,7 +173,7 @@ class Speaker:
         self._identities: dict[Peer, tuple[int, int]] = {}
         self._routers: dict[tuple[int, int], set[Peer]] = {}
         self._ranges: list[ListenRange] = []
-        self._announcements = Announcements(self._host)
+        self._originals = Originals(self._host)
         self._started = False
         self._stop_timeout = stop_timeout
         self._convergence_timeout = convergence_timeout
@@ -238,7 +239,7 @@ class Speaker:
             for stream in list(self._host.closing):
                 stream.abort()
             self._host.turns.close()
-            self._announcements.close()
+            self._originals.close()
             self.measure_lag(None)
             self._events.close()
             self._watches.close()
@@ -650,20 +651,26 @@ class Speaker:
     # --- routes of our own -----------------------------------------------------------------------------
     def announce(
         self,
-        prefix: Destination,
+        prefix: Destination | Announcement,
         *,
         condition: Condition | None = None,
         **attributes: Unpack[RouteAttributes],
     ) -> Announcement:
         """Originate a route, in place of an earlier one for `prefix`; raise ValueError for a bad value.
 
-        The prefix is text or an object of `ipaddress`; `RouteAttributes` has the attributes, all of which
-        may be left out.  Without a `next_hop` each peer is told our own address.  With a `condition`
+        An `Announcement(prefix, check=..., rise=3, fall=3)` is announced while its check passes.  Otherwise
+        the prefix is text or an object of `ipaddress`; `RouteAttributes` has the attributes, all of which may
+        be left out.  Without a `next_hop` each peer is told our own address.  With a `condition`
         (`bgp.policy.condition`) the route is there only while that holds; what it looks for must not depend
         on a condition itself.
         """
         self._host.home.check()
-        return self._announcements.announce(prefix, condition, attributes)
+        if not isinstance(prefix, Announcement):
+            return self._originals.announce(prefix, condition, attributes)
+        if attributes or condition is not None:
+            raise ValueError(f"{next(iter(attributes), 'condition')}: give it to the Announcement")
+        self._originals.adopt(prefix)
+        return prefix
 
     def blackhole(self, prefix: Destination, **attributes: Unpack[RouteAttributes]) -> Announcement:
         """Originate a route that asks to discard the traffic to `prefix` (RFC 7999).
@@ -673,46 +680,16 @@ class Speaker:
         (RFC 5635 section 4); external peers are told our own address instead, as ever.
         """
         self._host.home.check()
-        return self._announcements.announce(prefix, None, blackhole(prefix, attributes))
+        return self._originals.announce(prefix, None, blackhole(prefix, attributes))
 
     def withdraw(self, prefix: Destination) -> None:
         """Take back the route of our own for `prefix`; raise KeyError if there is none."""
         self._host.home.check()
-        self._announcements.withdraw_prefix(prefix)
-
-    def health_checked(
-        self,
-        prefix: Destination,
-        check: Check,
-        *,
-        rise: int = 3,
-        fall: int = 3,
-        interval: float = 1.0,
-        timeout: float = 1.0,
-        **attributes: Unpack[RouteAttributes],
-    ) -> HealthCheckedAnnouncement:
-        """Return a route that is announced while a check passes: `async with speaker.health_checked(...)`.
-
-        `check` is an asynchronous function; it fails if it returns False, raises, or takes more than
-        `timeout` seconds.  The route is announced when it passed `rise` times in a row, and withdrawn when
-        it failed `fall` times in a row.
-        """
-        self._host.home.check()
-        return HealthCheckedAnnouncement(
-            self._host.home,
-            self._announcements,
-            prefix,
-            check,
-            attributes,
-            rise=rise,
-            fall=fall,
-            interval=interval,
-            timeout=timeout,
-        )
+        self._originals.withdraw_prefix(prefix)
 
     def transaction(self) -> Transaction:
         """Return what makes many changes of our routes one: `async with speaker.transaction():`."""
-        return Transaction(self._host.home, self._announcements)
+        return Transaction(self._host.home, self._originals)
 
     def aggregate(
         self,
@@ -726,7 +703,7 @@ class Speaker:
     ) -> None:
         """Originate `prefix` for as long as there are more specific routes, as `Aggregate` says."""
         self._host.home.check()
-        self._announcements.refuse_within("an aggregate")
+        self._originals.refuse_within("an aggregate")
         family, octets = nlri.parse(prefix)
         aggregate = Aggregate(
             summary_only=summary_only,
@@ -741,7 +718,7 @@ class Speaker:
     def remove_aggregate(self, prefix: str | Network) -> None:
         """Aggregate `prefix` no more; raise KeyError if it was not aggregated."""
         self._host.home.check()
-        self._announcements.refuse_within("an aggregate")
+        self._originals.refuse_within("an aggregate")
         self.router.aggregate(*nlri.parse(prefix), None)
         self._host.turns.schedule()
 

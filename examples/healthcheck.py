@@ -4,7 +4,7 @@ import asyncio
 import logging
 import sys
 
-from bgp import NotAdvertised, PeerDown, PeerOptions, Speaker
+from bgp import Announcement, NotAdvertised, PeerDown, PeerOptions, Speaker
 
 
 async def answers(port: int) -> None:
@@ -18,24 +18,25 @@ async def main(address: str, port: int, prefix: str, service: int) -> None:
     async with Speaker(asn=64512, router_id="192.0.2.2") as speaker:
         peer = speaker.add_peer(PeerOptions(asn=64512, address=address, port=port))
         await peer.established()
-        async with speaker.health_checked(
+        anycast = Announcement(
             prefix,
-            lambda: answers(service),
+            check=lambda: answers(service),
             rise=2,
             fall=2,
             interval=0.2,
             next_hop="192.0.2.2",
             communities=["64512:53"],
-        ) as checked:
+        )
+        async with speaker.announce(anycast):
             while True:
-                announcement = await checked.up()
+                await anycast.up()
                 try:
-                    await announcement.advertised_to(peer)
+                    await anycast.advertised_to(peer)
                     print("announced", prefix, flush=True)
                 except (NotAdvertised, PeerDown) as reason:
                     print("not announced:", reason, flush=True)
-                await checked.down()
-                print("withdrawn", prefix, "-", checked.last_failure, flush=True)
+                await anycast.down()
+                print("withdrawn", prefix, "-", anycast.last_failure, flush=True)
 
 
 logging.basicConfig(level=logging.INFO)

@@ -3,11 +3,13 @@
 import json
 import random
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from bench import candidates, ends, load, micro, report, results, tables, watched
 from bench.__main__ import main
+from bench.api import run as api_run
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,6 +75,26 @@ def test_a_candidate_that_does_not_start_is_a_result() -> None:
     (first, second) = ends.run(broken, ends.one(10), namespaces=False)
     assert (first["scenario"], second["scenario"]) == ("S1-10", "S6-10")
     assert not first["ok"] and "before it listened" in str(first["reason"])
+
+
+def test_how_fast_the_api_is(tmp_path: Path) -> None:
+    ours = replace(api_run.ours(), cases=("together", "watch"))
+    found = api_run.run(100, 1, [ours])
+    assert found.keys() == {(api_run.OURS, "together"), (api_run.OURS, "watch")}
+    assert all(each > 0 for rates in found.values() for each in rates)
+    broken = replace(ours, argv=lambda case, port, routes, file: ["sh", "-c", "echo it cannot; exit 1"])
+    with pytest.raises(api_run.Failed, match="it cannot"):
+        api_run.measure(broken, "watch", 1)
+    others = {("exabgp", "together"): [500.0], ("os-ken", "one by one"): [250.0], ("exabgp", "watch"): [1.0]}
+    page = api_run.markdown(
+        {(api_run.OURS, case): [1000.0, 3000.0, 1000.0] for case in ("one by one", "together", "watch")}
+        | others,
+        100,
+        3,
+        ["exabgp 1.2"],
+    )
+    assert "500 | 2.0 times that |" in page and page.count("250 | 4.0 times that |") == 2
+    assert "Beside exabgp 1.2" in page
 
 
 # --- What is fed and what is checked --------------------------------------------------------------------

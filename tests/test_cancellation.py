@@ -62,7 +62,7 @@ async def test_a_whole_life(turns: int) -> None:
         assert speaker.listening == () and not speaker._host.closing
         assert all(peer.state is State.IDLE for peer in speaker.peers)
         assert len(speaker._host.waits) == 0
-        assert speaker._announcements._mine() is None
+        assert speaker._originals._mine() is None
         # What was ended may begin again.
         async with speaker:
             assert speaker.listening

@@ -201,7 +201,7 @@ async def test_what_comes_while_one_is_applied_comes_after_it() -> None:
                     ours.announce(f"10.{number >> 8}.{number & 255}.0/24", med=1)
 
         task = asyncio.create_task(huge())
-        while not ours._announcements._coming:
+        while not ours._originals._coming:
             await asyncio.sleep(0)
         # The first and the last: one is applied already, the other is not.
         first, last = ours.announce("10.0.0.0/24", med=2), ours.announce("10.78.31.0/24", med=2)
@@ -232,7 +232,7 @@ async def test_before_the_start_and_across_the_end() -> None:
                     ours.announce(f"10.{number >> 8}.{number & 255}.0/24")
 
         task = asyncio.create_task(huge())
-        while not ours._announcements._coming:
+        while not ours._originals._coming:
             await asyncio.sleep(0)
         await ours.stop()
         await asyncio.wait_for(task, TIMEOUT)
@@ -259,7 +259,7 @@ async def test_canceled_at_each_point_all_or_nothing(turn: int) -> None:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-        while ours._announcements._coming:
+        while ours._originals._coming:
             await asyncio.sleep(0)
         await turns()
         assert [number for _, number in seen.flushes] in ([], [3_003])

@@ -14,7 +14,7 @@ import asyncio
 from ipaddress import ip_network
 
 from bgp import (
-    ACCEPT_ALL, IPV4_UNICAST, Announcement, HealthCheckedAnnouncement, NotAdvertised, Peer, PeerDown,
+    ACCEPT_ALL, IPV4_UNICAST, Announcement, NotAdvertised, Peer, PeerDown,
     PeerEvent, PeerOptions, RouteAttributes, Speaker, exists,
 )
 
@@ -49,9 +49,9 @@ async def main() -> None:
             async with speaker.announce(ip_network("198.51.100.0/24"), origin="egp") as other:
                 print(str(other))
             speaker.blackhole("203.0.113.7/32")
-        checked: HealthCheckedAnnouncement = speaker.health_checked("203.0.113.9/32", check, rise=2, med=1)
+        checked: Announcement = speaker.announce(Announcement("203.0.113.9/32", check=check, rise=2, med=1))
         async with checked:
-            announcement = await checked.up()
+            announcement: Announcement = await checked.up()
             announcement.withdraw()
         for prefix, path in speaker.best(IPV4_UNICAST).items():
             print(prefix, path.attributes.as_path, path.attributes.next_hop)

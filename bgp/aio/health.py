@@ -7,104 +7,79 @@ canceled.  Whatever it does, a check that does not pass in time counts as a fail
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from types import TracebackType
-from typing import Self
-
-from bgp.aio.announcement import Announcement, Announcements, Destination
-from bgp.aio.home import Home
-from bgp.wire.given import RouteAttributes
 
 logger = logging.getLogger(__name__)
 
 Check = Callable[[], Awaitable[bool | None]]
 
+# What an `Announcement` takes where it is not said.
+RISE, FALL, INTERVAL, TIMEOUT = 3, 3, 1.0, 1.0
 # How long the end waits for a check that was canceled, in seconds.
 _PATIENCE = 1.0
 
 
-class HealthCheckedAnnouncement:
-    """What `Speaker.health_checked` returns, for one `async with`.
-
-    Within it `check` is awaited, again and again, with `interval` seconds in between.  It passes unless it
-    returns False, raises, or takes longer than `timeout` seconds; then it is canceled.  When it passed
-    `rise` times in a row the route is announced, and when it failed `fall` times in a row withdrawn.  In
-    the end it is withdrawn, before anything is waited for.
-    """
+class Health:
+    """The check of one announcement, and what became of it; `up` and `down` say which of both it is."""
 
     def __init__(
-        self,
-        home: Home,
-        announcements: Announcements,
-        prefix: Destination,
-        check: Check,
-        attributes: RouteAttributes,
-        *,
-        rise: int,
-        fall: int,
-        interval: float,
-        timeout: float,
+        self, name: str, check: Check, rise: int, fall: int, interval: float, timeout: float
     ) -> None:
-        """Raise ValueError where something cannot be: a bad attribute must not wait for the check to pass."""
+        """Raise ValueError where something cannot be."""
         if not callable(check):
             raise ValueError(f"check: must be an asynchronous function without arguments, not {check!r}")
-        for name, number in (("rise", rise), ("fall", fall)):
-            if not isinstance(number, int) or number < 1:
-                raise ValueError(f"{name}: must be a number of checks, 1 or more, not {number!r}")
-        for name, seconds in (("interval", interval), ("timeout", timeout)):
-            if not isinstance(seconds, int | float) or not 0 < seconds < float("inf"):
-                raise ValueError(f"{name}: must be a number of seconds above 0, not {seconds!r}")
-        self._key, self._made = announcements.prepare(prefix, attributes)
-        self._home = home
-        self._announcements = announcements
-        self._prefix = prefix
+        for what, number in (("rise", rise), ("fall", fall)):
+            if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+                raise ValueError(f"{what}: must be a number of checks, 1 or more, not {number!r}")
+        for what, seconds in (("interval", interval), ("timeout", timeout)):
+            if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+                raise ValueError(f"{what}: must be a number of seconds above 0, not {seconds!r}")
+            if not 0 < seconds < float("inf"):
+                raise ValueError(f"{what}: must be a number of seconds above 0, not {seconds!r}")
+        self._name = name
         self._check = check
         self._rise, self._fall = rise, fall
         self._interval, self._timeout = interval, timeout
+        self._announce: Callable[[], None] = _nothing
+        self._withdraw: Callable[[], None] = _nothing
         self._task: asyncio.Task[None] | None = None
         self._checking: asyncio.Task[bool | None] | None = None
-        self._up, self._down = asyncio.Event(), asyncio.Event()
-        self._down.set()
+        self._ending: set[asyncio.Task[None] | asyncio.Task[bool | None]] = set()
+        self.up, self.down = asyncio.Event(), asyncio.Event()
+        self.down.set()
         self._passed = self._failed = 0
-        self.announcement: Announcement | None = None
         self.checks = 0
         self.last_failure = ""
 
     @property
-    def healthy(self) -> bool:
-        """Whether the route is announced for its check."""
-        return self._up.is_set()
+    def passes(self) -> bool:
+        """Whether the route is announced."""
+        return self.up.is_set()
 
-    async def up(self) -> Announcement:
-        """Wait until the route is announced; return its handle."""
-        self._home.check()
-        while self.announcement is None:
-            await self._up.wait()
-        return self.announcement
+    @property
+    def runs(self) -> bool:
+        """Whether it is checked, again and again."""
+        return self._task is not None
 
-    async def down(self) -> None:
-        """Wait until the route is not announced."""
-        self._home.check()
-        await self._down.wait()
+    def start(self, announce: Callable[[], None], withdraw: Callable[[], None]) -> None:
+        """Check from now on, and call these when the route is to be announced and withdrawn."""
+        self._announce, self._withdraw = announce, withdraw
+        self._passed = self._failed = 0
+        self._task = asyncio.get_running_loop().create_task(self._run(), name=f"health check of {self._name}")
 
-    async def __aenter__(self) -> Self:
-        self._home.check()
-        if self._task is not None:
-            raise RuntimeError("it is being checked already")
-        self._task = asyncio.create_task(self._run(), name=f"health check of {self._prefix}")
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._withdraw()
-        tasks = {task for task in (self._task, self._checking) if task is not None}
-        for task in tasks:
-            task.cancel()
+    def stop(self) -> None:
+        """Check no more; the route is withdrawn before anything is waited for."""
+        self._sink()
+        for task in (self._task, self._checking):
+            if task is not None and not task.done():
+                task.cancel()
+                self._ending.add(task)
         self._task = None
-        await asyncio.wait(tasks, timeout=_PATIENCE)
 
-    def __repr__(self) -> str:
-        return f"<HealthCheckedAnnouncement {self._prefix} {'up' if self.healthy else 'down'}>"
+    async def ended(self) -> None:
+        """Wait for what `stop` has canceled, but not for ever."""
+        ending, self._ending = self._ending, set()
+        if ending:
+            await asyncio.wait(ending, timeout=_PATIENCE)
 
     # --- the checks --------------------------------------------------------------------------------------
     async def _run(self) -> None:
@@ -113,7 +88,7 @@ class HealthCheckedAnnouncement:
                 self._count(await self._failure())
                 await asyncio.sleep(self._interval)
         finally:
-            self._withdraw()
+            self._sink()
 
     async def _failure(self) -> str | None:
         """Check once; return what is wrong, None if nothing is."""
@@ -140,29 +115,32 @@ class HealthCheckedAnnouncement:
         self.checks += 1
         if failure is None:
             self._passed, self._failed = self._passed + 1, 0
-            if not self.healthy and self._passed >= self._rise:
-                self._announce()
+            if not self.passes and self._passed >= self._rise:
+                self._raise()
             return
         self._passed, self._failed = 0, self._failed + 1
         if self._failed == 1 or failure != self.last_failure:
-            logger.warning("%s: the check fails: %s", self._prefix, failure)
+            logger.warning("%s: the check fails: %s", self._name, failure)
         self.last_failure = failure
-        if self.healthy and self._failed >= self._fall:
-            logger.warning("%s: withdrawn, %d checks failed in a row", self._prefix, self._failed)
+        if self.passes and self._failed >= self._fall:
+            logger.warning("%s: withdrawn, %d checks failed in a row", self._name, self._failed)
+            self._sink()
+
+    def _raise(self) -> None:
+        logger.info("%s: announced, %d checks passed in a row", self._name, self._passed)
+        self._announce()
+        self.up.set()
+        self.down.clear()
+
+    def _sink(self) -> None:
+        if self.passes:
             self._withdraw()
+        self.up.clear()
+        self.down.set()
 
-    def _announce(self) -> None:
-        logger.info("%s: announced, %d checks passed in a row", self._prefix, self._passed)
-        self.announcement = self._announcements.place(self._key, self._made)
-        self._up.set()
-        self._down.clear()
 
-    def _withdraw(self) -> None:
-        if self.announcement is not None:
-            self.announcement.withdraw()
-            self.announcement = None
-        self._up.clear()
-        self._down.set()
+def _nothing() -> None:
+    """Neither announce nor withdraw: it has not started."""
 
 
 def _ended(task: asyncio.Task[bool | None]) -> None:

@@ -3,8 +3,8 @@
 from types import TracebackType
 from typing import Self
 
-from bgp.aio.announcement import Announcements, Collection
 from bgp.aio.home import Home
+from bgp.aio.originals import Collection, Originals
 
 
 class Transaction:
@@ -22,14 +22,14 @@ class Transaction:
     if the task is canceled while it waits.  A transaction cannot hold another one.
     """
 
-    def __init__(self, home: Home, announcements: Announcements) -> None:
+    def __init__(self, home: Home, originals: Originals) -> None:
         self._home = home
-        self._announcements = announcements
+        self._originals = originals
         self._collection: Collection | None = None
 
     async def __aenter__(self) -> Self:
         self._home.check()
-        self._collection = self._announcements.begin()
+        self._collection = self._originals.begin()
         return self
 
     async def __aexit__(
@@ -39,4 +39,4 @@ class Transaction:
         if collection is not None:
             changes = collection.close()
             if kind is None:
-                await self._announcements.commit(changes)
+                await self._originals.commit(changes)

@@ -140,9 +140,10 @@ class _Log:
                 high = middle
         return low, 0 if low == self.end else max(number + 1 - self.at(low).number, 0)
 
-    def add(self, entry: Run | Remark) -> None:
+    def add(self, entry: Run | Remark, changes: int) -> None:
+        """Note an entry of so many changes."""
         self.entries.append(entry)
-        self.size += entry.last - entry.number + 1
+        self.size += changes
         while self.size > self._limit:
             first = self.at(self.start)
             for follower in list(self.followers):
@@ -225,30 +226,27 @@ class History:
 
     def note(self, family: Family, best: Changes, several: Mapping[Selection, Changes]) -> None:
         """Take note of what a flush changed."""
-        for selection in self._logs:
+        for selection, log in self._logs.items():
             if selection is not None:
                 changes = best if selection == BEST else several[selection]
+                number = self.number
                 for path, prefixes in changes.fresh.items():
-                    self._add(selection, Run(self.number + 1, family, None, path, prefixes))
+                    log.add(Run(number + 1, family, None, path, prefixes), len(prefixes))
+                    number += len(prefixes)
                 for (before, now), prefixes in changes.moved.items():
-                    self._add(selection, Run(self.number + 1, family, before, now, prefixes))
+                    log.add(Run(number + 1, family, before, now, prefixes), len(prefixes))
+                    number += len(prefixes)
+                log.idle = 0 if log.followers else log.idle + number - self.number
+                self.number = number
         self._wake()
 
     def remark(self, value: object) -> None:
         """Take note of something else, for all followers."""
         self.number += 1
-        for selection in self._logs:
-            self._add(selection, Remark(self.number, value))
+        for log in self._logs.values():
+            log.add(Remark(self.number, value), 1)
+            log.idle = 0 if log.followers else log.idle + 1
         self._wake()
-
-    def _add(self, selection: Selection | None, entry: Run | Remark) -> None:
-        log = self._logs[selection]
-        self.number = max(self.number, entry.last)
-        log.add(entry)
-        if log.followers:
-            log.idle = 0
-        else:
-            log.idle += entry.last - entry.number + 1
 
     def _wake(self) -> None:
         for selection, log in list(self._logs.items()):

@@ -14,7 +14,7 @@ from bgp.family import IPV4_UNICAST, IPV6_UNICAST, Family
 from bgp.iana import Afi
 
 # Multicast is no unicast destination: RFC 4271 section 6.3 has such prefixes logged and ignored.
-_MULTICAST = {Afi.IPV4: (4, 0xE0, 0xEF), Afi.IPV6: (8, 0xFF, 0xFF)}
+_MULTICAST: dict[int, tuple[int, int, int]] = {Afi.IPV4: (4, 0xE0, 0xEF), Afi.IPV6: (8, 0xFF, 0xFF)}
 
 # The commonest lengths first: an alternation is tried in order.
 _FREQUENT = {
@@ -127,6 +127,8 @@ def parse(text: str | IPv4Network | IPv6Network) -> tuple[Family, bytes]:
     if match is not None:
         # By far the commonest, in a fraction of the time.
         a, b, c, d, length = map(int, match.groups())
+        if length == 32:
+            return IPV4_UNICAST, bytes((32, a, b, c, d))
         octets = (length + 7) >> 3
         prefix = bytes((length, a, b, c, d)[: octets + 1])
         if not any((a, b, c, d)[octets:]) and masked(prefix) == prefix:
@@ -139,7 +141,7 @@ def parse(text: str | IPv4Network | IPv6Network) -> tuple[Family, bytes]:
 
 def is_multicast(family: Family, prefix: bytes) -> bool:
     """Whether `prefix` is of multicast addresses only, and so no unicast destination."""
-    bits, low, high = _MULTICAST[Afi(family.afi)]
+    bits, low, high = _MULTICAST[family.afi]
     return prefix[0] >= bits and low <= prefix[1] <= high
 
 

@@ -1,4 +1,4 @@
-"""The command line: `python -m bench run | report`, what `make bench` calls."""
+"""The command line: `python -m bench run | report | api`, what `make bench` calls."""
 
 import argparse
 import hashlib
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench import ROOT, candidates, ends, micro, plan, report, results
+from bench.api import run as api_run
 from bench.candidates import OURS, Candidate
 
 DEFAULT = ROOT / "build" / "bench"
@@ -177,12 +178,19 @@ def again(options: argparse.Namespace) -> int:
     return 0
 
 
+def api(options: argparse.Namespace) -> int:
+    """Measure the API beside others', and report."""
+    publish = DOCUMENTS / "benchmarks-api.md" if options.publish else None
+    return api_run.main(options.routes, options.repeat, options.ours, options.out, publish)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="bench", description="Measure the parts and the whole.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, function, text in (
         ("run", run, "measure what has not been measured yet, and report"),
         ("report", again, "report what was measured before"),
+        ("api", api, "measure how fast programs announce and hear, beside ExaBGP and os-ken"),
     ):
         command = commands.add_parser(name, help=text)
         command.set_defaults(function=function)
@@ -192,7 +200,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command.add_argument(
             "--publish", action="store_true", help="put table and picture into docs/ as well"
         )
-        if name == "report":
+        if name == "api":
+            command.add_argument("--routes", type=int, default=20_000, help="so many (20000)")
+            command.add_argument("--repeat", type=int, default=3, help="runs of each (3)")
+            command.add_argument("--ours", action="store_true", help="ours alone")
+        if name != "run":
             continue
         command.add_argument("--size", choices=("full", "quick", "smallest"), default="full")
         command.add_argument("--repeat", type=int, default=3, help="runs of each (3)")

@@ -7,7 +7,7 @@ import asyncio
 import sys
 from pathlib import Path
 
-from bgp import NotAdvertised, PeerOptions, Speaker
+from bgp import Announcement, NotAdvertised, PeerOptions, Speaker
 
 
 async def main(ours: str, theirs: str, folder: Path) -> None:
@@ -49,9 +49,8 @@ async def main(ours: str, theirs: str, folder: Path) -> None:
         await last.advertised_to(peer)
         print("many", flush=True)
         await go_on("checked")
-        async with speaker.health_checked(
-            "192.0.2.53/32", check, rise=1, fall=1, interval=0.05, next_hop=ours
-        ) as one:
+        anycast = Announcement("192.0.2.53/32", check=check, rise=1, fall=1, interval=0.05, next_hop=ours)
+        async with speaker.announce(anycast) as one:
             await (await one.up()).advertised_to(peer)
             print("up", flush=True)
             await go_on("sick")

@@ -1,7 +1,12 @@
-"""What crosses a node's interface, and what Wireshark has to say about the BGP in it."""
+"""What crosses a node's interface, and what Wireshark has to say about the BGP in it.
+
+Whatever runs us begins a capture on its node; when the test has passed, all that we sent is judged.  A test
+that starts a capture itself judges that itself, too.
+"""
 
 import re
 import signal
+import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +27,7 @@ class Capture:
     def start(cls, node: Node) -> "Capture":
         program = find("dumpcap")
         assert program is not None
+        node.captured = True
         path = node.directory / "capture.pcapng"
         path.touch()
         # A large kernel buffer, because a full table comes faster than it is written.
@@ -33,6 +39,25 @@ class Capture:
         eventually(lambda: "File:" in process.output() or not process.alive, "dumpcap captures", 20)
         assert process.alive, process.output()
         return cls(node, process, path)
+
+    @classmethod
+    def begin(cls, node: Node) -> None:
+        """Let what the node sends be judged in the end, unless that is seen to already."""
+        if not node.captured and find("dumpcap") is not None and find("tshark") is not None:
+            node.judges.append(cls.start(node).judge)
+
+    def judge(self) -> None:
+        """Assert that the node sent BGP, and nothing in it that Wireshark complains of."""
+        self.stop()
+        address = self.node.command("cat", f"/sys/class/net/{DEVICE}/address")
+        mac = subprocess.run(address, check=True, capture_output=True, text=True).stdout.strip()
+        shown = self.tshark(
+            "-q", "-z", f"expert,note,eth.src == {mac}", "-z", f"io,stat,0,bgp && eth.src == {mac}"
+        )
+        sent = re.search(r"\| *0[. ].*<> .*\| *(\d+) \|", shown)
+        assert sent is not None and int(sent[1]) > 0, f"no BGP from {self.node.name}: {shown}"
+        complaints = [line for line in bgp_complaints(shown) if not _is_long(line)]
+        assert not complaints, f"of what {self.node.name} sent: {complaints}"
 
     def stop(self) -> None:
         """End the capture once nothing has been written for a moment."""
@@ -69,6 +94,12 @@ class Capture:
         """Return the warnings and errors about BGP in what `address` sent."""
         shown = self.tshark("-q", "-z", f"expert,note,{_source(address)}")
         return bgp_complaints(shown)
+
+
+def _is_long(complaint: str) -> bool:
+    """Whether it is about a message of more than 4096 octets: Wireshark 4.0 does not know RFC 8654."""
+    found = re.search(r"Length is invalid (\d+)", complaint)
+    return found is not None and int(found[1]) > 4096
 
 
 def _source(address: str) -> str:

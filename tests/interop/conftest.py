@@ -25,6 +25,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Show with a failure what the processes on the LAN printed."""
     report = yield
     network = getattr(item, "funcargs", {}).get("lan")
+    if network is not None:
+        network.passed = report.passed
     if report.failed and network is not None:
         for name, output in network.outputs().items():
             report.sections.append((name, output[-4000:]))
@@ -37,3 +39,7 @@ def lan(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[netns.Networ
     names = getattr(request, "param", ("reflector", "bird", "frr", "gobgp"))
     with netns.Network(names, tmp_path) as network:
         yield network
+        if network.passed:
+            for node in network.nodes.values():
+                for judge in node.judges:
+                    judge()

@@ -72,13 +72,18 @@ class Process:
 
 @dataclass
 class Node:
-    """A host on the LAN: its namespace, and its addresses in both families."""
+    """A host on the LAN: its namespace, and its addresses in both families.
+
+    `judges` are called when a test with it has passed, before it is taken down.
+    """
 
     name: str
     namespace: str
     number: int
     directory: Path
     processes: list[Process] = field(default_factory=list)
+    captured: bool = False
+    judges: list[Callable[[], None]] = field(default_factory=list)
 
     @property
     def ipv4(self) -> str:
@@ -137,6 +142,7 @@ class Network:
     def __init__(self, names: Sequence[str], directory: Path) -> None:
         self._tag = f"{PREFIX}-{os.getpid()}-{next(_numbers)}"
         self._hub = f"{self._tag}-0"  # no name of a node
+        self.passed = False
         self.nodes = {
             name: Node(name, f"{self._tag}-{name}", number, directory / name)
             for number, name in enumerate(names, start=1)
@@ -156,6 +162,11 @@ class Network:
 
     def _build(self) -> None:
         ip("netns", "add", self._hub)
+        # With an address of its own the bridge would be found as a neighbor on the link, after a while.
+        settings = "/proc/sys/net/ipv6/conf"
+        quiet = f"echo 1 | tee {settings}/all/disable_ipv6 {settings}/default/disable_ipv6"
+        hub = Node("", self._hub, 0, Path())
+        subprocess.run(hub.command("sh", "-c", quiet), check=True, capture_output=True)
         ip("-n", self._hub, "link", "add", "lan", "type", "bridge")
         ip("-n", self._hub, "link", "set", "lan", "up")
         for node in self.nodes.values():

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from capture import Capture
 from daemons import ROOT
 from netns import Node, Process, eventually
 from peers import Neighbor
@@ -80,6 +81,7 @@ class Reflector:
         configuration = self.node.directory / "reflector.toml"
         configuration.write_text(self.configuration())
         self._socket.unlink(missing_ok=True)
+        Capture.begin(self.node)
         if self.reporting:
             argv = [str(HERE / "reporting.py"), str(configuration), str(self._socket)]
         else:

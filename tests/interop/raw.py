@@ -31,8 +31,8 @@ def message(kind: int, body: bytes = b"") -> bytes:
     return MARKER + struct.pack("!HB", HEADER + len(body), kind) + body
 
 
-def open_message(asn: int, identifier: str) -> bytes:
-    """Return an OPEN with hold time 0, IPv4 and IPv6 unicast, and four-octet AS numbers."""
+def open_message(asn: int, identifier: str, hold_time: int = 0) -> bytes:
+    """Return an OPEN with IPv4 and IPv6 unicast, and four-octet AS numbers."""
     capabilities = b"".join(
         (
             bytes.fromhex("0104 0001 00 01"),
@@ -42,7 +42,7 @@ def open_message(asn: int, identifier: str) -> bytes:
     )
     parameters = bytes([2, len(capabilities)]) + capabilities
     my_as = asn if asn < 65536 else 23456
-    fixed = struct.pack("!BHH4sB", 4, my_as, 0, socket.inet_aton(identifier), len(parameters))
+    fixed = struct.pack("!BHH4sB", 4, my_as, hold_time, socket.inet_aton(identifier), len(parameters))
     return message(OPEN, fixed + parameters)
 
 

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from capture import Capture
 from netns import Network, Process, eventually
 from peers import KINDS, Daemon, Neighbor, Setup
 
@@ -16,6 +17,7 @@ def surround(lan: Network, kind: str) -> tuple[Daemon, Process]:
     to_us = Neighbor("ours", node.ipv4, hub.ipv4, 65000, ("ipv4-unicast",))
     daemon = Daemon(KINDS[kind], node, Setup(65000, (to_us,), ()))
     daemon.start()
+    Capture.begin(hub)
     program = hub.start(
         "announcing",
         [
