@@ -232,7 +232,7 @@ def main(configuration: str, report: str) -> int:
 
     signal.signal(signal.SIGUSR1, forget)
     signal.signal(signal.SIGUSR2, write)
-    return app.run(load(configuration))
+    return app.run(load(configuration), configuration)
 
 
 if __name__ == "__main__":

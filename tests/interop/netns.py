@@ -74,7 +74,8 @@ class Process:
 class Node:
     """A host on the LAN: its namespace, and its addresses in both families.
 
-    `judges` are called when a test with it has passed, before it is taken down.
+    `judges` are called when a test with it has passed, before it is taken down; `tolerated` is what Wireshark
+    may complain of.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Node:
     directory: Path
     processes: list[Process] = field(default_factory=list)
     captured: bool = False
+    tolerated: str = ""
     judges: list[Callable[[], None]] = field(default_factory=list)
 
     @property

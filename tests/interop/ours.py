@@ -74,7 +74,9 @@ class Reflector:
             lines += ["[[neighbor]]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
         for table in self.networks:
             lines += ["[[network]]", *(f"{key} = {_toml(value)}" for key, value in table.items())]
-        return "\n".join([*lines, self.tables]) + "\n"
+        # Network namespaces share the file system, and so the place where it is by default.
+        control = ["[control]", f'socket = "{self.node.directory / "control"}"']
+        return "\n".join([*lines, self.tables, *control]) + "\n"
 
     def start(self) -> None:
         """Start it and wait until it listens."""

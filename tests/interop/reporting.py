@@ -108,6 +108,7 @@ def obey(service: app.Service, command: str) -> None:
 def main() -> int:
     configuration, path = sys.argv[1:]
     start = app.Service.start
+    servers: list[asyncio.Server] = []  # what nobody holds is closed when garbage is collected
 
     async def start_and_report(service: app.Service) -> None:
         await start(service)
@@ -119,10 +120,10 @@ def main() -> int:
             finally:
                 writer.close()
 
-        await asyncio.start_unix_server(answer, path)
+        servers.append(await asyncio.start_unix_server(answer, path))
 
     app.Service.start = start_and_report  # type: ignore[method-assign]
-    return app.run(load(configuration))
+    return app.run(load(configuration), configuration)
 
 
 if __name__ == "__main__":
