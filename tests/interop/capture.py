@@ -54,9 +54,7 @@ class Capture:
         shown = self.tshark("-q", "-z", f"expert,note,eth.src == {mac}")
         wrong = self.node.tolerated
         complaints = [
-            line
-            for line in bgp_complaints(shown)
-            if not _is_long(line) and not (wrong and wrong in line)
+            line for line in bgp_complaints(shown) if not _is_long(line) and not (wrong and wrong in line)
         ]
         assert not complaints, f"of what {self.node.name} sent: {complaints}"
 
