@@ -205,7 +205,7 @@ async def test_sansio() -> None:
             assert await program.line("with") == "withdrawn 198.51.100.0/24"
             (peer,) = speaker.peers
             (last,) = await program.end()
-            assert last.startswith("down: sent cease/administrative-shutdown")
+            assert last.startswith("down: sent cease/") and "cease/administrative-shutdown" in last
             assert last.endswith(": the time is over")
             assert "cease/" in peer.last_error
 
