@@ -20,11 +20,7 @@ EXAMPLES ?= 1000000
 # Given to pytest: make test ARGS="tests/test_config.py -k syntax"
 ARGS ?=
 
-<<<<<<< HEAD
-.PHONY: help run test check format coverage agreement fuzz bench conformance docs hostile soak endurance daemons clean
-=======
-.PHONY: help run test check format coverage agreement fuzz bench bench-api docs hostile soak endurance daemons clean
->>>>>>> 04f1e6c (Announcements with a check, made before they are announced; announcing and watching several times as fast, beside ExaBGP and os-ken; Wireshark judges every session of the interoperability tests)
+.PHONY: help run test check format coverage agreement fuzz bench bench-api conformance docs hostile soak endurance daemons clean
 .DEFAULT_GOAL := help
 
 help:
@@ -64,15 +60,13 @@ bench: $(VENV)/.bench daemons
 	@PYTHONPATH=.:tests $(BIN)/python -m bench run $(if $(QUICK),--size quick --out build/bench-quick) \
 	 $(foreach file,$(TABLE),--table "$(file)") $(if $(FRESH),--fresh) $(if $(PUBLISH),--publish) $(ARGS)
 
-<<<<<<< HEAD
 conformance: $(VENV)/.test daemons
 	@PYTHONPATH=.:tests/interop $(BIN)/python -m conformance run $(ARGS)
 	@$(if $(PUBLISH),PYTHONPATH=.:tests/interop $(BIN)/python -m conformance publish)
-=======
+
 # How fast programs announce and hear, beside ExaBGP and os-ken, whose packages go into .cache/api.
 bench-api: $(VENV)/.bench
 	@PYTHONPATH=.:tests $(BIN)/python -m bench api $(if $(PUBLISH),--publish) $(ARGS)
->>>>>>> 04f1e6c (Announcements with a check, made before they are announced; announcing and watching several times as fast, beside ExaBGP and os-ken; Wireshark judges every session of the interoperability tests)
 
 docs: $(VENV)/.docs
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict && echo build/docs/index.html
