@@ -85,8 +85,7 @@ class Guard:
 
     def passes(self, size: int, now: float) -> bool:
         """Count one deletion of a table of `size` routes; return whether it may be done."""
-        if self.share is None:
-            return True
+        assert self.share is not None
         if now - self._begun >= self._seconds:
             self._begun, self._left = now, max(int(size * self.share), self.FEW)
         self._left -= 1
@@ -142,7 +141,7 @@ class Ledger:
     def want(self, prefix: bytes, route: Route | None, explicit: bool = False) -> None:
         """Have `route` (None: nothing) for `prefix`; an `explicit` deletion passes the guard."""
         before = self.wanted.pop(prefix) if route is None else self.wanted.put(prefix, route)
-        if explicit and route is None:
+        if explicit and route is None and self._guard.share is not None:
             self._explicit.add(prefix)
         elif self._explicit:
             self._explicit.discard(prefix)
@@ -188,7 +187,7 @@ class Ledger:
                 prefix, route = part.popitem()
                 self.totals.swept += 1
                 self.dirty[prefix] = route
-                if explicit:
+                if explicit and self._guard.share is not None:
                     self._explicit.add(prefix)
                 limit -= 1
         return False
@@ -246,7 +245,7 @@ class Ledger:
                 self._explicit.discard(prefix)
                 self.repairing.discard(prefix)
                 continue
-            if goal is None and not self._passes(prefix, now):
+            if goal is None and self._guard.share is not None and not self._passes(prefix, now):
                 assert installed is not None
                 self.withheld[prefix] = installed
                 continue

@@ -33,7 +33,9 @@ Filter: TypeAlias = PrefixList | Iterable[ListEntry | IPv4Network | IPv6Network 
 
 log = logging.getLogger("fib")
 
-BATCH = 512
+BATCH = 1024
+# Batches that are packed or written at a time: so many that the kernel never waits for the next one.
+FLIGHTS = 3
 # So many changes may wait to be written before who brings more is asked to wait.
 PENDING = 32768
 _SLICE = 0.004  # seconds that one turn of the loop may last
@@ -358,7 +360,7 @@ class Fib:
                     continue
                 taken = True
                 flights.append((ledger, changes, asyncio.create_task(self._apply(ledger.family, changes))))
-                if len(flights) > 1:
+                if len(flights) >= FLIGHTS:
                     await self._land(*flights.popleft())
             if taken:
                 continue

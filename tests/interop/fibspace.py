@@ -75,20 +75,26 @@ def space() -> Iterator[Space]:
             subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False)
 
 
+_library = ctypes.CDLL(None, use_errno=True)
+
+
+@contextmanager
+def inside(namespace: str) -> Iterator[None]:
+    """Have this thread, and no other one, in `namespace` for a while."""
+    with open("/proc/thread-self/ns/net") as home, open(f"/run/netns/{namespace}") as there:
+        assert _library.setns(there.fileno(), 0x40000000) == 0
+        try:
+            yield
+        finally:
+            assert _library.setns(home.fileno(), 0x40000000) == 0
+
+
 def udp(namespace: str, address: tuple[str, int]) -> socket.socket:
     """Return a socket bound in `namespace`."""
-    made: list[socket.socket] = []
-
-    def enter() -> None:
-        with open(f"/run/netns/{namespace}") as handle:
-            assert ctypes.CDLL(None).setns(handle.fileno(), 0x40000000) == 0
-        made.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-
-    thread = threading.Thread(target=enter)
-    thread.start()
-    thread.join()
-    made[0].bind(address)
-    return made[0]
+    with inside(namespace):
+        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    made.bind(address)
+    return made
 
 
 class Pings:

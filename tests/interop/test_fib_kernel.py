@@ -4,6 +4,7 @@ Each test runs under asyncio's own loop and under uvloop.
 """
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -361,3 +362,17 @@ async def test_a_metric_that_varies(space: Space) -> None:
         assert [row["metric"] for row in space.routes(6, exact="2001:db8:a::/48")] == [1]
         space.ip("route", "add", *["10.71.0.0/16", "via", "192.0.2.2", "proto", "179", "metric", "77"])
         await until(lambda: len(space.routes(exact="10.71.0.0/16")) == 1, "a second one of ours is a stray")
+
+
+def test_the_benchmark_tells_everything() -> None:
+    argv = [sys.executable, "tests/bench/fib.py", "--json", "--count", "300", "--rounds", "1"]
+    argv += ["--million", "3000"]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True)
+    told = json.loads(done.stdout)
+    columns = {f"{name}_{verb}" for name in ("v4", "v6") for verb in ("add", "replace", "delete")}
+    # BIRD is left out where it is not installed.
+    assert {"martlet", "ip_batch", "million"} <= told.keys() <= {"martlet", "ip_batch", "million", "bird"}
+    for who in told.keys() - {"million"}:
+        assert columns <= told[who].keys()
+        assert all(figure > 0 for figure in told[who].values())
+    assert told["million"]["routes"] == 3000
