@@ -7,7 +7,7 @@ or, from a program, `await examine(Options(...), select(...))`.
 
 from collections.abc import Collection
 
-from bgp.testing.conformance import sessions, updates
+from bgp.testing.conformance import published, sessions, updates
 from bgp.testing.conformance.case import Case, Result, Verdict
 from bgp.testing.conformance.run import Misfit, Options, Report, examine
 
@@ -16,11 +16,12 @@ __all__ = ["Case", "Misfit", "Options", "Report", "Result", "Verdict", "cases", 
 
 def cases(variants: int = 0) -> list[Case]:
     """Return all cases; with `variants` so many drawn ones more for each rule of `bgp.errors`."""
-    return [*sessions.cases(), *updates.cases(), *updates.drawn(variants)]
+    return [*sessions.cases(), *updates.cases(), *published.cases(), *updates.drawn(variants)]
 
 
 def select(words: Collection[str], variants: int = 0) -> list[Case]:
-    """Return the cases that `words` name: RFCs ("7606"), sections ("4271-6", "7606-7.1"), groups or cases.
+    """Return the cases that `words` name: RFCs ("7606"), sections ("4271-6", "7606-7.1"), groups, cases or
+    identifiers such as CVE-2023-38802.
 
     Raises ValueError where one names nothing.
     """
@@ -37,7 +38,7 @@ def select(words: Collection[str], variants: int = 0) -> list[Case]:
 
 
 def _named(case: Case, word: str) -> bool:
-    if word in (case.name, case.group):
+    if word in (case.name, case.group, *map(str.lower, case.known)):
         return True
     rfc, _, section = word.removeprefix("rfc").partition("-")
     for source in case.sources:

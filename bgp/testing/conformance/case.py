@@ -176,6 +176,7 @@ class Case:
     allowed: tuple[tuple[Demand, str], ...] = ()
     about: tuple[int, ...] = ()
     patience: float | None = None  # for how long an answer is waited for, where that is said by the case
+    known: tuple[str, ...] = ()  # identifiers of published vulnerabilities of which it is the trigger
 
     @property
     def rfcs(self) -> frozenset[str]:

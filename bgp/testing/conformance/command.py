@@ -46,7 +46,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--passive", action="store_true", help="wait for the target to dial")
     parser.add_argument("--listen-port", type=int, default=179, help="where to wait (179)")
     parser.add_argument(
-        "--rules", default="", help="RFCs, sections, groups or cases: 7606,4271-6,open,origin-length-0"
+        "--rules", default="", help="RFCs, sections, groups, cases or CVEs: 7606,4271-6,open,published"
     )
     parser.add_argument("--variants", type=int, default=1, help="drawn messages for each rule besides (1)")
     parser.add_argument("--patience", type=float, default=5.0, help="seconds for an answer (5)")

@@ -109,4 +109,10 @@ def _result(result: Result) -> dict[str, Any]:
 
 
 def _case(case: Case) -> dict[str, Any]:
-    return {"case": case.name, "group": case.group, "sources": list(case.sources), "text": case.text}
+    return {
+        "case": case.name,
+        "group": case.group,
+        "sources": list(case.sources),
+        "known": list(case.known),
+        "text": case.text,
+    }
