@@ -17,6 +17,7 @@ import fibspace
 import pytest
 from fibspace import Pings, Space
 
+from bgp import PeerOptions, Speaker
 from bgp.family import FAMILIES, IPV4_UNICAST, IPV6_UNICAST
 from bgp.wire.prefix import parse
 from fib import (
@@ -376,3 +377,36 @@ def test_the_benchmark_tells_everything() -> None:
         assert columns <= told[who].keys()
         assert all(figure > 0 for figure in told[who].values())
     assert told["million"]["routes"] == 3000
+
+
+async def test_the_example_by_hand_and_from_a_neighbor(space: Space) -> None:
+    argv = [sys.executable, "examples/fib.py"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with fibspace.inside(space.near):
+        done = subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("refused: 10.3.0.0/16 via 203.0.113.99: ") or "203.0.113.99" not in done.stdout
+    assert "10.1.0.0/16: installed" in done.stdout
+    assert "repaired=1" in lines[-1]
+    assert not any(row["dst"].startswith("10.") for row in space.routes(table="all"))
+    with fibspace.inside(space.near):
+        async with Speaker(asn=64512, router_id="192.0.2.1", listen=["127.0.0.1:0"]) as speaker:
+            speaker.add_listen_range("127.0.0.0/8", PeerOptions(asn=64512))
+            speaker.announce("10.7.0.0/16", next_hop="192.0.2.2")
+            port = str(speaker.listening[0][1])
+            process = await asyncio.create_subprocess_exec(
+                *argv, "127.0.0.1", port, cwd=ROOT, env=environment, stdout=subprocess.PIPE
+            )
+            try:
+                await until(lambda: routes_in(space), "the neighbor's route is there")
+            finally:
+                process.terminate()
+                await process.communicate()
+    assert routes_in(space) == ["10.7.0.0/16"]
+
+
+def routes_in(space: Space) -> list[str]:
+    try:
+        return [row["dst"] for row in space.routes(table="1000", proto="179")]
+    except RuntimeError:
+        return []  # the table does not exist yet
