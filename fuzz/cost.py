@@ -1,8 +1,8 @@
-"""What the worst message costs: seconds of processor time per megabyte, by a search, beside a usual one.
+"""What the worst input costs: seconds of processor time per megabyte, by a search, beside a usual one.
 
-A message of the longest kind is filled with one small unit over and over, for what multiplies is what
-costs.  Units are drawn, the dearest are changed further.  What is timed is all that a Connection does
-with the message, from its octets to the delivery or the NOTIFICATION.
+An input of the longest kind is filled with one small unit over and over (`fuzz.fillings`).  Units are drawn,
+the dearest are changed further.  How the cost grows is told as well: the time for all of it by that for a
+quarter, where four is linear and sixteen a square.
 """
 
 import time
@@ -11,187 +11,180 @@ from dataclasses import dataclass
 from random import Random
 
 from bgp.family import FAMILIES, IPV4_UNICAST
-from bgp.iana import EXTENDED_MESSAGE_LENGTH, HEADER_LENGTH, MAXIMUM_MESSAGE_LENGTH, AttributeType
+from bgp.iana import EXTENDED_MESSAGE_LENGTH, AddPathMode, AttributeType, Origin
+from bgp.member import Member, PeerSettings
+from bgp.policy import ACCEPT, ACCEPT_ALL, NEXT, Policy, Rules, Term, change, match
+from bgp.router import Router
 from bgp.session.config import SessionConfig
 from bgp.session.connection import Connection
 from bgp.session.event import Event
-from bgp.session.negotiation import offer
-from bgp.testing.generate import chance, octets
-from bgp.wire.attributes import AttributeTable, attribute
-from bgp.wire.capability import Capability
-from bgp.wire.capability import encode as encode_capabilities
+from bgp.session.negotiation import negotiate, offer
+from bgp.testing.generate import octets
+from bgp.tools.exabgp import command
+from bgp.wire.attributes import AttributeTable
 from bgp.wire.encoder import Encoder
-from bgp.wire.framing import frame
 from bgp.wire.message import Keepalive, encode
-from fuzz import corpus, seeds
+from bgp.wire.update import Update
+from fuzz import corpus, fillings
+from fuzz.fillings import Shape
 from fuzz.mutate import mutated
+from reflector.config import loads
+from reflector.document import ConfigurationError
 
 _US = SessionConfig(local_as=64500, identifier=1, families=FAMILIES)
 _PEER = SessionConfig(local_as=65001, identifier=2, families=FAMILIES)
 _REPEATS = 3
 _BEST = 12  # of the drawn ones are changed further
-_ROUNDS = 20
+_ROUNDS = 8
+# What takes an input whole, and is done with it when it returns.
+Consumer = Callable[[bytes], object]
 
 
-def _waiting() -> Connection:
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """Something that costs: a fresh consumer, shapes, inputs of a shape and a size, and usual ones."""
+
+    make: Callable[[], Consumer]
+    shape: Callable[[Random], Shape]
+    written: Callable[[Shape, int], bytes]
+    usual: Callable[[Random], bytes]
+
+
+# --- Messages ---------------------------------------------------------------------------------------------
+
+
+def _waiting(table: AttributeTable | None = None) -> Connection:
     """Return a connection that waits for the peer's OPEN."""
-    connection = Connection(_US, AttributeTable(), incoming=True, rng=lambda: 1.0)
+    table = AttributeTable() if table is None else table
+    connection = Connection(_US, table, incoming=True, rng=lambda: 1.0)
     connection.handle(Event.TCP_CONNECTION_CONFIRMED, 0.0)
     connection.outgoing()
     return connection
 
 
-def _established() -> Connection:
-    connection = _waiting()
+def _established(table: AttributeTable | None = None) -> Connection:
+    connection = _waiting(table)
     connection.receive(encode(offer(_PEER)), 0.0)
     connection.receive(encode(Keepalive()), 0.0)
     connection.outgoing()
     return connection
 
 
-def _timed(make: Callable[[], Connection], message: bytes) -> float:
-    """Return the seconds that a message costs, the least of some tries."""
-    least = 1e9
-    for _ in range(_REPEATS):
+def _updates(connection: Connection, message: bytes) -> list[Update]:
+    """Return what a connection delivers of a stream of messages."""
+    found = list(connection.receive(message, 0.0))
+    while connection.more:
+        found += connection.receive(b"", 0.0)
+    return [item for item in found if isinstance(item, Update)]
+
+
+def _receiver(make: Callable[[], Connection]) -> Callable[[], Consumer]:
+    def consumer() -> Consumer:
         connection = make()
-        start = time.process_time()
-        connection.receive(message, 0.0)
-        while connection.more:
-            connection.receive(b"", 0.0)
-        least = min(least, time.process_time() - start)
-    return least
+        return lambda message: _updates(connection, message)
+
+    return consumer
 
 
-# --- Messages full of one unit --------------------------------------------------------------------------
+# --- A router: all that becomes of an UPDATE until the last peer has been told ----------------------------
 
 
-def _filled(unit: bytes, size: int) -> bytes:
-    """Return `size` octets of a unit; where its first octet is odd, two octets in it count up."""
-    count = size // max(len(unit), 1)
-    if not unit[0] & 1 or len(unit) < 3:
-        return unit * count
-    at = unit[0] // 2 % (len(unit) - 1)
-    return b"".join(
-        unit[:at]
-        + ((int.from_bytes(unit[at : at + 2], "big") + i) & 0xFFFF).to_bytes(2, "big")
-        + unit[at + 2 :]
-        for i in range(count)
-    )
+def _peers(router: Router, policy: Policy) -> tuple[Member, list[Member]]:
+    """Return the external peer that speaks, and those who hear: of each kind that is told in its own way."""
+
+    def up(name: str, asn: int, identifier: int, **options: object) -> Member:
+        both: dict[str, object] = {"families": FAMILIES, **options}
+        ours = SessionConfig(local_as=_US.local_as, identifier=1, **both)  # type: ignore[arg-type]
+        theirs = SessionConfig(local_as=asn, identifier=identifier, **both)  # type: ignore[arg-type]
+        settings = PeerSettings(
+            name=name,
+            client=asn == _US.local_as,
+            local_address=b"\xc0\0\2\1",
+            remote_address=bytes((10, 0, 0, identifier)),
+            import_policy=policy,
+            export_policy=policy,
+        )
+        return router.up(settings, negotiate(ours, offer(ours), offer(theirs)))
+
+    hearers = [
+        up("client", _US.local_as, 3),
+        up("external", 65003, 4),
+        up("add-path", _US.local_as, 5, add_path=dict.fromkeys(FAMILIES, AddPathMode.BOTH)),
+        up("old", 65004, 6, four_octet_as=False),
+    ]
+    return up("speaker", _PEER.local_as, 2), hearers
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """A message by what fills it: which field, and the unit."""
+def _reflector(policy: Policy) -> Callable[[], Consumer]:
+    def consumer() -> Consumer:
+        router = Router(_US.local_as, 1)
+        connection = _established(router.table)
+        speaker, hearers = _peers(router, policy)
+        _told(router, hearers)
 
-    field: int
-    unit: bytes
+        def consume(message: bytes) -> None:
+            for update in _updates(connection, message):
+                router.update(speaker, update)
+            _told(router, hearers)
 
+        return consume
 
-def open_message(shape: Shape) -> bytes:
-    fixed = b"\x04\xfd\xe9\0\x5a\0\0\0\2"
-    room = MAXIMUM_MESSAGE_LENGTH - HEADER_LENGTH - len(fixed) - 4
-    if shape.field % 2:
-        parameters = _filled(shape.unit, room)
-    else:
-        block = _filled(shape.unit, room - 3)
-        parameters = b"\2" + len(block).to_bytes(2, "big") + block
-    return frame(1, fixed + b"\xff\xff" + len(parameters).to_bytes(2, "big") + parameters)
+    return consumer
 
 
-def open_shape(random: Random) -> Shape:
-    capability = seeds.capability(random)
-    if chance(random, 0.3):
-        capability = Capability(capability.code, octets(random, random.randrange(5)))
-    unit = encode_capabilities([capability])
-    if chance(random, 0.3):
-        unit = b"\2" + len(unit).to_bytes(2, "big") + unit
-        return Shape(1, unit)
-    return Shape(random.choice((0, 0, 0, 1)), unit)
+def _told(router: Router, hearers: list[Member]) -> None:
+    more = True
+    while more:
+        more = router.work()
+        more = router.flush(0.0) or more
+        for member in hearers:
+            while member.pending and router.pull(member, 65536):
+                more = True
 
 
-_ATTRIBUTES = b"\x40\1\1\0\x40\2\6\2\1\0\0\xfd\xe9\x40\3\4\x0a\0\0\1"
-_LISTS = (
-    AttributeType.AS_PATH,
-    AttributeType.COMMUNITIES,
-    AttributeType.EXTENDED_COMMUNITIES,
-    AttributeType.LARGE_COMMUNITIES,
-    AttributeType.CLUSTER_LIST,
-    AttributeType.AIGP,
-    AttributeType.MP_REACH_NLRI,
-    AttributeType.MP_UNREACH_NLRI,
-    AttributeType.IPV6_EXTENDED_COMMUNITIES,
-    AttributeType.AS4_PATH,
+# Each matcher and change that looks at long attributes.
+_LONG = Rules(
+    "long",
+    [
+        Term("pattern", match.as_path("^1 .* (2|3)+ 4{3,9} .*$") | match.as_path("(1|2)* 7$"), then=NEXT),
+        Term("path", match.as_path_contains(7) | match.as_path_last(3) | match.as_path_first(1), then=NEXT),
+        Term("communities", match.community("65535:666", "1:2-3", "no-export"), then=NEXT),
+        Term("large", match.large_community("1:*:2", "*:*:65535"), then=NEXT),
+        Term("extended", match.extended_community("rt:65535:*", "0x4004*"), then=NEXT),
+        Term("sets", ~match.origin(Origin.EGP), (change.prepend(64500, 64500),), NEXT),
+        Term("added", match.ANY, (change.add_communities("1:1"), change.remove_communities("9:*")), NEXT),
+        Term("more", match.ANY, (change.add_large_communities("1:1:1"), change.med(5)), NEXT),
+        Term("all", ~match.has(AttributeType.AS4_PATH), then=ACCEPT),
+    ],
+    ACCEPT,
 )
-_HEADS = {
-    AttributeType.MP_REACH_NLRI: b"\0\2\1\x10" + bytes(16) + b"\0",
-    AttributeType.MP_UNREACH_NLRI: b"\0\2\1",
-}
 
 
-def update_message(shape: Shape) -> bytes:
-    field, unit = shape.field, shape.unit
-    withdrawn = nlri = b""
-    attributes = _ATTRIBUTES
-    room = EXTENDED_MESSAGE_LENGTH - HEADER_LENGTH - 4 - len(attributes) - 64
-    match field % 4:
-        case 0:
-            nlri = _filled(unit, room)
-        case 1:
-            withdrawn = _filled(unit, room)
-        case 2:
-            attributes += _filled(unit, room)
-            nlri = b"\x18\x0a\0\0"
-        case _:
-            kind = _LISTS[field // 4 % len(_LISTS)]
-            flags = 0x40 if kind == AttributeType.AS_PATH else 0x80
-            if kind not in (2, 9, 10, 14, 15, 26):
-                flags = 0xC0
-            value = _HEADS.get(kind, b"") + _filled(unit, room)
-            whole = attribute(flags, kind, value)
-            if kind == AttributeType.AS_PATH:
-                attributes = _ATTRIBUTES[:4] + whole + _ATTRIBUTES[13:]
-            else:
-                attributes += whole
-            nlri = b"" if kind in _HEADS else b"\x18\x0a\0\0"
-    body = len(withdrawn).to_bytes(2, "big") + withdrawn + len(attributes).to_bytes(2, "big") + attributes
-    return frame(2, body + nlri)
+# --- Texts ------------------------------------------------------------------------------------------------
 
 
-def update_shape(random: Random) -> Shape:
-    field = random.randrange(4 * len(_LISTS))
-    match field % 4:
-        case 0 | 1:
-            length = random.randrange(33)
-            unit = bytes((length,)) + octets(random, (length + 7) // 8)
-        case 2:
-            flags = random.choice((0x40, 0x80, 0xC0, 0xE0))
-            unit = attribute(flags, random.randrange(256), octets(random, random.choice((0, 0, 1, 4))))
-        case _ if _LISTS[field // 4] in (AttributeType.AS_PATH, AttributeType.AS4_PATH):
-            count = random.choice((1, 1, 2, 8, 255))
-            unit = bytes((random.choice((1, 2, 2, 3, 4)), count)) + b"\0\0\xfd\xe9" * count
-        case _ if _LISTS[field // 4] == AttributeType.AIGP:
-            unit = b"\2\0\3" if chance(random, 0.5) else b"\1\0\x0b" + octets(random, 8)
-        case _ if _LISTS[field // 4] in _HEADS:
-            length = random.randrange(129)
-            unit = bytes((length,)) + octets(random, (length + 7) // 8)
-        case _:
-            unit = octets(random, random.choice((4, 8, 12, 20)))
-    return Shape(field, unit)
+def _configuration(text: bytes) -> object:
+    try:
+        return loads(text)
+    except ConfigurationError as error:
+        return str(error)
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    make: Callable[[], Connection]
-    shape: Callable[[Random], Shape]
-    message: Callable[[Shape], bytes]
-    usual: Callable[[Random], list[bytes]]
+def _command(text: bytes) -> object:
+    try:
+        return [command.parse(line) for line in text.decode("utf-8", "replace").split("\n")]
+    except ValueError as error:
+        return error
 
 
-def usual_opens(random: Random) -> list[bytes]:
-    return [encode(offer(_PEER))]
+# --- What is usual ----------------------------------------------------------------------------------------
 
 
-def usual_updates(random: Random) -> list[bytes]:
+def usual_opens(random: Random) -> bytes:
+    return encode(offer(_PEER))
+
+
+def usual_updates(random: Random) -> bytes:
     """Return UPDATEs as a full table has them: a path of five, some communities, one to a dozen prefixes."""
     table = AttributeTable()
     encoder = Encoder()
@@ -206,28 +199,67 @@ def usual_updates(random: Random) -> list[bytes]:
         prefixes = [bytes((24,)) + octets(random, 1)[:1] + octets(random, 2) for _ in range(count)]
         prefixes = [p[:1] + bytes((p[1] % 200 + 1,)) + p[2:] for p in prefixes]
         messages += encoder.announce(IPV4_UNICAST, attributes.octets, attributes.next_hop, prefixes)[0]
-    return messages
+    return b"".join(messages)
+
+
+def usual_configuration(random: Random) -> bytes:
+    """Return a configuration with many neighbors in a group, a prefix list and a policy."""
+    lines = ["[router]", "asn = 64512", 'router_id = "192.0.2.1"', "[group.nodes]", "client = true"]
+    for number in range(500):
+        lines += ["[[neighbor]]", f'address = "10.1.{number >> 8}.{number & 255}"', 'group = "nodes"']
+    entries = ", ".join(f'"10.{number}.0.0/16 le 24"' for number in range(250))
+    lines += ["[prefix_list.some]", f"entries = [{entries}]", "[[policy.edge.term]]"]
+    lines += ['match = {prefix = "some", community = ["65000:1", "65000:2"]}', "set = {local_pref = 200}"]
+    return "\n".join([*lines, 'then = "accept"', ""]).encode()
+
+
+def usual_commands(random: Random) -> bytes:
+    return b"".join(
+        f"announce route 10.{n >> 8}.{n & 255}.0/24 next-hop self med {n} community [ 65000:{n} ]\n".encode()
+        for n in range(2000)
+    )
 
 
 KINDS = {
-    "open": Kind(_waiting, open_shape, open_message, usual_opens),
-    "update": Kind(_established, update_shape, update_message, usual_updates),
+    "open": Kind(_receiver(_waiting), fillings.open_shape, fillings.open_message, usual_opens),
+    "update": Kind(_receiver(_established), fillings.update_shape, fillings.update_message, usual_updates),
+    "reflect": Kind(_reflector(ACCEPT_ALL), fillings.update_shape, fillings.update_message, usual_updates),
+    "policy": Kind(_reflector(_LONG), fillings.update_shape, fillings.update_message, usual_updates),
+    "configuration": Kind(
+        lambda: _configuration, fillings.configuration_shape, fillings.configuration_text, usual_configuration
+    ),
+    "command": Kind(lambda: _command, fillings.command_shape, fillings.command_text, usual_commands),
 }
+
+# --- The search -------------------------------------------------------------------------------------------
+
+
+def timed(kind: Kind, message: bytes, repeats: int = _REPEATS) -> float:
+    """Return the seconds that an input costs, the least of some tries."""
+    least = 1e9
+    for _ in range(repeats):
+        consume = kind.make()
+        start = time.process_time()
+        consume(message)
+        least = min(least, time.process_time() - start)
+    return least
 
 
 def report(names: list[str], samples: int, seed: int) -> Iterator[str]:
-    """Yield the lines of a report; the dearest message of each kind goes to a file."""
+    """Yield the lines of a report; the dearest input of each kind goes to a file."""
     for name in names:
         kind = KINDS[name]
         random = Random(f"{name}:{seed}")
-        usual = b"".join(kind.usual(random))
-        yield f"{name}: usual {_timed(kind.make, usual) / len(usual) * 1e6:.2f} s/MB"
+        usual = kind.usual(random)
+        yield f"{name}: usual {timed(kind, usual) / len(usual) * 1e6:.2f} s/MB"
         seconds, shape, message = _search(kind, random, samples)
+        quarter = timed(kind, kind.written(shape, len(message) // 4))
         path = corpus.WORK / f"cost-{name}.hex"
         corpus.save(path, message, name, [f"{seconds * 1000:.2f} ms"])
         yield (
             f"{name}: worst {seconds / len(message) * 1e6:.2f} s/MB, {seconds * 1000:.2f} ms for "
-            f"{len(message)} octets: field {shape.field}, unit {shape.unit[:24].hex()} ({path})"
+            f"{len(message)} octets, {seconds / max(quarter, 1e-6):.1f} times a quarter of it: "
+            f"field {shape.field}, unit {shape.unit[:24]!r} ({path})"
         )
 
 
@@ -235,8 +267,8 @@ def _search(kind: Kind, random: Random, samples: int) -> tuple[float, Shape, byt
     found: list[tuple[float, Shape, bytes]] = []
 
     def add(shape: Shape) -> None:
-        message = kind.message(shape)
-        found.append((_timed(kind.make, message) / len(message), shape, message))
+        message = kind.written(shape, EXTENDED_MESSAGE_LENGTH)
+        found.append((timed(kind, message, 1) / len(message), shape, message))
 
     for _ in range(samples):
         add(kind.shape(random))
@@ -248,4 +280,4 @@ def _search(kind: Kind, random: Random, samples: int) -> tuple[float, Shape, byt
             if unit:
                 add(Shape(shape.field, unit))
     dearest = max(found, key=lambda item: item[0])
-    return _timed(kind.make, dearest[2]), dearest[1], dearest[2]
+    return timed(kind, dearest[2]), dearest[1], dearest[2]

@@ -73,14 +73,14 @@ class _Index:
 
     def __init__(self, family: Family, entries: Iterable[Entry]) -> None:
         self._size = family.bits // 8
-        known: dict[int, dict[int, tuple[_Bounds, ...]]] = {}
+        known: dict[int, dict[int, list[_Bounds]]] = {}
         # For each length that has entries, the lengths that these can match.
         reach: dict[int, tuple[int, int]] = {}
         for entry in entries:
             network, ge, le = entry.network, entry.ge, entry.le
             length, address = network.prefixlen, int(network.network_address)
             addresses = known.setdefault(length, {})
-            addresses[address] = (*addresses.get(address, ()), (ge, le, entry))
+            addresses.setdefault(address, []).append((ge, le, entry))
             low, high = reach.get(length, (ge, le))
             reach[length] = min(low, ge), max(high, le)
         whole = (1 << family.bits) - 1

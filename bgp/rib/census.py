@@ -102,7 +102,7 @@ class Census:
     def count_within(self, prefix: bytes, tally: Tally) -> None:
         """Let `tally` count what is more specific than `prefix`."""
         self._within[prefix] = tally
-        self._covering = Covering(self._within)
+        self._covering.add(prefix, tally)
         self._waiting.append(tally)
 
     def count_at(self, prefixes: Iterable[bytes], tally: Tally) -> None:

@@ -5,6 +5,7 @@ has in common with all that it covers.
 """
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
@@ -16,14 +17,20 @@ class Covering(Generic[Value]):
     __slots__ = ("_cuts",)
 
     def __init__(self, values: Mapping[bytes, Value]) -> None:
-        known: dict[int, dict[bytes, Value]] = {}
-        for prefix, value in values.items():
-            known.setdefault(prefix[0], {})[prefix[1:]] = value
         # Length, whole octets behind the length octet, mask of the octet behind those, values by address.
-        self._cuts = [
-            (length, 1 + (length >> 3), 0xFF00 >> (length & 7) & 0xFF, found)
-            for length, found in sorted(known.items())
-        ]
+        self._cuts: list[tuple[int, int, int, dict[bytes, Value]]] = []
+        for prefix, value in values.items():
+            self.add(prefix, value)
+
+    def add(self, prefix: bytes, value: Value) -> None:
+        """Take in a further prefix, or another value for one."""
+        asked = prefix[0]
+        for length, _, _, values in self._cuts:
+            if length == asked:
+                values[prefix[1:]] = value
+                return
+        self._cuts.append((asked, 1 + (asked >> 3), 0xFF00 >> (asked & 7) & 0xFF, {prefix[1:]: value}))
+        self._cuts.sort(key=itemgetter(0))
 
     def __bool__(self) -> bool:
         return bool(self._cuts)

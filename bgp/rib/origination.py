@@ -5,7 +5,8 @@ other route, and flushed in the same turn.  That ends, since an aggregate depend
 specific than itself, and no condition of a route of ours depends on such a route (`_refuse_circles`).
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from bgp.family import Family
 from bgp.rib.aggregate import PATH_ID, Aggregate, Aggregates
@@ -29,6 +30,8 @@ class Origination:
     __slots__ = (
         "_aggregates",
         "_censuses",
+        "_covering",
+        "_in_use",
         "_routes",
         "_slot",
         "_sources",
@@ -60,6 +63,9 @@ class Origination:
         }
         # Counts how often some condition may have become another.
         self.epoch = 0
+        # How many of our routes have each condition; the prefixes that are aggregated, by what they cover.
+        self._in_use: Counter[Condition] = Counter()
+        self._covering: dict[Family, Covering[bytes]] = {}
         # The prefixes of summary-only aggregates, as peers are to see them.
         self.hiding: frozenset[tuple[Family, bytes]] = frozenset()
 
@@ -72,18 +78,25 @@ class Origination:
         aggregates = self._aggregates[family]
         if aggregate is None:
             aggregates.remove(prefix)
+            self._hide()
         else:
-            routes = {key: condition for key, (_, condition) in self._routes.items()}
-            self._refuse_circles(routes, [*self._aggregated(), (family, prefix)])
-            aggregates.add(prefix, aggregate)
-        self._hide()
+            covers = Covering({prefix: True})
+            if any(each is family and covers(inner) for each, inner in self._routes):
+                self._refuse_circles(self._in_use, [(family, prefix)])
+            aggregates.add(prefix, aggregate)  # which hides nothing before it knows its contributors
+        self._covering.pop(family, None)
 
     def aggregates(self, family: Family) -> Iterator[tuple[bytes, Aggregate]]:
         """Yield the prefixes that are aggregated, and how."""
         return iter(self._aggregates[family])
 
-    def _aggregated(self) -> list[tuple[Family, bytes]]:
-        return [(family, prefix) for family, some in self._aggregates.items() for prefix, _ in some]
+    def _dependent(self, family: Family, prefix: bytes) -> list[tuple[Family, bytes]]:
+        """Return what depends on a condition of ours for `prefix`: that, and the aggregates of it."""
+        covering = self._covering.get(family)
+        if covering is None:
+            outer = {each: each for each, _ in self._aggregates[family]}
+            covering = self._covering[family] = Covering(outer)
+        return [(family, prefix), *((family, each) for each in covering(prefix))]
 
     # --- Conditions ----------------------------------------------------------------------------------
 
@@ -112,8 +125,9 @@ class Origination:
         before = self._routes.pop((family, prefix), None)
         if condition is not None:
             self._routes[family, prefix] = (attributes, condition)
+            self._in_use[condition] += 1
         if before is not None:
-            self._watches.release(before[1])
+            self._forget(before[1])
         if condition is None or self.holds(condition):
             self._tables[family].announce(self._sources[family], self._slot, attributes, [prefix])
         else:
@@ -124,39 +138,56 @@ class Origination:
 
         None stands for a route without a condition, or for none at all.
         """
-        routes = {key: condition for key, (_, condition) in self._routes.items()}
-        for key, wanted in conditions.items():
-            if wanted is None:
-                routes.pop(key, None)
-            else:
-                routes[key] = wanted
-        self._refuse_circles(routes, self._aggregated())
+        added = {key: wanted for key, wanted in conditions.items() if wanted is not None}
+        # What was there before goes with itself: whatever is new is held against all, and all against it.
+        fresh = [each for key in added for each in self._dependent(*key)]
+        self._refuse_circles({*self._in_use, *added.values()}, fresh, conditions)
+        unknown = {condition for condition in added.values() if condition not in self._in_use}
+        if unknown:
+            others = [key for key in self._routes if key not in conditions]
+            suspects = [each for key in others for each in self._dependent(*key)]
+            self._refuse_circles(unknown, suspects, conditions)
 
     def withdraw(self, family: Family, prefix: bytes) -> None:
         """Take back a route of our own."""
         before = self._routes.pop((family, prefix), None)
         if before is not None:
-            self._watches.release(before[1])
+            self._forget(before[1])
         self._tables[family].withdraw(self._slot, [prefix])
+
+    def _forget(self, condition: Condition) -> None:
+        """Count one route less with this condition."""
+        self._watches.release(condition)
+        self._in_use[condition] -= 1
+        if not self._in_use[condition]:
+            del self._in_use[condition]
 
     def _refuse_circles(
         self,
-        routes: Mapping[tuple[Family, bytes], Condition],
-        aggregates: Iterable[tuple[Family, bytes]],
+        conditions: Iterable[Condition],
+        suspects: Collection[tuple[Family, bytes]],
+        wanted: Mapping[tuple[Family, bytes], Condition | None] | None = None,
     ) -> None:
-        """Raise ValueError where a condition of `routes` looks at one of them, or at an aggregate of one."""
-        suspects = set(routes)
-        for family, outer in aggregates:
-            covers = Covering({outer: True})
-            if any(each is family and covers(prefix) for each, prefix in routes):
-                suspects.add((family, outer))
-        for (of, prefix), condition in routes.items():
+        """Raise ValueError where one of `conditions` looks at a suspect, which depends on a condition itself.
+
+        `wanted` are conditions that routes are to have in place of theirs.
+        """
+        for condition in conditions:
             for family, suspect in suspects:
                 if condition.prefixes.matches(family, suspect):
-                    raise ValueError(
-                        f"the condition of {nlri.text(of, prefix)} looks for {nlri.text(family, suspect)}, "
-                        "which depends on a condition itself"
-                    )
+                    of = self._with(condition, wanted or {})
+                    if of is not None:
+                        raise ValueError(
+                            f"the condition of {nlri.text(*of)} looks for {nlri.text(family, suspect)}, "
+                            "which depends on a condition itself"
+                        )
+
+    def _with(
+        self, condition: Condition, wanted: Mapping[tuple[Family, bytes], Condition | None]
+    ) -> tuple[Family, bytes] | None:
+        """Return a route that has this condition, None where with what is wanted none has it."""
+        routes = {key: held for key, (_, held) in self._routes.items()} | dict(wanted)
+        return next((key for key, held in routes.items() if held == condition), None)
 
     # --- The flush -----------------------------------------------------------------------------------
 
