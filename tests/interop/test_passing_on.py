@@ -184,3 +184,58 @@ def test_they_tell_several_paths(lan: Network) -> None:
             return found == {(str(asn), f"{asn}:1") for asn in FEEDS.values()}
 
         eventually(both, f"both paths come from {name}")
+
+
+RECORDER = 65400
+# GoBGP 3.10.0 writes nothing in a session without a hold time, as the recorder's is.
+TRANSIT = ("bird", "frr", "openbgpd")
+
+
+@around(*TRANSIT, more=("talker", "recorder"))
+def test_unknown_attributes_pass_through_us_and_them(lan: Network, tmp_path: Path) -> None:
+    """An attribute that nobody knows is passed on by us, and again by each daemon, and is Partial by then.
+
+    RFC 4271 5: who passes on what it does not recognize sets the bit, and nobody behind it clears that.
+    """
+    hub, talker, recorder = lan["reflector"], lan["talker"], lan["recorder"]
+    asns = {name: 65301 + number for number, name in enumerate(TRANSIT)}
+    external = {"policy": "accept-all", "families": ["ipv4-unicast"]}
+    rows = [{"name": name, "address": lan[name].ipv4, "asn": asn, **external} for name, asn in asns.items()]
+    rows.append({"name": "talker", "address": talker.ipv4, "asn": ASN, "client": True, "passive": True})
+    reflector = Reflector(hub, ASN, (), extra=rows)
+    attributes = [
+        (0x40, 1, b"\0"),
+        (0x40, 2, b""),
+        (0x40, 3, ip_address("10.99.0.111").packed),
+        (0x40, 5, struct.pack("!I", 100)),
+        (0xC0, STRANGE, PAYLOAD),
+    ]
+    block = b"".join(bytes([flags, kind, len(value)]) + value for flags, kind, value in attributes)
+    nlri = bytes([24]) + ip_address("203.0.113.0").packed[:3]
+    say = tmp_path / "say"
+    say.write_bytes(raw.message(raw.UPDATE, struct.pack("!HH", 0, len(block)) + block + nlri))
+    reflector.start()
+    for name, asn in asns.items():
+        own = lan[name].ipv4
+        to_us = Neighbor("hub", own, hub.ipv4, ASN, families=FAMILIES[:1])
+        on = Neighbor("recorder", own, recorder.ipv4, RECORDER, families=FAMILIES[:1], passive=True)
+        Daemon(FIVE[name], lan[name], Setup(asn, (to_us, on))).start()
+    program = [sys.executable, str(Path(raw.__file__).resolve())]
+    talker.start(
+        "talk", [*program, "talk", talker.ipv4, hub.ipv4, str(ASN), str(say), str(tmp_path / "hear")]
+    )
+    for name in TRANSIT:
+        heard = tmp_path / f"{name}.bgp"
+        heard.touch()
+        recorder.start(
+            f"record-{name}", [*program, "record", recorder.ipv4, lan[name].ipv4, str(RECORDER), str(heard)]
+        )
+    for name in TRANSIT:
+
+        def passed(name: str = name) -> tuple[int, bytes] | None:
+            for prefix, (_, found) in raw.table((tmp_path / f"{name}.bgp").read_bytes()).items():
+                if prefix == (1, nlri):
+                    return dict(found).get(STRANGE, (0, b""))
+            return None
+
+        assert eventually(passed, f"{name} passes the route on", 60) == (0xE0, PAYLOAD), name
