@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import threading
 from collections.abc import AsyncIterator
 from ipaddress import IPv4Address, IPv6Address, ip_network
 
@@ -420,56 +419,3 @@ async def test_who_is_canceled_leaves_nothing_behind() -> None:
 
 
 # --- where it may be called from ------------------------------------------------------------------------
-
-
-async def test_calls_from_elsewhere_are_refused_with_the_remedy() -> None:
-    async with session() as (speaker, _, peer):
-        handle = speaker.announce(NET)
-        calls = {
-            "announce": lambda: speaker.announce(NET),
-            "blackhole": lambda: speaker.blackhole(NET),
-            "withdraw": lambda: speaker.withdraw(NET),
-            "handle.withdraw": handle.withdraw,
-            "replace": lambda: handle.replace(med=1),
-            "best": lambda: speaker.best(IPV4_UNICAST),
-            "explain": lambda: speaker.explain(NET),
-            "peer.explain": lambda: peer.explain(NET),
-            "reset": peer.reset,
-            "peer.stop": peer.stop,
-            "add_peer": lambda: speaker.add_peer(PeerOptions(asn=1, address="127.0.0.9")),
-            "add_listen_range": lambda: speaker.add_listen_range("127.0.0.0/8", PeerOptions(asn=1)),
-            "events": speaker.events,
-            "aggregate": lambda: speaker.aggregate(NET),
-        }
-        coroutines = {
-            "advertised_to": lambda: handle.advertised_to(peer),
-            "stop": speaker.stop,
-            "remove_peer": lambda: speaker.remove_peer(peer),
-            "established": peer.established,
-            "start": speaker.start,
-            "transaction": lambda: speaker.transaction().__aenter__(),
-        }
-        said: dict[str, str] = {}
-
-        def elsewhere() -> None:
-            for name, call in calls.items():
-                try:
-                    call()
-                except RuntimeError as error:
-                    said[name] = str(error)
-            for name, coroutine in coroutines.items():
-                try:
-                    asyncio.run(coroutine())
-                except RuntimeError as error:
-                    said[name] = str(error)
-
-        thread = threading.Thread(target=elsewhere)
-        thread.start()
-        while thread.is_alive():
-            await asyncio.sleep(0.01)
-        assert said.keys() == calls.keys() | coroutines.keys()
-        assert all("call_soon_threadsafe" in text for text in said.values())
-        # As the remedy says.
-        asyncio.get_running_loop().call_soon_threadsafe(handle.replace)
-        await asyncio.sleep(0)
-        assert handle.active and peer.is_running

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from bgp.aio.home import Home
+
 if TYPE_CHECKING:
     from bgp.aio.peer import Peer
     from bgp.family import Family
@@ -100,6 +102,7 @@ class Watcher(AsyncIterator[PeerEvent]):
         if limit < 1:
             raise ValueError("limit: must be at least 1")
         self._forget = forget
+        self._home = Home.here()
         self._events: deque[PeerEvent] = deque(maxlen=limit)
         self._lost = 0
         self._more = asyncio.Event()
@@ -118,6 +121,7 @@ class Watcher(AsyncIterator[PeerEvent]):
 
     def close(self) -> None:
         """Hear no more events."""
+        self._home.check()
         self._forget(self)
         self._events.clear()
         self.finish()
@@ -132,6 +136,7 @@ class Watcher(AsyncIterator[PeerEvent]):
         return self
 
     async def __anext__(self) -> PeerEvent:
+        self._home.check()
         while True:
             if self._lost:
                 lost, self._lost = self._lost, 0

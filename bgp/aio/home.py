@@ -5,6 +5,7 @@ that has nothing to do with the call; so it is refused at once.
 """
 
 import asyncio
+from typing import Self
 
 _REMEDY = (
     "a speaker belongs to the event loop that it was started on: from another thread use "
@@ -19,6 +20,13 @@ class Home:
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
+
+    @classmethod
+    def here(cls) -> Self:
+        """Return the home of what is made on the running loop."""
+        home = cls()
+        home.enter()
+        return home
 
     def enter(self) -> None:
         """Live on the running loop from now on."""

@@ -262,6 +262,7 @@ class Peer:
 
         Return whether it takes that for each of them; False without a session, too.
         """
+        self._host.home.check()
         link = self.session
         if link is None or link.negotiated is None:
             return False

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from weakref import WeakSet
 
 from bgp.aio.events import EventKind, Events, PeerEvent
+from bgp.aio.home import Home
 from bgp.aio.turn import SLICE
 from bgp.family import FAMILIES, Family
 from bgp.rib.history import BACKLOG, Began, Follower, Lost, Portion, Remark, Synced
@@ -229,6 +230,7 @@ class Watch(AsyncIterator[WatchEvent]):
         self._count = 0
         self._began = 0.0
         self._loop = asyncio.get_running_loop()
+        self._home = Home.here()
         self._task: asyncio.Task[None] | None = None
         self.sequence = self._follower.sequence
 
@@ -244,6 +246,7 @@ class Watch(AsyncIterator[WatchEvent]):
 
     def call(self, callback: Callable[[WatchEvent], object]) -> None:
         """Call `callback` with each event until the watch is closed; what it raises is logged."""
+        self._home.check()
         if self._task is not None:
             raise ValueError("the watch calls back already")
         self._task = asyncio.create_task(self._deliver(callback))
@@ -262,6 +265,7 @@ class Watch(AsyncIterator[WatchEvent]):
 
     def close(self) -> None:
         """Hear no more events."""
+        self._home.check()
         self._forget(self)
         self._follower.close()
         self._ready.clear()
@@ -287,6 +291,7 @@ class Watch(AsyncIterator[WatchEvent]):
 
     async def _gather(self) -> None:
         """Make the next few events, or look for what they are of; nothing else is done for each event."""
+        self._home.check()
         if self._count >= _SOME:
             await self._yield()
         if self._portion is not None:
