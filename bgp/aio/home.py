@@ -5,6 +5,7 @@ that has nothing to do with the call; so it is refused at once.
 """
 
 import asyncio
+from threading import get_ident
 from typing import Self
 
 _REMEDY = (
@@ -16,10 +17,11 @@ _REMEDY = (
 class Home:
     """The loop that a speaker was started on; before that, and when it has stopped, there is none."""
 
-    __slots__ = ("_loop",)
+    __slots__ = ("_loop", "_thread")
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
 
     @classmethod
     def here(cls) -> Self:
@@ -31,18 +33,20 @@ class Home:
     def enter(self) -> None:
         """Live on the running loop from now on."""
         self._loop = asyncio.get_running_loop()
+        self._thread = get_ident()
 
     def leave(self) -> None:
         """Live nowhere."""
         self._loop = None
 
     def check(self) -> None:
-        """Raise RuntimeError, with the remedy, unless called from the loop."""
+        """Raise RuntimeError, with the remedy, unless called from the loop, or where that stands still."""
         if self._loop is None:
             return
         try:
             here = asyncio.get_running_loop() is self._loop
         except RuntimeError:
-            here = False
+            # Between two runs of the loop, nothing else happens in its thread.
+            here = get_ident() == self._thread
         if not here:
             raise RuntimeError(_REMEDY)
