@@ -22,12 +22,13 @@ from fib import notice
 from fib.backend import Backend, Event
 from fib.choice import Choice, Chooser, Encapsulate, Encapsulation, Network, NotWanted, Wishes, by_function
 from fib.feed import Feed
+from fib.filters import Filter
 from fib.ipip import IpInIp
 from fib.kernel import Namespace
 from fib.kernel.tunnel import Tunnel
 from fib.mirror import Mirror
 from fib.notice import Notice, Problem, Progress, State, Written
-from fib.programmer import Fib, Filter, Prefix
+from fib.programmer import Fib, Prefix
 from fib.redistribute import Importer, Redistribute
 from fib.resolve import Resolution, Resolver
 from fib.route import Address, Route

@@ -17,11 +17,10 @@ from types import TracebackType
 from typing import Self, TypeAlias
 
 from bgp.family import FAMILIES, Family
-from bgp.policy.prefixes import Entry as ListEntry
-from bgp.policy.prefixes import PrefixList
 from bgp.wire.prefix import parse
 from fib.backend import LOST, Backend, BackendError, Event, Failure, Owner
 from fib.caretaker import Caretaker
+from fib.filters import Filter, Filters
 from fib.kernel import KernelBackend, Namespace
 from fib.ledger import Guard, Ledger
 from fib.notice import Explanation, Notice, Problem, Progress, Repaired, RouteError, State, Withheld, Written
@@ -29,7 +28,8 @@ from fib.plan import Change
 from fib.route import Route, clamped
 
 Prefix: TypeAlias = str | IPv4Network | IPv6Network
-Filter: TypeAlias = PrefixList | Iterable[ListEntry | IPv4Network | IPv6Network | str]
+
+Flights: TypeAlias = deque[tuple[Ledger, list[Change], asyncio.Task[Mapping[int, Failure]]]]
 
 log = logging.getLogger("fib")
 
@@ -90,8 +90,7 @@ class Fib:
             backend.owner = self.owner
         self.ledgers = {family: Ledger(family, Guard(guard)) for family in FAMILIES}
         self._paths = paths
-        self._allow = None if allow is None else _list(allow)
-        self._never = _list(never) if never else None
+        self._filters = Filters(allow, never)
         self._flush = flush
         self._normal: dict[Route, Route] = {}
         self._listeners: list[Callable[[Notice], None]] = []
@@ -143,6 +142,11 @@ class Fib:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        # Nobody waits for what will not be written any more.
+        self._less.set()
+        for waiting in self._waiting.values():
+            for done in waiting:
+                done.cancel()
         await self.backend.close()
 
     # --- what is wanted ---
@@ -192,9 +196,8 @@ class Fib:
                 route = self._normal[route]
             except KeyError:
                 route = self._normalize(route)
-            if self._allow is not None or self._never is not None:
-                if self._filtered(family, prefix):
-                    route = None
+            if self._filters.any and self._filters.exclude(family, prefix):
+                route = None
         self.ledgers[family].want(prefix, route, explicit)
         self._wake.set()
 
@@ -251,11 +254,6 @@ class Fib:
         if len(self._normal) >= _ROUTES:
             self._normal.clear()
         return self._normal.setdefault(route, self._normal.setdefault(made, made))
-
-    def _filtered(self, family: Family, prefix: bytes) -> bool:
-        if self._never is not None and self._never.matches(family, prefix):
-            return True
-        return self._allow is not None and not self._allow.matches(family, prefix)
 
     async def _delete_all(self) -> None:
         for family, ledger in self.ledgers.items():
@@ -315,8 +313,7 @@ class Fib:
         elif installed is not None:
             state = State.STALE
         else:
-            filters = self._allow is not None or self._never is not None
-            state = State.FILTERED if filters and self._filtered(family, key) else State.ABSENT
+            state = State.FILTERED if self._filters.exclude(family, key) else State.ABSENT
         conflict = self._caretaker.conflicts[family].get(key)
         return Explanation(family, key, state, wanted, installed, failure, conflict)
 
@@ -348,32 +345,42 @@ class Fib:
 
     async def _write(self) -> None:
         """Write what differs, for ever: one batch is packed while the kernel is busy with the one before."""
-        clock = asyncio.get_running_loop().time
-        flights: deque[tuple[Ledger, list[Change], asyncio.Task[Mapping[int, Failure]]]] = deque()
-        while True:
-            taken = False
-            for ledger in self.ledgers.values():
-                changes = ledger.take(BATCH, clock())
-                if len(ledger.withheld) > self._withheld[ledger.family]:
-                    self._report_withheld(ledger)
-                if not changes:
-                    continue
-                taken = True
-                flights.append((ledger, changes, asyncio.create_task(self._apply(ledger.family, changes))))
-                if len(flights) >= FLIGHTS:
-                    await self._land(*flights.popleft())
-            if taken:
-                continue
+        flights: Flights = deque()
+        try:
+            while True:
+                await self._write_some(flights)
+        finally:
             if flights:
-                await self._land(*flights.popleft())
+                # What the kernel is busy with is not abandoned.
+                await asyncio.wait([task for _, _, task in flights])
+
+    async def _write_some(self, flights: Flights) -> None:
+        """Take what there is to write, or else wait for an answer, or else for something to do."""
+        now = asyncio.get_running_loop().time()
+        taken = False
+        for ledger in self.ledgers.values():
+            changes = ledger.take(BATCH, now)
+            if len(ledger.withheld) != self._withheld[ledger.family]:
+                self._report_withheld(ledger)
+            if not changes:
                 continue
-            if self._waiting:
-                # What was found to be right already, was not written.
-                self._release_waiting()
-            self._less.set()
-            self._wake.clear()
-            if not self.pending:
-                await self._wake.wait()
+            taken = True
+            flights.append((ledger, changes, asyncio.create_task(self._apply(ledger.family, changes))))
+            if len(flights) >= FLIGHTS:
+                await self._land(*flights.popleft())
+        if taken:
+            return
+        if flights:
+            await self._land(*flights.popleft())
+            return
+        if self._waiting:
+            # What was found to be right already, was not written.
+            self._release_waiting()
+        self._less.set()
+        self._wake.clear()
+        if not self.pending:
+            await self._wake.wait()
+        await asyncio.sleep(0)
 
     async def _apply(self, family: Family, changes: Sequence[Change]) -> Mapping[int, Failure]:
         try:
@@ -410,12 +417,10 @@ class Fib:
                         done.set_result(None)
 
     def _report_withheld(self, ledger: Ledger) -> None:
-        notice = Withheld(ledger.family, len(ledger.withheld))
-        if not self._withheld[ledger.family]:
-            log.warning("%s", notice)
-        self._withheld[ledger.family] = len(ledger.withheld)
-        self.tell(notice)
-
-
-def _list(given: Filter) -> PrefixList:
-    return given if isinstance(given, PrefixList) else PrefixList(given)
+        before, count = self._withheld[ledger.family], len(ledger.withheld)
+        self._withheld[ledger.family] = count
+        if count > before:
+            notice = Withheld(ledger.family, count)
+            if not before:
+                log.warning("%s", notice)
+            self.tell(notice)

@@ -31,6 +31,7 @@ LAYERS = {
     "bgp.retention": 4,
     "bgp.router": 4,
     "fib.backend": 4,
+    "fib.filters": 4,
     "fib.choice": 4,
     "fib.ipip": 4,
     "fib.ledger": 4,
@@ -58,7 +59,16 @@ LAYERS = {
 TOGETHER = (
     {"bgp.iana", "bgp.errors", "bgp.family"},
     {
-        *("fib.backend", "fib.choice", "fib.ipip", "fib.ledger", "fib.memory", "fib.notice", "fib.plan"),
+        *(
+            "fib.backend",
+            "fib.filters",
+            "fib.choice",
+            "fib.ipip",
+            "fib.ledger",
+            "fib.memory",
+            "fib.notice",
+            "fib.plan",
+        ),
         *("fib.resolve", "fib.route"),
     },
     {"fib.caretaker", "fib.programmer"},

@@ -73,9 +73,10 @@ class KernelBackend:
         if self._events is not None:
             self._events.close()
             self._events = None
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            # Behind whatever the thread is busy with: a descriptor that is closed may be another's at once.
+            await self._thread.run(writer.close)
         self._thread.close()
 
     async def apply(self, family: Family, changes: Sequence[Change]) -> Mapping[int, Failure]:
