@@ -26,8 +26,10 @@ from reflector.control.server import ControlTalk
 from reflector.counts import Counts
 from reflector.document import ConfigurationError
 from reflector.forwarding import is_forwarding_error
+from reflector.http.server import HttpServer
 from reflector.journal import Journal
 from reflector.log import SessionLog, set_up
+from reflector.metrics import Errors
 from reflector.originate import aggregate, originate
 from reflector.reload import Plan, Step, carry_out, plan, settled
 from reflector.version import version
@@ -62,12 +64,13 @@ class Service:
         self.journal = Journal()
         self._reloading = asyncio.Lock()
         self.fib: KernelFib | None = None
+        self._on_event = on_event or SessionLog()
         self.speaker = Speaker(
             asn=router.asn,
             router_id=router.router_id,
             cluster_id=router.cluster_id,
             listen=router.listen,
-            on_event=on_event or SessionLog(),
+            on_event=self._hear,
             confederation=router.confederation,
             client_to_client=router.client_to_client,
             max_paths=router.max_paths,
@@ -78,6 +81,9 @@ class Service:
             restarted=configuration.restarts,
             preserved=FAMILIES,
         )
+        self.errors = Errors()
+        self.convergence: float | None = None  # the seconds that it took
+        self._http = HttpServer(self, configuration.http) if control and configuration.http.listen else None
         answering = configuration.control
         self.counts = Counts(self.speaker.router)
         self._servers: list[LineServer] = []
@@ -99,6 +105,10 @@ class Service:
             await self.fib.open()
         await self.speaker.start()
         self.speaker.measure_lag()
+        self.loop = asyncio.get_running_loop()
+        self._converging = self.loop.create_task(self._converge())
+        if self._http is not None:
+            await self._http.start()
         for server in list(self._servers):
             try:
                 await server.start()
@@ -107,6 +117,15 @@ class Service:
                 if not self._usual or server is not self._servers[0]:
                     raise
                 logger.warning("nobody can ask this service: %s", error.strerror)
+
+    def _hear(self, event: PeerEvent) -> None:
+        self.errors.hear(event)
+        self._on_event(event)
+
+    async def _converge(self) -> None:
+        with contextlib.suppress(RuntimeError):
+            await self.speaker.converged()
+            self.convergence = time.time() - self.started
 
     def prepare(self) -> None:
         """Tell the speaker all that is configured; nothing of a good configuration is refused."""
@@ -146,6 +165,8 @@ class Service:
         for server in self._servers:
             await server.stop()
         self.counts.stop()
+        if self._http is not None:
+            await self._http.stop()
         if self.fib is not None:
             await self.fib.close()
         await self.speaker.stop(communication, restart=restart)

@@ -38,11 +38,10 @@ from reflector.policies import find_policy, read_policies
 from reflector.tables import (
     Table,
     over_group,
-    read_control,
-    read_decision,
     read_fib,
     read_groups,
     read_list,
+    read_optional,
     read_router,
     refuse_unknown_tables,
 )
@@ -112,6 +111,14 @@ class Control:
 
 
 @dataclass(frozen=True, slots=True)
+class Http:
+    """The `[http]` table: where metrics and the state of health are, by default nowhere."""
+
+    listen: tuple[str, ...] = ()
+    ready_after: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
 class Configuration:
     """All that a configuration file says, groups already laid under their members."""
 
@@ -122,6 +129,7 @@ class Configuration:
     decision: DecisionOptions = field(default_factory=DecisionOptions)
     aggregates: tuple[Aggregated, ...] = ()
     control: Control = field(default_factory=Control)
+    http: Http = field(default_factory=Http)
     fib: Forwarding | None = None
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
 
@@ -169,8 +177,9 @@ def _configuration(document: Document) -> Configuration:
         read_list(document, "aggregate"),
         read_policies(document),
         read_conditions(document),
-        read_decision(document),
-        read_control(document),
+        read_optional(document, "decision"),
+        read_optional(document, "control"),
+        read_optional(document, "http"),
         read_fib(document),
     )
 
@@ -186,6 +195,7 @@ def _checked(
     conditions: dict[str, Condition],
     decision: Table,
     control: Table,
+    http: Table,
     fib: Table | None,
 ) -> Configuration:
     refuse_repeated(neighbors, "address", "source_address")
@@ -219,6 +229,7 @@ def _checked(
         DecisionOptions(**decision.values),
         tuple(_aggregated(table.values) for table in aggregates),
         Control(**control.values),
+        Http(**http.values),
         None if fib is None or fib.values.get("enabled") is False else Forwarding(**fib.values),
         warnings(router, neighbors, ranges),
     )

@@ -79,6 +79,11 @@ FIB = (
     Key("redistribute", forwarding.redistribute, "routes of the kernel that are announced, by rules"),
 )
 
+HTTP = (
+    Key("listen", list_of(addresses.endpoint), "where to answer over HTTP, a list of address:port"),
+    Key("ready_after", duration(0, 86400), "seconds after which we count as ready though not converged"),
+)
+
 # The fields of `bgp.rib.decision.DecisionOptions`.
 DECISION = (
     Key("always_compare_med", values.flag, "compare MEDs of different neighboring ASes, too"),
@@ -256,6 +261,7 @@ POLICY = (
 TABLES: dict[str, tuple[Key, ...]] = {
     "router": ROUTER,
     "control": CONTROL,
+    "http": HTTP,
     "decision": DECISION,
     "fib": FIB,
     "group": GROUP,
@@ -271,6 +277,7 @@ TABLES: dict[str, tuple[Key, ...]] = {
 HEADINGS = {
     "router": "[router]",
     "control": "[control]",
+    "http": "[http]",
     "decision": "[decision]",
     "fib": "[fib]",
     "group": "[group.NAME]",

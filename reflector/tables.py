@@ -34,14 +34,9 @@ def read_router(document: Document) -> Table:
     return _table(document.data["router"], place, "router")
 
 
-def read_decision(document: Document) -> Table:
-    """Read the `[decision]` table; there need not be one."""
-    return _table(document.data.get("decision", {}), document.root / "decision", "decision")
-
-
-def read_control(document: Document) -> Table:
-    """Read the `[control]` table; there need not be one."""
-    return _table(document.data.get("control", {}), document.root / "control", "control")
+def read_optional(document: Document, name: str) -> Table:
+    """Read a table such as `[control]`; there need not be one."""
+    return _table(document.data.get(name, {}), document.root / name, name)
 
 
 def read_fib(document: Document) -> Table | None:

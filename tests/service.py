@@ -86,9 +86,9 @@ class Cluster:
 
 
 @asynccontextmanager
-async def running(directory: Path) -> AsyncIterator[Cluster]:
+async def running(directory: Path, further: str = "") -> AsyncIterator[Cluster]:
     path = directory / "control" / "reflector.sock"
-    configuration = loads(CONFIGURATION.replace("SOCKET", str(path)))
+    configuration = loads(CONFIGURATION.replace("SOCKET", str(path)) + further)
     service = Service(configuration, file="rr.toml", control=True)
     await service.start()
     clients = []

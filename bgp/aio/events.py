@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bgp.aio.peer import Peer
     from bgp.family import Family
     from bgp.session.event import State
+    from bgp.wire.message import Notification
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +40,10 @@ class EventKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class PeerEvent:
-    """Something that happened to `peer` (None for LAGGED); `time` is that of the wall clock."""
+    """Something that happened to `peer` (None for LAGGED); `time` is that of the wall clock.
+
+    With DOWN, `sent` and `received` are the NOTIFICATION that ended the connection, if there was one.
+    """
 
     kind: EventKind
     peer: "Peer | None" = None
@@ -49,6 +53,8 @@ class PeerEvent:
     lost: int = 0
     time: float = field(default_factory=time.time)
     family: "Family | None" = None
+    sent: "Notification | None" = None
+    received: "Notification | None" = None
 
 
 class Events:

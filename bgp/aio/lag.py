@@ -27,7 +27,7 @@ class LoopLag:
         self._threshold = threshold
         self._expected = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self.maximum = 0.0
+        self.maximum = self.total = 0.0
         self.samples = 0
         self._buckets = [0] * (len(BOUNDS) + 1)
         self._arm()
@@ -40,9 +40,14 @@ class LoopLag:
 
     def reset(self) -> None:
         """Forget what was sampled so far."""
-        self.maximum = 0.0
+        self.maximum = self.total = 0.0
         self.samples = 0
         self._buckets = [0] * (len(BOUNDS) + 1)
+
+    @property
+    def buckets(self) -> tuple[int, ...]:
+        """How many samples were up to each of BOUNDS but not up to the one before, and beyond the last."""
+        return tuple(self._buckets)
 
     def percentile(self, share: float) -> float:
         """Return the lateness in seconds that `share` (0.0 to 1.0) of the samples did not exceed."""
@@ -57,6 +62,7 @@ class LoopLag:
     def record(self, late: float) -> None:
         """Count one sample."""
         self.samples += 1
+        self.total += late
         self.maximum = max(self.maximum, late)
         self._buckets[bisect_left(BOUNDS, late)] += 1
         if self._notice is not None and late >= self._threshold:

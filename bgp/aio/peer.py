@@ -483,7 +483,9 @@ class Peer:
         )
         if kept := sum(held.routes for held in self._host.router.kept(self.name).values()):
             logger.info("%s: %d of its routes are kept while it restarts (RFC 4724 4.2)", self.name, kept)
-        self._events.emit(PeerEvent(EventKind.DOWN, self, down.state, text=down.text))
+        sent = None if down.sent is None else down.sent.cause
+        event = PeerEvent(EventKind.DOWN, self, down.state, text=down.text, sent=sent, received=down.received)
+        self._events.emit(event)
         if self.session is None:
             self._uncounted()
         if link is not self._dialer:

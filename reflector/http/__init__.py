@@ -1,0 +1,1 @@
+"""What a running service tells over HTTP: metrics, and whether it is alive and ready."""
