@@ -9,6 +9,7 @@ from fib.memory import MemoryBackend
 from fib.notice import (
     Conflict,
     Explanation,
+    Notice,
     Problem,
     Progress,
     Repaired,
@@ -51,6 +52,7 @@ __all__ = [
     "Mode",
     "NextHop",
     "NotInstalled",
+    "Notice",
     "Owner",
     "Plan",
     "Problem",

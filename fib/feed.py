@@ -25,6 +25,8 @@ BACKLOG = 1 << 17
 # The share of a turn of the loop, in seconds, and how many prefixes are done between two looks at the time.
 _SLICE = 0.004
 _CHUNK = 256
+# The multipath sets of so many sets of paths are remembered.
+_SETS = 1024
 
 
 class Taker(Protocol):
@@ -53,6 +55,7 @@ class Feed:
         self._follower = router.history.follow(Interest(FAMILIES, selection), None, backlog, self._more.set)
         self._idle = asyncio.Event()
         self._again: set[bytes] = set()
+        self._sets: dict[tuple[Path, ...], tuple[Hop, ...]] = {}
         self._all = False
         # What was told since all that was told before became void.
         self._seen: dict[Family, set[bytes]] | None = None
@@ -112,6 +115,7 @@ class Feed:
             elif self._all or self._again:
                 await self._reconsider()
             else:
+                self._sets.clear()
                 self._busy = False
                 if self.in_sync:
                     self._idle.set()
@@ -155,7 +159,14 @@ class Feed:
 
     def hops(self, family: Family, prefix: bytes) -> tuple[Hop, ...]:
         """Return the paths that share the traffic to a prefix, as of now."""
-        return self._router.multipath(family, prefix)
+        paths = self._router.lookup(family, prefix)
+        # Many prefixes have the same paths, and the set follows from these alone.
+        known = self._sets.get(paths)
+        if known is None:
+            if len(self._sets) >= _SETS:
+                self._sets.clear()
+            known = self._sets[paths] = self._router.multipath(family, prefix)
+        return known
 
     async def _synced(self) -> None:
         """Let go of what was wanted before, and is not there any more."""

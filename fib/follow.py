@@ -38,6 +38,8 @@ logger = logging.getLogger(__name__)
 MAIN = 254
 # Stale routes of an earlier life go at the latest after so many seconds.
 SWEEP_AFTER = 600.0
+# So long peers are waited for that were added behind the speaker's start, and so long that there is one.
+_PATIENCE, _PAUSE = 60.0, 5.0
 
 
 class NotInstalled(Exception):
@@ -372,12 +374,27 @@ class KernelFib:
                 },
             )
 
+    def _heard(self, seconds: float) -> bool:
+        """Whether all peers have told their first routes, or were waited for (`seconds` by now) enough."""
+        members = [peer.member for peer in self._speaker.peers if not peer.dynamic]
+        if not members:
+            return seconds >= _PAUSE or bool(self._speaker.listen_ranges)
+        return seconds >= _PATIENCE or all(
+            member is not None and member.end_of_rib.issuperset(member.negotiated.families)
+            for member in members
+        )
+
     async def _sweep(self) -> None:
         """Let stale routes go when the speaker has heard everybody, and all of that is wanted by now."""
+        clock = asyncio.get_running_loop().time
+        begun = clock()
         try:
             await self._speaker.converged()
         except RuntimeError:
             return
+        # Peers may have been added behind the start, and then nobody waits for them but we.
+        while not self._heard(clock() - begun):
+            await asyncio.sleep(0.1)
         if self._feed is not None:
             await self._feed.caught_up()
         self._adopting = False
