@@ -5,6 +5,7 @@ says now and of the operator's wishes; so it can be asked at any time why a pref
 or has none, and nothing of that need be kept for each of a million prefixes.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -19,6 +20,8 @@ from bgp.rib.path import Kind, Path
 from bgp.wire import prefix as nlri
 from fib.resolve import Resolution, Resolver
 from fib.route import BLACKHOLE, Address, NextHop, Route, RouteType, clamped
+
+logger = logging.getLogger(__name__)
 
 # More legs than that few forwarding planes share traffic among.
 MAXIMUM_LEGS = 16
@@ -117,6 +120,8 @@ class Chooser:
         self._resolver = resolver
         self._imported = imported
         self._known: dict[Sequence[Hop], Choice] = {}
+        self.failures = 0
+        self._said = ""
 
     def forget(self) -> None:
         """Choose anew from now on."""
@@ -129,6 +134,21 @@ class Chooser:
 
     def choose(self, family: Family, prefix: bytes, hops: Sequence[Hop]) -> Choice:
         """Return the route that `prefix` needs, or why it needs none."""
+        try:
+            return self._choose(family, prefix, hops)
+        except Exception as error:
+            # What the operator gave: a metric, a tunnel.  One prefix must not hold up the others.
+            self._report(family, prefix, error)
+            return NotWanted("failed", f"what chooses its route failed: {type(error).__name__}: {error}")
+
+    def _report(self, family: Family, prefix: bytes, error: Exception) -> None:
+        self.failures += 1
+        words = f"{type(error).__name__}: {error}"
+        if words != self._said:
+            self._said = words
+            logger.error("no route to %s: what chooses it failed", nlri.text(family, prefix), exc_info=error)
+
+    def _choose(self, family: Family, prefix: bytes, hops: Sequence[Hop]) -> Choice:
         if not hops:
             return NO_PATH
         if hops[0].path.source.kind is Kind.LOCAL:

@@ -220,7 +220,7 @@ class KernelFib:
         self._speaker.forwarding = self
         self._feed = Feed(self._speaker.router, self.chooser, self)
         self._tasks = [
-            asyncio.create_task(self._feed.run(), name="fib feed"),
+            asyncio.create_task(self._run(self._feed), name="fib feed"),
             asyncio.create_task(self._sweep(), name="fib sweep"),
         ]
 
@@ -373,6 +373,14 @@ class KernelFib:
                     for place, (prefix, before, after) in enumerate(news.changes)
                 },
             )
+
+    async def _run(self, feed: Feed) -> None:
+        """Run the feed; a bug in it must be seen."""
+        try:
+            await feed.run()
+        except Exception:
+            logger.exception("internal error: the kernel's routes do not follow any more")
+            raise
 
     def _heard(self, seconds: float) -> bool:
         """Whether all peers have told their first routes, or were waited for (`seconds` by now) enough."""

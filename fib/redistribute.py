@@ -159,8 +159,13 @@ class Importer:
         if known is None and self._others(where):
             return
         rule, entry = chosen
-        attributes = rule.attributes(entry) if callable(rule.attributes) else rule.attributes
-        handle = self._speaker.announce(nlri.network(*where), **attributes)
+        try:
+            attributes = rule.attributes(entry) if callable(rule.attributes) else rule.attributes
+            handle = self._speaker.announce(nlri.network(*where), **attributes)
+        except Exception as error:
+            # What the operator gave; whoever tells of other routes must not stumble over it.
+            logger.error("%s is not announced: %s: %s", entry, type(error).__name__, error)
+            return
         self._told[where] = handle, rule, entry
 
     def _others(self, where: tuple[Family, bytes]) -> bool:

@@ -169,3 +169,12 @@ def test_pools_that_cannot_be() -> None:
         IpInIp({"10.0.0.0/8": "sometimes"})
     with pytest.raises(ValueError, match="max_paths"):
         Wishes(max_paths=0)
+
+
+def test_what_the_operator_gave_may_fail_without_harm_to_others(caplog: pytest.LogCaptureFixture) -> None:
+    made = Chooser(resolver(), Wishes(metric=lambda one: 7 // one.attributes.local_pref))
+    bad, good = hops("10.0.0.1", local_pref=0), hops("10.0.0.1", local_pref=1)
+    assert str(made.choose(IPV4_UNICAST, POD, bad)).startswith("what chooses its route failed: ZeroDivision")
+    made.choose(IPV4_UNICAST, prefix("10.244.4.0/24"), bad)
+    assert str(made.choose(IPV4_UNICAST, POD, good)) == "via 10.0.0.1 dev eth0 metric 7"
+    assert made.failures == 2 and len(caplog.records) == 1, "logged once"

@@ -215,6 +215,13 @@ async def test_what_no_rule_takes_and_what_the_application_announces_is_left_alo
         assert "10.5.0.0/16" not in announced(speaker)
 
 
+async def test_a_rule_that_fails_fails_for_its_route_alone() -> None:
+    rule = Redistribute(attributes=lambda one: {"med": -1 if one.family is IPV4_UNICAST else 5})
+    speaker, importer, seen = importing(rule)
+    async with seen:
+        assert announced(speaker) == {"2001:db8::/64": 5} and len(importer) == 1
+
+
 def test_rules_that_cannot_be() -> None:
     with pytest.raises(ValueError, match="none of redirect, kernel"):
         Redistribute(protocols=["ospff"])
