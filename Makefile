@@ -7,6 +7,7 @@
 # make bench-api  announcing and watching from Python, beside ExaBGP and os-ken: five minutes
 # make fuzz       every fuzz target for SECONDS=60 seconds
 # make conformance  what our speaker and four daemons make of malformed messages (root); PUBLISH=1: into docs
+# make simulate   thousands of seeds of whole speakers with faults (SEEDS=0:5000)
 # make docs       the documentation, into build/docs
 # make hostile    hostile peers while honest clients run and are checked, ten million prefixes among them: half an hour
 # make soak       the same for MINUTES=60 minutes, with churn and restarts, a line a minute and a verdict
@@ -20,7 +21,7 @@ EXAMPLES ?= 1000000
 # Given to pytest: make test ARGS="tests/test_config.py -k syntax"
 ARGS ?=
 
-.PHONY: help run test check format coverage agreement fuzz bench bench-api conformance docs hostile soak endurance daemons clean
+.PHONY: help run test check format coverage agreement fuzz simulate bench bench-api conformance docs hostile soak endurance daemons clean
 .DEFAULT_GOAL := help
 
 help:
@@ -43,7 +44,7 @@ format: $(VENV)/.test
 
 # Tests of the shell and the commands, and long ones, add nothing to what the others reach.
 UNCOUNTED := agreement peer speaker listener stream turn demo reflector_cli fuzz router_model mrt pcap \
- cli_decode cli_encode message_forms bench exabgp example_programs documentation
+ cli_decode cli_encode message_forms bench simulate exabgp example_programs documentation
 
 coverage: $(VENV)/.test
 	$(BIN)/python -m pytest -q -n $(CORES) -m "not interop" $(UNCOUNTED:%=--ignore=tests/test_%.py) --cov
@@ -53,6 +54,9 @@ agreement: $(VENV)/.test
 
 fuzz: $(VENV)/.test
 	$(BIN)/python -m fuzz run --jobs $(CORES) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+
+simulate: $(VENV)/.test
+	$(BIN)/python -m bgp.testing simulate --seeds $(or $(SEEDS),0:5000) --jobs $(CORES)
 
 # Goes on where it was interrupted; FRESH=1 begins anew.  TABLE="file ..." also feeds a table of your own, files of
 # UPDATEs or MRT; PUBLISH=1 puts the results into docs; ARGS are those of `python -m bench run`.

@@ -47,6 +47,11 @@ def test_a_pace_is_a_burst_and_a_rate() -> None:
     assert [bool(pace.wait("a", 1000.0)) for _ in range(4)] == [False, False, False, True]
 
 
+def test_a_pace_is_full_at_first_however_young_the_clock() -> None:
+    pace = Pace(burst=3, rate=0.5)
+    assert [pace.wait("a", 0.25) for _ in range(4)] == [0.0, 0.0, 0.0, 2.0]
+
+
 def test_a_pace_remembers_so_many() -> None:
     pace = Pace(burst=1, rate=1.0, size=100)
     for number in range(10_000):

@@ -4,12 +4,13 @@ import os
 import socket
 
 import pytest
-from endurance import census, sessions, sets, watching
+from endurance import sessions, sets, watching
 from endurance.sockstat import Namespace
 from routers import LOCAL_AS, ROUTER_ID, Peer, settle
 
 from bgp.rib.path import Kind
 from bgp.router import Router
+from bgp.testing import census
 
 
 def test_sessions_leave_nothing_behind() -> None:

@@ -236,6 +236,17 @@ async def test_decode() -> None:
     assert printed[-1].startswith("a receiver ends the session (1/1): ")
 
 
+async def test_simulate(tmp_path: Path) -> None:
+    """The same as with thousands of nodes, which takes its time."""
+    async with running("simulate", 12, 4, tmp_path / "routes.svg") as program:
+        printed = await program.end()
+    assert [line.split(":")[0] for line in printed] == ["all start", "rr0 loses its power", "rr0 is back"]
+    assert "<svg" in (tmp_path / "routes.svg").read_text()
+    async with running("simulate", 3, 2) as program:
+        printed = await program.end()
+    assert len(printed) == 3 + 25 and printed[-1].endswith(" 27") and "####" in printed[-1]
+
+
 async def test_policy() -> None:
     here = {IPV4_UNICAST: bytes((192, 0, 2, 7))}  # 127.0.0.1 is nobody's next hop
     async with speaker_for(64500, next_hops=here) as (speaker, port):

@@ -1,9 +1,11 @@
 """The stream on socket pairs: order of messages, discarding, progress, and the orderly end."""
 
 import asyncio
+import gc
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from weakref import ref
 
 import pytest
 
@@ -247,6 +249,24 @@ async def test_failed_send_is_reported_behind_what_still_can_be_read() -> None:
         await recorder.until(lambda: recorder.ends)
         assert recorder.data == b"why"
         assert isinstance(recorder.ends[0], BrokenPipeError)
+
+
+async def test_failed_stream_is_freed_without_the_collector() -> None:
+    """Its error must not hold it, by the frames of a traceback."""
+    near, far = socket.socketpair()
+    near.setblocking(False)
+    far.close()
+    stream = Stream(near, Recorder())
+    gone = ref(stream)
+    gc.disable()
+    try:
+        stream.write([b"nobody reads this"])
+        assert stream.mark is None
+        stream.abort()
+        del stream
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 async def test_reset_is_reported_with_its_error() -> None:

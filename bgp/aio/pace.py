@@ -7,6 +7,7 @@ to all others, a ROUTE-REFRESH is answered with a whole table.  So each peer has
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from math import inf
 
 from bgp.iana import RouteRefreshSubtype
 from bgp.wire.message import RouteRefresh
@@ -28,7 +29,7 @@ class Pace:
     def wait(self, key: Hashable, now: float) -> float:
         """Take a token, and return 0.0; or return in how many seconds there is one, and take none."""
         full = self._burst / self._rate
-        empty_at = max(self._empty_at.get(key, 0.0), now - full)
+        empty_at = max(self._empty_at.get(key, -inf), now - full)
         after = empty_at + 1 / self._rate
         if after > now:
             return after - now

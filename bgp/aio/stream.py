@@ -252,7 +252,8 @@ class Stream:
         if self._reader is None:
             self._end(aborting=True)
             return
-        self._error = error
+        # Without its traceback, whose frames hold this stream: only the collector would free the circle.
+        self._error = error.with_traceback(None)
         self._forget()
         if self._writing:
             self._writing = False

@@ -20,9 +20,10 @@ from bgp.session.config import SessionConfig
 from bgp.session.connection import Connection
 from bgp.session.event import Event
 from bgp.speaker import Speaker
+from bgp.testing import census
 from bgp.wire.update import Update
 
-from . import census, wire
+from . import wire
 
 # How many are there at a time, and how many routes each says.
 TOGETHER = 50

@@ -12,9 +12,10 @@ from bgp.policy import ACCEPT_ALL
 from bgp.router import Router
 from bgp.session.config import SessionConfig
 from bgp.session.negotiation import negotiate, offer
+from bgp.testing import census
 from bgp.wire.update import Decoder
 
-from . import census, wire
+from . import wire
 
 # How many prefixes an UPDATE has, and how many UPDATEs a turn.
 _TOGETHER = 1

@@ -14,9 +14,10 @@ from bgp.family import IPV4_UNICAST
 from bgp.rib.history import HISTORY
 from bgp.rib.path import Path
 from bgp.speaker import Speaker
+from bgp.testing import census
 from bgp.wire.update import Reach, Update
 
-from . import census, sets, wire
+from . import sets, wire
 
 # How many prefixes have the same attributes, and how many UPDATEs come in a turn.
 _TOGETHER = 50
