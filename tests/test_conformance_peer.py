@@ -1,6 +1,7 @@
 """The conformance peer: its table covers the rules, its judgment tells right from wrong, and we pass."""
 
 import json
+import socket
 from collections import Counter
 from ipaddress import ip_address
 
@@ -195,6 +196,41 @@ async def test_our_own_speaker_conforms(local_as: int, witness_as: int) -> None:
     told = json.loads(json.dumps(as_json(report)))
     assert told["session"] == ("internal" if local_as == TARGET_AS else "external")
     assert all(result["others_unharmed"] for result in told["results"] if result["verdict"] != "skipped")
+
+
+async def test_a_target_that_dials_and_signs() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.21", 0))
+        port = free.getsockname()[1]
+    async with Speaker(asn=TARGET_AS, router_id="192.0.2.1") as speaker:
+        for address in ("127.0.0.21", "127.0.0.22"):
+            speaker.add_peer(
+                PeerOptions(
+                    address=address,
+                    port=port,
+                    asn=TARGET_AS,
+                    client=True,
+                    password="secret",
+                    source_address="127.0.0.1",
+                    connect_retry_time=0.2,
+                    idle_hold_time=0.1,
+                )
+            )
+        settings = Options(
+            target="127.0.0.1",
+            asn=TARGET_AS,
+            local_as=TARGET_AS,
+            witness_as=TARGET_AS,
+            locals=("127.0.0.21",),
+            witness="127.0.0.22",
+            password="secret",
+            next_hop_ipv4="192.0.2.9",
+            passive=True,
+            listen_port=port,
+            patience=20.0,
+        )
+        report = await examine(settings, select(["origin-value-3", "type-7", "identifier-zero"]))
+    assert [result.verdict for result in report.results] == [Verdict.CONFORMS] * 3
 
 
 async def test_an_as_that_the_target_does_not_expect_is_told() -> None:

@@ -33,9 +33,9 @@ SESSIONS = ("internal", "external")
 KINDS: dict[str, Kind] = {"bird": BIRD, "frr": FRR, "gobgp": GOBGP, "openbgpd": OPENBGPD}
 PROGRAMS = {"martlet": (), **{name: kind.programs for name, kind in KINDS.items()}}
 TARGET_AS, TESTER_AS, WITNESS_AS = 65000, 65001, 65002
-# OpenBGPD takes no session from who has just been refused, for half a minute and then longer: there each case
-# has an address of its own.
-TESTERS = {"openbgpd": 200}
+# These take no session from who has just been refused, for half a minute and then longer: there each case has
+# an address of its own, or nearly.
+TESTERS = {"openbgpd": 200, "gobgp": 200}
 FEW = 8
 _FIRST = 30  # the testers' addresses, by their last octet; the witness's is before them
 

@@ -23,6 +23,9 @@ external ones. To have it again, as root:
 "Allowed" is an answer that is not what is demanded first, but that another sentence of the RFCs permits; with
 "data differ" the NOTIFICATION has the right code and subcode and other data. A difference is no judgment of
 security: to end a session where only a route need be withdrawn is what RFC 4271 once demanded everywhere.
+"Others harmed" are the cases after which the session of a bystander had ended as well; "died" is how often
+the process had to be started again, which several cases under way at once may have in common. Among the cases
+are the triggers of published vulnerabilities; the daemons are of versions older than the remedies of some.
 
 """
 
@@ -42,12 +45,12 @@ def load(directory: Path) -> dict[tuple[str, str], dict[str, Any]]:
 
 def summary(reports: dict[tuple[str, str], dict[str, Any]]) -> Iterator[str]:
     """Yield a table of counts."""
-    yield "| target | session | " + " | ".join(_VERDICTS) + " | others harmed |"
-    yield "| --- | --- |" + " ---: |" * (len(_VERDICTS) + 1)
+    yield "| target | session | " + " | ".join(_VERDICTS) + " | others harmed | died |"
+    yield "| --- | --- |" + " ---: |" * (len(_VERDICTS) + 2)
     for (name, session), report in reports.items():
         counts = [str(report["counts"].get(verdict, 0)) for verdict in _VERDICTS]
         harmed = sum(not result.get("others_unharmed", True) for result in report["results"])
-        yield f"| {NAMES[name]} | {session} | {' | '.join(counts)} | {harmed} |"
+        yield f"| {NAMES[name]} | {session} | {' | '.join(counts)} | {harmed} | {report['deaths']} |"
 
 
 def _cell(result: dict[str, Any]) -> str:
