@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from routers import CONFEDERATION, LOCAL_AS, OUR_ADDRESS, ROUTER_ID, Peer, add_path, address, prefix, settle
 
 from bgp.export import default
-from bgp.family import IPV4_UNICAST, IPV6_UNICAST, Family
+from bgp.family import FAMILIES, IPV4_UNICAST, IPV6_UNICAST, Family
 from bgp.iana import AttributeType, Role, RouteRefreshSubtype, WellKnownCommunity
 from bgp.policy import ACCEPT, ACCEPT_ALL, Policy, Rules, Term, match
 from bgp.policy.condition import Condition, Conditional, exists, missing
@@ -26,8 +26,10 @@ from bgp.rib.selection import ALL, BEST, EQUAL, Selection, best_n
 from bgp.rib.walk import Walk
 from bgp.router import Router
 from bgp.session.config import Confederation
+from bgp.session.restart import DEFAULT, RestartOptions
 from bgp.testing.reference.router import Party, Reference
 from bgp.wire.attributes import Attributes, AttributeTable
+from bgp.wire.capability import GracefulRestart, LongLivedGracefulRestart
 from bgp.wire.message import RouteRefresh
 
 T = TypeVar("T")
@@ -157,6 +159,16 @@ PEERS: dict[str, tuple[Kind, dict[str, object]]] = {
     "external-peer": (Kind.EXTERNAL, {"role": Role.PEER}),
     "external-provider": (Kind.EXTERNAL, {"role": Role.CUSTOMER}),
     "external-server": (Kind.EXTERNAL, {"role": Role.ROUTE_SERVER_CLIENT}),
+    # Who may restart: its Restart Time, whether NOTIFICATIONs are graceful, and what it says of LLGR.
+    "client-restarts": (Kind.CLIENT, {"restart": (14, False, None)}),
+    "client-restarts-n": (Kind.CLIENT, {"restart": (14, True, None), "add_path": add_path()}),
+    "client-long-lived": (Kind.CLIENT, {"restart": (6, False, 22), "policy": True}),
+    "client-long-lived-only": (Kind.CLIENT, {"restart": (0, False, 18)}),
+    "external-restarts": (Kind.EXTERNAL, {"restart": (15, True, 0)}),
+    "external-long-lived": (Kind.EXTERNAL, {"restart": (7, True, 19), "policy": True}),
+    "non-client-partial": (Kind.NON_CLIENT, {"restart": (None, False, None), "partial": True}),
+    "client-partial": (Kind.CLIENT, {"restart": (None, False, 0), "partial": True}),
+    "external-partial": (Kind.EXTERNAL, {"restart": (None, False, None), "partial": True}),
     "server-client-1": (Kind.ROUTE_SERVER_CLIENT, {}),
     "server-client-2": (Kind.ROUTE_SERVER_CLIENT, {"role": Role.ROUTE_SERVER}),
     "server-client-3": (Kind.ROUTE_SERVER_CLIENT, {"policy": True}),
@@ -189,6 +201,10 @@ CONDITIONS = (
     missing("10.0.0.0/14 ge 15", "!10.2.0.0/16"),
 )
 names = st.sampled_from(sorted(ALL_PEERS))
+RESTARTING = [name for name, (_, special) in PEERS.items() if "restart" in special]
+restarting = st.sampled_from(RESTARTING)
+STALE_TIME = 20.0
+TIMES = ("restart_at", "stale_at", "gone_at")
 families = st.sampled_from((IPV4_UNICAST, IPV4_UNICAST, IPV6_UNICAST))
 NEXT_HOPS = {
     IPV4_UNICAST: ("10.9.0.1", "10.9.0.2", "192.0.2.1", "127.0.0.1", "2001:db8::7"),
@@ -221,6 +237,8 @@ def values(draw: st.DrawFn, family: Family) -> dict[str, object]:
                     (WellKnownCommunity.NO_ADVERTISE,),
                     (UNWANTED,),
                     (CHEAPER,),
+                    (WellKnownCommunity.NO_LLGR,),
+                    (WellKnownCommunity.LLGR_STALE,),
                     # About as long as a message: with some prefixes it fits, with others not.
                     tuple(range(1, 1003)),
                     tuple(range(1, 1001)),
@@ -241,6 +259,7 @@ def walked(walk: Walk[T]) -> set[T]:
 
 class Machine(RuleBasedStateMachine):
     confederation: Confederation | None = None
+    first: tuple[str, ...] = ("client-1", "client-2", "external-1")
 
     def __init__(self) -> None:
         super().__init__()
@@ -259,10 +278,10 @@ class Machine(RuleBasedStateMachine):
         self.peers: dict[str, Peer] = {}
         self.parties: dict[str, Party] = {}
         self.now = 100.0
-        for name in ("client-1", "client-2", "external-1"):
+        for name in self.first:
             self._join(name)
 
-    def _join(self, name: str) -> None:
+    def _join(self, name: str, forwarding: bool = True) -> None:
         kind, special = ALL_PEERS[name]
         options = dict(special)
         number = sorted(ALL_PEERS).index(name) + 1
@@ -286,15 +305,31 @@ class Machine(RuleBasedStateMachine):
         select: Selection = options.pop("select", ALL)  # type: ignore[assignment]
         shared = SHARED if options.pop("shared", False) else ()
         options.setdefault("asn", None if kind.internal else 64510 + number)
+        partial = bool(options.pop("partial", False))
+        ours, restarts, lasting = DEFAULT, None, None
+        if "restart" in options:
+            seconds, notification, told = options.pop("restart")  # type: ignore[misc]
+            ours = RestartOptions(
+                long_lived=dict.fromkeys(FAMILIES, 1) if told or partial else {},
+                partial=partial,
+                stale_time=STALE_TIME,
+            )
+            codes = tuple((family.afi, family.safi, forwarding) for family in FAMILIES if seconds is not None)
+            restarts = GracefulRestart(notification=notification, time=seconds or 0, families=codes)
+            if told is not None:
+                lasting = LongLivedGracefulRestart(tuple((*code, told) for code in codes))
+            options.update(restarts=restarts, llgr=lasting)
         peer = Peer(
             self.router,
             name,
             kind,
             number,
+            now=self.now,
             import_policy=import_policy,
             export_policy=export_policy,
             settings={
                 **origination,
+                "restart": ours,
                 "next_hop_self": next_hop_self,
                 "add_path_select": dict.fromkeys((IPV4_UNICAST, IPV6_UNICAST), select),
                 "connected": shared,
@@ -326,7 +361,11 @@ class Machine(RuleBasedStateMachine):
             bool(alias) and peer.settings.prepend_local_as and kind is Kind.EXTERNAL,
             bool(alias) and peer.settings.replace_as,
             peer.settings.installed_only,
+            agreed.long_lived,
+            agreed.llgr is not None,
+            ours.partial and not kind.external,
         )
+        self.reference.accounts.back(name, dict.fromkeys(agreed.families, forwarding), STALE_TIME, self.now)
         peer.now = self.now
         self.peers[name] = peer
         self.parties[name] = self.reference.parties[name] = party
@@ -359,6 +398,9 @@ class Machine(RuleBasedStateMachine):
 
     @rule(name=names, family=families, data=st.data())
     def announce(self, name: str, family: Family, data: st.DataObject) -> None:
+        self._announce(name, family, data)
+
+    def _announce(self, name: str, family: Family, data: st.DataObject) -> None:
         peer = self._pick(name)
         if peer is None or family not in peer.negotiated.families:
             return
@@ -455,6 +497,8 @@ class Machine(RuleBasedStateMachine):
     ) -> None:
         peer = self._pick(name)
         if peer is not None and family in peer.negotiated.families:
+            if peer.negotiated.graceful_restart is not None and family not in peer.member.end_of_rib:
+                return
             self.router.refresh(peer.member, RouteRefresh(family.afi, family.safi, subtype))
             apply(self.parties[name], family)
 
@@ -492,11 +536,18 @@ class Machine(RuleBasedStateMachine):
             self.reference.costs.update(self.ways.costs)
         self.router.resolve_next_hops(self.ways if somebody else None)
 
+    @property
+    def late(self) -> bool:
+        """Whether something is due that the router has not been told the time for."""
+        times = [account.__dict__[what] for account in self.reference.accounts.of.values() for what in TIMES]
+        return any(when is not None and when <= self.now for when in times)
+
     # --- the loop turns, more or less ---------------------------------------------------------------------
 
     @rule()
     def flush(self) -> None:
         self.router.flush(self.now)
+        self.reference.accounts.look(self.now)
 
     @rule(seconds=st.sampled_from((0.5, 1.0, 3.0, 6.0)))
     def pass_time(self, seconds: float) -> None:
@@ -535,11 +586,13 @@ class Machine(RuleBasedStateMachine):
     def quiet(self) -> None:
         """All is done and taken; then everybody knows what it should."""
         settle(self.router, *self.peers.values(), now=self.now)
+        self.reference.accounts.look(self.now)
         if self.router.deadline is not None:
-            assert self.now < self.router.deadline <= self.now + 5
+            assert self.now < self.router.deadline <= self.now + (30 if self.reference.accounts.of else 5)
         self.now += 5
         settle(self.router, *self.peers.values(), now=self.now)
-        assert self.router.deadline is None
+        self.reference.accounts.look(self.now)
+        assert self.router.deadline is None or self.reference.accounts.of
         self.check()
         assert not any(peer.member.pending or peer.member.behind for peer in self.peers.values())
         for name, peer in self.peers.items():
@@ -588,7 +641,7 @@ class Machine(RuleBasedStateMachine):
             }
             assert best == {one: item[0].party.name for one, item in chosen.items() if item is not None}
 
-    @precondition(lambda self: not self.router.work(0))
+    @precondition(lambda self: not self.router.work(0) and not self.late)
     @invariant()
     def counts(self) -> None:
         """With no departure under way the router holds exactly what was said."""
@@ -612,6 +665,10 @@ class Machine(RuleBasedStateMachine):
         self.quiet()
         for name in list(self.peers):
             self.leave(name)
+        for name in self.router.kept_names():
+            self.router.forget(name)
+            for family in FAMILIES:
+                self.reference.accounts.close(name, family)
         for family, one, _, _ in list(self.reference.all()):
             self.router.withdraw(family, one)
         for family, one in self.reference.aggregates:
@@ -623,6 +680,47 @@ class Machine(RuleBasedStateMachine):
         assert not self.router.groups
 
 
+class Restarts(Machine):
+    """The same where most of what happens is that peers restart."""
+
+    first = (*RESTARTING, "client-1")
+
+    @rule(name=restarting)
+    def lose(self, name: str) -> None:
+        """A session ends while the peer restarts."""
+        peer = self.peers.get(name)
+        if peer is not None and peer.negotiated.restarts:
+            agreed = self.peers.pop(name).negotiated
+            peer.lose(self.now)
+            seconds, notification, told = ALL_PEERS[name][1]["restart"]  # type: ignore[misc]
+            times = dict.fromkeys(agreed.families, (seconds, told if agreed.long_lived else 0))
+            self.reference.lost(self.parties[name], times, notification, self.now)
+
+    @rule(name=restarting, forwarding=st.sampled_from((True, True, True, False)))
+    def come_back(self, name: str, forwarding: bool) -> None:
+        if name not in self.peers:
+            self._join(name, forwarding)
+
+    @rule(name=restarting, family=families)
+    def end(self, name: str, family: Family) -> None:
+        peer = self.peers.get(name)
+        if peer is not None:
+            peer.end_of_rib_of(family)
+            self.reference.accounts.close(name, family)
+
+    @rule(name=restarting, family=families, data=st.data())
+    def say(self, name: str, family: Family, data: st.DataObject) -> None:
+        self._announce(name, family, data)
+
+    @rule(name=restarting, data=st.data())
+    def lose_and_say_again(self, name: str, data: st.DataObject) -> None:
+        """Two restarts in a row, with some news in between."""
+        self.lose(name)
+        self.come_back(name, True)
+        self._announce(name, IPV4_UNICAST, data)
+        self.lose(name)
+
+
 class Confederate(Machine):
     """The same as a member of a confederation."""
 
@@ -631,6 +729,10 @@ class Confederate(Machine):
 
 TestRouterModel = Machine.TestCase
 TestRouterModelInConfederation = Confederate.TestCase
+TestRouterModelOfRestarts = Restarts.TestCase
 TestRouterModel.settings = TestRouterModelInConfederation.settings = settings(
     max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+)
+TestRouterModelOfRestarts.settings = settings(
+    max_examples=30, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )

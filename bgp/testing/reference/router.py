@@ -19,6 +19,7 @@ from bgp.rib.path import Kind
 from bgp.rib.selection import ALL, EQUAL, Selection
 from bgp.session.config import Confederation
 from bgp.testing.reference.decision import ReferenceDecision
+from bgp.testing.reference.retention import Accounts, Key
 from bgp.wire import aspath
 from bgp.wire.attributes import Attributes, AttributeTable
 from bgp.wire.encoder import Encoder
@@ -69,6 +70,9 @@ class Party:
     prepends: bool = False
     replaces: bool = False
     installed_only: bool = False
+    heeds: bool = False  # we told it of LLGR
+    llgr: bool = True  # it told us of that
+    partial: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,8 @@ class Reference:
         # (family, prefix) -> (peer, path id) -> what it said
         self.said: dict[tuple[Family, bytes], dict[tuple[str, int | None], Route]] = {}
         self.stale: set[tuple[Family, bytes, str, int | None]] = set()
+        # What is kept of peers that restart.
+        self.accounts = Accounts(self._take_out, self._must_not_last)
         self.installed: set[tuple[Family, bytes]] = set()
         self.costs: dict[bytes, int | None] = {}
         self.decision = ReferenceDecision(decision or DecisionOptions(), self.costs, AGGREGATE)
@@ -118,18 +124,45 @@ class Reference:
         before = said.get((party.name, path_id))
         self.time += 1
         # Who says the same again is as old as before.
-        age = self.time if before is None or before.received is not received else before.age
+        again = before is not None and before.received is received
+        again = not self.accounts.fresh((family, prefix, party.name, path_id)) and again
+        age = before.age if again and before is not None else self.time
         said[party.name, path_id] = Route(party, path_id, received, age)
         self.stale.discard((family, prefix, party.name, path_id))
 
     def withdraw(self, party: Party, family: Family, prefix: bytes, path_id: int | None) -> None:
+        self.accounts.fresh((family, prefix, party.name, path_id))
         self.said.get((family, prefix), {}).pop((party.name, path_id), None)
         self.stale.discard((family, prefix, party.name, path_id))
+
+    def _take_out(self, key: Key) -> None:
+        family, prefix, name, path_id = key
+        self.said.get((family, prefix), {}).pop((name, path_id), None)
+        self.stale.discard(key)
+        self.accounts.lasting.discard(key)
+
+    def _must_not_last(self, key: Key) -> bool:
+        family, prefix, name, path_id = key
+        route = self.said[family, prefix][name, path_id]
+        accepted = self.accepted(route, family, prefix) or route.received
+        communities = {*route.received.communities, *accepted.communities}
+        return WellKnownCommunity.NO_LLGR in communities
+
+    def lost(
+        self, party: Party, times: Mapping[Family, tuple[float, float]], notifies: bool, now: float
+    ) -> None:
+        """A session ended, and what the peer said is kept while it restarts."""
+        mine = [key for key in self.all() if key[2] == party.name]
+        self.stale -= set(mine)
+        del self.parties[party.name]
+        self.accounts.lost(party.name, mine, times, notifies, now)
 
     def down(self, party: Party) -> None:
         for family, prefix, name, path_id in list(self.all()):
             if name == party.name:
                 self.withdraw(party, family, prefix, path_id)
+        for family in party.families:
+            self.accounts.close(party.name, family)
         del self.parties[party.name]
 
     def begin_refresh(self, party: Party, family: Family) -> None:
@@ -202,7 +235,15 @@ class Reference:
             attributes = accepted[0]
         elif party.kind.external:
             return None
+        if (family, prefix, route.party.name, route.path_id) in self.accounts.lasting:
+            attributes = self._with(attributes, WellKnownCommunity.LLGR_STALE)
         return None if self.costs.get(attributes.next_hop[:16], 0) is None else attributes
+
+    def _with(self, attributes: Attributes, *wanted: int) -> Attributes:
+        communities = [*attributes.communities]
+        communities += [each for each in wanted if each not in communities]
+        value = b"".join(each.to_bytes(4, "big") for each in communities)
+        return self.table.derive(attributes, {T.COMMUNITIES: value})
 
     def usable(self, family: Family, prefix: bytes) -> list[tuple[Route, Attributes]]:
         routes = self.said.get((family, prefix), {}).values()
@@ -334,6 +375,9 @@ class Reference:
             return None
         if route.path_id != DEFAULT and not self.shown(to, family, prefix, item):
             return None
+        stale = route.party.heeds and WellKnownCommunity.LLGR_STALE in attributes.communities
+        if stale and not to.llgr and not to.partial:
+            return None
         if to.kind.external and WellKnownCommunity.NO_EXPORT in communities:
             return None
         if not to.kind.internal and WellKnownCommunity.NO_EXPORT_SUBCONFED in communities:
@@ -416,6 +460,11 @@ class Reference:
         if family is not IPV4_UNICAST and len(next_hop) == 4:
             return None
         attributes = self.table.derive(self.table.intern(attributes.octets, next_hop), changes)
+        if stale:
+            more = [WellKnownCommunity.NO_EXPORT] if to.partial and not to.llgr else []
+            attributes = self._with(attributes, WellKnownCommunity.LLGR_STALE, *more)
+            if to.partial:
+                attributes = self.table.derive(attributes, {T.LOCAL_PREF: bytes(4)})
         identified = frozenset(family for family, _ in to.add_path)
         encoder = Encoder(to.four_octet_as, identified, to.maximum)
         ids = [1] if family in identified else None
