@@ -90,12 +90,15 @@ async def test_what_is_there_then_what_changes() -> None:
             ]
             assert [each.sequence for each in events] == [last.sequence + at for at in (1, 2, 3)]
             (changed,) = [each for each in events if getattr(each, "previous", None) and each.path]
+            assert str(changed) == (
+                "192.0.2.0/24 replaced: its peer says something else of it now "
+                "(ORIGIN IGP, AS_PATH empty, MULTI_EXIT_DISC 2)"
+            )
             assert isinstance(changed, RouteEvent)
             assert changed.path is not None and changed.previous is not None
             assert (changed.previous.attributes.med, changed.path.attributes.med) == (1, 2)
             assert changed.network == ip_network("192.0.2.0/24")
             assert changed.slot is changed.path.slot
-            assert str(changed).startswith("192.0.2.0/24 replaced: its peer says something else of it now")
         assert [event async for event in watch] == []
 
 

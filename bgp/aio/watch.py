@@ -27,6 +27,7 @@ from bgp.rib.path import Path, Slot
 from bgp.rib.selection import ALL, BEST, Selection
 from bgp.router import Router
 from bgp.wire import prefix as nlri
+from bgp.wire import words
 from bgp.wire.community import LargeCommunity, parse_community, parse_large
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class RouteEvent(NamedTuple):
         return path.slot
 
     def __str__(self) -> str:
-        shown = "" if self.path is None else f" {self.path.attributes}"
+        shown = "" if self.path is None else f" ({words.line(self.path.attributes)})"
         return f"{self.prefix} {self.change.value}: {self.reason.value}{shown}"
 
 
