@@ -253,7 +253,7 @@ changes = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(changes, max_size=25))
 def test_after_any_changes_the_ways_are_those_of_the_model(some: list[tuple[str, object]]) -> None:
     model, resolver = Model(), Resolver(tables=(100, 254), depth=3)
