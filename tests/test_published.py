@@ -125,7 +125,7 @@ def triggers() -> Iterator[object]:
                 yield pytest.param(case, setting, id=f"{case.name.removeprefix('published-')}-{kind}")
 
 
-@pytest.mark.parametrize(("case", "setting"), triggers())
+@pytest.mark.parametrize(("case", "setting"), list(triggers()))
 def test_what_brought_others_down_does_no_harm(case: Case, setting: Scene) -> None:
     seen, sent = tried(case, setting)
     result = judge(case, case.build(setting)[1], seen, sent)
