@@ -25,6 +25,7 @@ from reflector.control.protocol import default_path
 from reflector.control.server import ControlTalk
 from reflector.counts import Counts
 from reflector.document import ConfigurationError
+from reflector.drain import Drain
 from reflector.forwarding import is_forwarding_error
 from reflector.http.server import HttpServer
 from reflector.journal import Journal
@@ -81,6 +82,9 @@ class Service:
             restarted=configuration.restarts,
             preserved=FAMILIES,
         )
+        self.drain = Drain(self.speaker)
+        self._ended = asyncio.Event()
+        self._end = True, ""  # whether it is to start again, and what neighbors are told
         self.errors = Errors()
         self.convergence: float | None = None  # the seconds that it took
         self._http = HttpServer(self, configuration.http) if control and configuration.http.listen else None
@@ -156,9 +160,20 @@ class Service:
             if found.restart:
                 return found, []
             failed = await carry_out(found.steps, self.speaker)
+            self.drain.renew()
             self.configuration = settled(self.configuration, after, [step for step, _ in failed])
             self.configured = time.time()
             return found, failed
+
+    def end(self, *, restart: bool, text: str = "") -> None:
+        """Ask for the end; whoever runs the service waits for that in `ended`."""
+        self._end = restart, text
+        self._ended.set()
+
+    async def ended(self) -> tuple[bool, str]:
+        """Wait until the end is asked for; return whether it starts again, and what neighbors are told."""
+        await self._ended.wait()
+        return self._end
 
     async def stop(self, communication: str, *, restart: bool = False) -> None:
         """End all sessions with a Cease that carries `communication` (RFC 9003)."""
@@ -186,16 +201,14 @@ def run(configuration: Configuration, file: str) -> int:
 
 async def _serve(configuration: Configuration, file: str) -> int:
     loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    reasons: list[str] = []
+    service = Service(configuration, file=file, control=True)
 
     def on_signal(number: signal.Signals) -> None:
-        reasons.append(number.name)
-        stop.set()
+        logger.info("%s: stopping", number.name)
+        service.end(restart=number is signal.SIGTERM)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
-    service = Service(configuration, file=file, control=True)
     reloads: set[asyncio.Task[None]] = set()
 
     def on_hangup() -> None:
@@ -219,10 +232,8 @@ async def _serve(configuration: Configuration, file: str) -> int:
         return 1
     _log_start(service)
     collector = Collector()
-    await stop.wait()
-    logger.info("%s: stopping", reasons[0])
-    restart = reasons[0] == signal.SIGTERM.name
-    await service.stop("restarting" if restart else "shutting down", restart=restart)
+    restart, text = await service.ended()
+    await service.stop(text or ("restarting" if restart else "shutting down"), restart=restart)
     collector.stop()
     logger.info("stopped")
     return 0

@@ -110,7 +110,7 @@ def add(commands: Parsers) -> None:
 def _parser(commands: Parsers, question: Question, aliases: tuple[str, ...] = ()) -> None:
     parser = commands.add_parser(question.name, help=question.text, aliases=aliases)
     parser.set_defaults(asked=question.name)
-    positional = "peer" if question.changes else _POSITIONAL.get(question.name)
+    positional = _POSITIONAL.get(question.name, "peer" if question.changes else None)
     for argument in question.arguments:
         option = f"--{argument.name.replace('_', '-')}"
         if argument.name == positional:

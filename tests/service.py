@@ -55,7 +55,8 @@ communities = ["64512:7"]
 class Cluster:
     """A service, two of its clients, and questions to it from another thread."""
 
-    def __init__(self, service: Service, clients: list[Speaker], path: Path) -> None:
+    def __init__(self, service: Service, clients: list[Speaker], path: Path, text: str = "") -> None:
+        self.text = text
         self.service = service
         self.clients = clients
         self.path = path
@@ -88,8 +89,8 @@ class Cluster:
 @asynccontextmanager
 async def running(directory: Path, further: str = "") -> AsyncIterator[Cluster]:
     path = directory / "control" / "reflector.sock"
-    configuration = loads(CONFIGURATION.replace("SOCKET", str(path)) + further)
-    service = Service(configuration, file="rr.toml", control=True)
+    text = CONFIGURATION.replace("SOCKET", str(path)) + further
+    service = Service(loads(text), file="rr.toml", control=True)
     await service.start()
     clients = []
     try:
@@ -104,7 +105,7 @@ async def running(directory: Path, further: str = "") -> AsyncIterator[Cluster]:
             await asyncio.wait_for(peer.established(), 20)
             client.announce(f"10.{number}.0.0/16", next_hop=f"10.0.0.{number}", med=number)
         clients[0].announce("198.18.1.0/24", next_hop="10.0.0.1", communities=["64512:1"])
-        cluster = Cluster(service, clients, path)
+        cluster = Cluster(service, clients, path, text)
         await cluster.until("routes", 4, family="ipv4")
         yield cluster
     finally:

@@ -230,6 +230,16 @@ def test_a_hangup_reads_the_file_again(command: type[Command], file: Path) -> No
     assert run.end(signal.SIGTERM) == 0
 
 
+def test_stop_ends_it(command: type[Command], file: Path, tmp_path: Path) -> None:
+    asked = f'\n[control]\nsocket = "{tmp_path}/socket"\n'
+    file.write_text(file.read_text() + asked)
+    run = command("run", str(file))
+    run.until("listening on")
+    stop = command("stop", "--for-good", "--text", "moved", "--socket", f"{tmp_path}/socket")
+    assert stop.end() == 0 and stop.output == "all: stopping for good"
+    assert run.end() == 0 and "stopped" in run.output
+
+
 def test_run_warns_where_nothing_will_pass(command: type[Command], file: Path) -> None:
     file.write_text(CONFIGURATION.replace("client = true", 'asn = "external"'))
     run = command("run", str(file))

@@ -29,6 +29,9 @@ ANSWERS: Mapping[str, Rows] = {
     "enable": commands.enable,
     "refresh": commands.refresh,
     "reload": commands.reload,
+    "drain": commands.drain,
+    "undrain": commands.undrain,
+    "stop": commands.stop,
 }
 
 

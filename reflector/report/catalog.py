@@ -117,6 +117,30 @@ QUESTIONS = {
         Question("disable", "end a session until it is enabled again", (_ONE, _SAID), changes=True),
         Question("enable", "let a neighbor have a session again", (_ONE,), changes=True),
         Question(
+            "drain",
+            "make what neighbors hear from us their last choice, and wait until all are told (RFC 8326)",
+            (
+                Argument("peer", Sort.PEER, "only this neighbor; by default all"),
+                Argument("timeout", Sort.NUMBER, "seconds to wait for who is slow; by default 30"),
+            ),
+            changes=True,
+        ),
+        Question(
+            "undrain",
+            "take the drain back",
+            (Argument("peer", Sort.PEER, "only this neighbor; by default all"),),
+            changes=True,
+        ),
+        Question(
+            "stop",
+            "end the service as SIGTERM does, with all sessions; it may be started again at once",
+            (
+                Argument("for_good", Sort.FLAG, "it does not come back: neighbors keep nothing of it"),
+                Argument("text", Sort.TEXT, "what the neighbors' operators are told (RFC 9003)"),
+            ),
+            changes=True,
+        ),
+        Question(
             "reload",
             "go over to what the configuration file says by now",
             (Argument("dry_run", Sort.FLAG, "only say what would change"),),

@@ -66,3 +66,25 @@ async def reload(service: "Service", *, dry_run: bool = False) -> AsyncGenerator
         if id(step) in reasons:
             row["failed"] = reasons[id(step)]
         yield row
+
+
+async def drain(
+    service: "Service", *, peer: Peer | None = None, timeout: int = 30
+) -> AsyncGenerator[Row, None]:
+    """Drain; yield a row for each neighbor when it has been told, and for who has not in time."""
+    told = service.drain.begin(peer)
+    async for drained in service.drain.sent(told, timeout):
+        done = "drained" if drained.sent else f"has not taken it within {timeout} s"
+        yield {"neighbor": drained.peer.name, "done": done, "sent": drained.sent}
+
+
+async def undrain(service: "Service", *, peer: Peer | None = None) -> AsyncGenerator[Row, None]:
+    """Take a drain back."""
+    service.drain.end(peer)
+    yield {"neighbor": "all" if peer is None else peer.name, "done": "not drained any more"}
+
+
+async def stop(service: "Service", *, for_good: bool = False, text: str = "") -> AsyncGenerator[Row, None]:
+    """End the service; what it says last is that it does."""
+    yield {"neighbor": "all", "done": "stopping for good" if for_good else "stopping, to start again"}
+    service.end(restart=not for_good, text=text)
