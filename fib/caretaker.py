@@ -216,10 +216,6 @@ class Caretaker:
         if self._relink:
             self._relink = False
             self._links = {link.index: link.up for link in await self._fib.backend.links()}
-        if self._retry and not self._audits:
-            self._retry = False
-            for ledger in self._fib.ledgers.values():
-                await self._try_again(ledger)
         if self._sweeping:
             self._sweeping, self._swept = False, True
             for ledger in self._fib.ledgers.values():
@@ -230,7 +226,6 @@ class Caretaker:
             self._fib.wake()
         while self._audits:
             family = self._audits.pop()
-            self._retry = False
             clock = asyncio.get_running_loop().time
             begun = clock()
             try:
@@ -241,6 +236,10 @@ class Caretaker:
             await self._try_again(self._fib.ledgers[family])
             # At most half of the time is spent on reading.
             await asyncio.sleep(min(clock() - begun, 2.0))
+        if self._retry:
+            self._retry = False
+            for ledger in self._fib.ledgers.values():
+                await self._try_again(ledger)
 
     async def _try_again(self, ledger: Ledger) -> None:
         """Write once more what was refused, but for what stands in another's place."""
@@ -257,6 +256,8 @@ class Caretaker:
         """Read the whole table of `family` and mend what differs."""
         fib = self._fib
         ledger = fib.ledgers[family]
+        # What was written before whatever made us look, and not answered yet, may have been lost since.
+        await fib.answered()
         audit = Audit(ledger)
         try:
             async for rows in fib.backend.own(family):

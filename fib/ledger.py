@@ -331,7 +331,8 @@ class Ledger:
 class Audit:
     """One reading of the whole table against the ledger, in portions, while it goes on changing.
 
-    What is written or told of meanwhile is left out: its state is known better than the dump knows it.
+    What is written or told of meanwhile is left out: its state is known better than the dump knows it.  So
+    what is flying when it begins must have been handed over after what made somebody look.
     """
 
     def __init__(self, ledger: Ledger) -> None:

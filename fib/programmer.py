@@ -102,6 +102,7 @@ class Fib:
         self._caretaker = Caretaker(self, sweep_after, audit)
         self._withheld = dict.fromkeys(FAMILIES, 0)
         self._open = False
+        self._launched = self._landed = 0
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -332,6 +333,12 @@ class Fib:
         for listener in tuple(self._listeners):
             listener(notice)
 
+    async def answered(self) -> None:
+        """Wait until the kernel has answered to all that it was given until now."""
+        goal = self._launched
+        while self._open and self._landed < goal:
+            await asyncio.sleep(0.001)
+
     def wake(self) -> None:
         """Look for what is to be written."""
         self._wake.set()
@@ -365,6 +372,7 @@ class Fib:
             if not changes:
                 continue
             taken = True
+            self._launched += 1
             flights.append((ledger, changes, asyncio.create_task(self._apply(ledger.family, changes))))
             if len(flights) >= FLIGHTS:
                 await self._land(*flights.popleft())
@@ -393,6 +401,7 @@ class Fib:
         self, ledger: Ledger, changes: list[Change], task: asyncio.Task[Mapping[int, Failure]]
     ) -> None:
         failures = await task
+        self._landed += 1
         repaired = ledger.totals.repaired
         example = next(iter(ledger.repairing), b"") if ledger.repairing else b""
         ledger.done(changes, failures)

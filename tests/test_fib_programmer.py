@@ -264,6 +264,35 @@ async def test_when_answers_are_lost_the_table_is_read() -> None:
         await until(lambda: fib.installed(*parse("2001:db8::/32")), "and known to be")
 
 
+class Slow(MemoryBackend):
+    """A backend whose answers come long after the changes were made, once they are held back."""
+
+    held: asyncio.Event | None = None
+
+    async def apply(self, family: Family, changes: Sequence[Change]) -> dict[int, Failure]:
+        failures = dict(await super().apply(family, changes))
+        if self.held is not None:
+            await self.held.wait()
+        return failures
+
+
+@both_loops
+async def test_what_vanishes_before_its_answer_comes_is_missed() -> None:
+    backend = Slow()
+    backend.link("eth0")
+    async with Fib(backend=backend) as fib:
+        backend.held = asyncio.Event()
+        fib.want(*parse("10.0.0.0/8"), via("192.0.2.1", interface="eth0"))
+        await until(lambda: backend.rows, "it is written")
+        backend.unlink("eth0")
+        await asyncio.sleep(0.2)  # whoever looks at the table has begun by now
+        backend.held.set()
+        await until(lambda: fib.explain("10.0.0.0/8").state is State.REFUSED, "it is known to be gone")
+        backend.link("eth0")
+        await until(lambda: fib.installed(*parse("10.0.0.0/8")), "it is back")
+        assert len(backend.rows) == 1
+
+
 @both_loops
 async def test_filters_and_limits() -> None:
     backend = MemoryBackend()
