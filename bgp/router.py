@@ -16,7 +16,9 @@ may be empty though the member is still `pending`; `flush` says that there is mo
 import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 from bgp import explanation
@@ -27,7 +29,7 @@ from bgp.export import default
 from bgp.export.errand import Errand
 from bgp.export.gate import NOT_INSTALLED, Gate
 from bgp.export.group import Group
-from bgp.export.listener import Taker
+from bgp.export.listener import Listener, Taker
 from bgp.export.pack import Packer, Told
 from bgp.export.rules import NO_ROUTE, NOT_NEGOTIATED, SENDER, TOO_LONG, Withheld
 from bgp.export.terms import Terms
@@ -171,6 +173,8 @@ class Router:
         self._conditioned: dict[Member, None] = {}
         self._epoch = 0
         self._jobs = Jobs()
+        # What is left to be done for members that went while a bug struck.
+        self._leaving: list[tuple[Member, Callable[[], None]]] = []
         self._retention = Retention(self._tables, self._jobs, self._released)
         # Addresses of ours in sessions that ended, of peers of which something is kept.
         self._lingering: dict[str, list[bytes]] = {}
@@ -214,10 +218,34 @@ class Router:
         name = settings.name
         if not name or name in self._members:
             raise ValueError(f"there is a member {name!r} already" if name else "a peer needs a name")
+        if self._leaving:
+            self._finish_leaving()
+        acquired: list[Condition] = []
+        try:
+            return self._up(settings, negotiated, now, acquired)
+        except BaseException:
+            # A bug: whoever does not come in must leave nothing behind.
+            member = self._members.get(name)
+            if member is not None:
+                self.down(member, now=now)
+            else:
+                self._release_all(acquired)
+                for group in list(self._groups.values()):
+                    if name in group.listeners:
+                        group.leave(group.listeners[name])
+                    if not group.listeners:
+                        self._forget(group)
+            raise
+
+    def _up(
+        self, settings: PeerSettings, negotiated: Negotiated, now: float, acquired: list[Condition]
+    ) -> Member:
+        name = settings.name
         if settings.local_address and self._next_hops.add_own(settings.local_address):
             self._rejudge([settings.local_address])
         for condition in settings.conditions:
             self._origination.acquire(condition)
+            acquired.append(condition)
         if negotiated.long_lived and not self._long_lived:
             self._long_lived = True
             self._unsettled.update(dict.fromkeys(self._members.values()))
@@ -265,24 +293,51 @@ class Router:
         if self._members.get(member.name) is not member:
             return
         del self._members[member.name]
-        if self._convergence is not None:
-            self._convergence.down(member.name)
         self._waiting.discard(member)
         self._unsettled.pop(member, None)
         self._conditioned.pop(member, None)
-        for condition in member.settings.conditions:
-            self._origination.release(condition)
-        neighbors = self._at[member.settings.remote_address]
+        neighbors = self._at.get(member.settings.remote_address, set())
         neighbors.discard(member)
         if not neighbors:
-            del self._at[member.settings.remote_address]
-        listener = member._listener
+            self._at.pop(member.settings.remote_address, None)
+        if member.settings.local_address:
+            self._lingering.setdefault(member.name, []).append(member.settings.local_address)
+        conditions = list(member.settings.conditions)
+        # A step in which a bug strikes keeps none of the others, and is taken again.
+        self._leaving += [
+            (member, partial(self._take_routes, member, graceful, now)),
+            (member, partial(self._leave_group, member._listener)),
+            (member, partial(self._release_all, conditions)),
+        ]
+        if self._convergence is not None:
+            self._leaving.append((member, partial(self._convergence.down, member.name)))
+        self._finish_leaving()
+
+    def _finish_leaving(self) -> None:
+        """Take the steps that are left of departures; raise what the last bug in them was."""
+        failure: Exception | None = None
+        for each in list(self._leaving):
+            try:
+                each[1]()
+                self._leaving.remove(each)
+            except Exception as error:
+                failure = error
+        if failure is not None:
+            raise failure
+
+    def _release_all(self, conditions: list[Condition]) -> None:
+        while conditions:
+            self._origination.release(conditions[-1])
+            conditions.pop()
+
+    def _leave_group(self, listener: Listener) -> None:
         listener.group.leave(listener)
-        if not listener.group.listeners:
+        if not listener.group.listeners and self._groups.get(listener.group.terms) is listener.group:
             self._forget(listener.group)
-        name, address = member.name, member.settings.local_address
-        if address:
-            self._lingering.setdefault(name, []).append(address)
+
+    def _take_routes(self, member: Member, graceful: bool, now: float) -> None:
+        """See that the routes of a member that has left go, or are kept for its return."""
+        name = member.name
         if graceful:
             own = {family: member.own_sources(family) for family in member.negotiated.families}
             self._retention.lost(name, own, member.negotiated, member.settings.restart, now)
@@ -588,8 +643,9 @@ class Router:
                         raise out_of_resources(f"{len(stale)} refreshes of {family} begun and none ended")
             case RouteRefreshSubtype.END_OF_ROUTE_REFRESH if enhanced:
                 # What the peer has not said again is gone.
-                for source in member._stale.pop(family, ()):
+                for source in member._stale.get(family, ()):
                     self._jobs.add(Drain(self._tables[family], source))
+                member._stale.pop(family, None)
 
     # --- What we say ourselves -----------------------------------------------------------------------
 
@@ -785,39 +841,82 @@ class Router:
         groups = [(group, group.packer.selections.get(family)) for group in self._groups.values()]
         selections = {selection for _, selection in groups if selection is not None}
         history = self.history
-        if history:
+        watched = bool(history)
+        if watched:
             selections |= history.selections
+        originating = bool(self._origination)
         hops = HopChanges(self._multipath) if self._hop_watchers else None
         best, several = table.settle(selections, None if hops is None else hops.note)
-        news = self._gate.turn(family)
+        # Of what is done now, a bug in one thing must not keep the others from their news.
+        with ExitStack() as rest:
+            if hops is not None:
+                rest.callback(self._tell_hops, family, hops, best)
+            rest.callback(self._tell_watchers, family, best, originating)
+            rest.callback(self._readers.serve, family)
+            if watched:
+                rest.callback(history.note, family, best, several)
+            untold = dict(groups) if tell else {}
+            rest.callback(self._retell_groups, family, untold, best, several)
+            rest.callback(self._tell_groups, family, untold, best, several)
+
+    def _tell_groups(
+        self,
+        family: Family,
+        untold: dict[Group, Selection | None],
+        best: Changes,
+        several: Mapping[Selection, Changes],
+    ) -> None:
+        """Tell the update groups what a flush changed; those that are told are `untold` no more."""
+        failure: Exception | None = None
+        table, news = self._tables[family], self._gate.turn(family)
         # What the changes mean behind the gate, for who is there.
         gated: dict[Selection | None, Changes] = {}
-        for group, selection in groups:
-            if family not in group.terms.families or not tell:
-                continue
-            changes = best if selection is None else several[selection]
-            if group.terms.installed_only:
-                if selection not in gated:
-                    gated[selection] = self._gate.translate(table, selection, changes, news)
-                group.tell(family, gated[selection], self._now, changes)
-            else:
-                group.tell(family, changes, self._now)
-        if history:
-            history.note(family, best, several)
-        self._readers.serve(family)
+        for group, selection in list(untold.items()):
+            if family in group.terms.families:
+                changes = best if selection is None else several[selection]
+                try:
+                    if group.terms.installed_only:
+                        if selection not in gated:
+                            gated[selection] = self._gate.translate(table, selection, changes, news)
+                        group.tell(family, gated[selection], self._now, changes)
+                    else:
+                        group.tell(family, changes, self._now)
+                except Exception as error:
+                    failure = error
+                    continue
+            del untold[group]
+        if failure is not None:
+            raise failure
+
+    def _retell_groups(
+        self,
+        family: Family,
+        untold: Mapping[Group, Selection | None],
+        best: Changes,
+        several: Mapping[Selection, Changes],
+    ) -> None:
+        """Have those told in another way that a bug has kept from their news."""
+        for group, selection in untold.items():
+            if family in group.terms.families:
+                group.retell(family, best if selection is None else several[selection])
+
+    def _tell_watchers(self, family: Family, best: Changes, originating: bool) -> None:
         if best:
-            if self._origination:
+            if originating:
                 self._origination.note(family, best)
             for watcher in self._watchers:
                 watcher(family, best)
-        if hops is not None:
-            hops.fresh(best)
-            if hops.found:
-                for hop_watcher in self._hop_watchers:
-                    hop_watcher(family, hops.found)
+
+    def _tell_hops(self, family: Family, hops: HopChanges, best: Changes) -> None:
+        hops.fresh(best)
+        if hops.found:
+            for hop_watcher in self._hop_watchers:
+                hop_watcher(family, hops.found)
 
     def work(self, quota: int = 4096) -> bool:
         """Do sliced jobs, about `quota` prefixes of them; return whether there is more to do."""
+        if self._leaving:
+            self._finish_leaving()
         if self._next_hops.crowded:
             self._jobs.add(Sweep(self._tables.values(), self._next_hops))
         self._jobs.run(quota)

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jumpingloop import run
@@ -18,7 +20,7 @@ from bgp.iana import MessageType, RouteRefreshSubtype
 from bgp.rib.notice import Condemned
 from bgp.rib.path import Kind
 from bgp.router import Router
-from bgp.session.event import State
+from bgp.session.event import State, Timer
 from bgp.speaker import Speaker
 from bgp.testing.hostile import words
 from bgp.testing.hostile.victim import Victim
@@ -228,6 +230,33 @@ async def test_a_bug_in_a_connection_is_logged_with_its_octets(
         (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
         assert record.getMessage().startswith("internal error in Established on ")
         assert update[19:].hex() in record.getMessage() and record.exc_info is not None
+
+
+class _Past(asyncio.SelectorEventLoop):
+    """A loop that has what is past done at once, by handles that know no time, as uvloop does."""
+
+    def call_at(self, when: float, callback: Callable[..., object], *args: Any, **context: Any) -> Any:
+        if when <= self.time():
+            return self.call_soon(callback, *args, **context)
+        return super().call_at(when, callback, *args, **context)
+
+
+def test_a_deadline_that_is_past_needs_no_handle_that_knows_it() -> None:
+    async def main() -> None:
+        async with reflector() as middle, await RawPeer.dial(middle) as raw:
+            await raw.establish()
+            await peer_state(middle, middle.peers[0], State.ESTABLISHED)
+            (link,) = middle.peers[0].connections
+            now = asyncio.get_running_loop().time()
+            for late in (5.0, 7.0, 6.0):
+                link.connection._timers.arm(Timer.SEND_HOLD, 600.0, now)
+                link.connection._timers.arm(Timer.KEEPALIVE, -late, now)
+                link._arm()
+            await raw.expect(MessageType.KEEPALIVE)
+            assert middle.internal_errors == 0
+
+    with asyncio.Runner(loop_factory=_Past) as runner:
+        runner.run(main())
 
 
 def test_the_service_says_how_it_is(tmp_path: Path) -> None:

@@ -91,6 +91,7 @@ class Link:
         self._source = source
         self._dialing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0  # not every loop's handles can tell, where that is past
         self._in_line = False
         self._past = Traffic()
         self._reported = 0  # of the connection's crashes
@@ -278,7 +279,11 @@ class Link:
             try:
                 self._host.router.down(member, graceful=graceful, now=self._loop.time())
             except Exception:
+                self._host.crashes += 1
                 logger.exception("the router failed to take a peer down")
+                # What was done of it is not done twice, and what was not must not stay undone.
+                with contextlib.suppress(Exception):
+                    self._host.router.down(member)
             self._host.turns.schedule()
 
     def _refresh(self, message: RouteRefresh) -> None:
@@ -462,8 +467,9 @@ class Link:
         deadline = self.connection.deadline
         if deadline is None:
             self._cancel_timer()
-        elif self._timer is None or self._timer.when() > deadline:
+        elif self._timer is None or self._timer_at > deadline:
             self._cancel_timer()
+            self._timer_at = deadline
             self._timer = self._loop.call_at(deadline, self._fire)
 
     def _cancel_timer(self) -> None:

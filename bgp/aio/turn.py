@@ -28,6 +28,8 @@ QUOTA = 512
 # time.
 SHARE = 65536
 _TAKERS = 32
+# After a bug what is left undone is tried again, but not at once: it may be there for good.
+_RETRY = 1.0
 # Changes of a batch between two looks at the time.
 _CHANGES = 64
 
@@ -88,6 +90,8 @@ class Turns:
         self.look: Callable[[], bool] | None = None
         self._scheduled: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0  # not every loop's handles can tell, where that is past
+        self._retry: asyncio.TimerHandle | None = None
         self._running = False
         self.failures = 0
 
@@ -106,9 +110,10 @@ class Turns:
         if self._scheduled is not None:
             self._scheduled.cancel()
             self._scheduled = None
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in (self._timer, self._retry):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._retry = None
 
     def may_receive(self) -> bool:
         """Whether there is time left to receive in this turn, and nobody in line."""
@@ -163,7 +168,7 @@ class Turns:
             # Who waits for its share must not pull what comes behind that.
             self.schedule()
             return
-        if not self._router.resting:
+        if not self._guard(lambda: self._router.resting):
             # A member without room may have something to pull for long: that is no reason for a turn.
             more = self._send() or more
         if self.look is not None:
@@ -182,10 +187,11 @@ class Turns:
     def _flush(self) -> bool:
         more = self._router.flush(self._loop.time())
         deadline = self._router.deadline
-        if self._timer is not None and self._timer.when() != deadline:
+        if self._timer is not None and self._timer_at != deadline:
             self._timer.cancel()
             self._timer = None
         if self._timer is None and deadline is not None:
+            self._timer_at = deadline
             self._timer = self._loop.call_at(deadline, self._expire)
         return more
 
@@ -266,4 +272,10 @@ class Turns:
         except Exception:
             self.failures += 1
             logger.exception("internal error in a turn of the loop")
+            if self._retry is None and self._running:
+                self._retry = self._loop.call_later(_RETRY, self._try_again)
             return False
+
+    def _try_again(self) -> None:
+        self._retry = None
+        self.schedule()

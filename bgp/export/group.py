@@ -88,7 +88,7 @@ class Group:
 
     def leave(self, listener: Listener) -> None:
         """Take a member out."""
-        del self.listeners[listener.name]
+        self.listeners.pop(listener.name, None)
         self._following.pop(listener.name, None)
         self._leave_logs(listener.name)
         rerun = listener.rerun
@@ -321,10 +321,16 @@ class Group:
                 slow[name] = place
             else:
                 first = min(first, place.passed)
-        for name in slow:
+        self._leave_train(slow)
+        train.trim(first)
+
+    def _leave_train(self, slow: Mapping[str, Place]) -> None:
+        """Let members go on by the logs, which get what they did not take."""
+        train = self.train
+        for name, place in slow.items():
             del self._following[name]
             listener = self.listeners[name]
-            listener.sent += slow[name].messages
+            listener.sent += place.messages
             listener.place, listener.behind = None, True
             for log in self._logs.values():
                 log.places[name] = log.marks[name] = log.end
@@ -339,7 +345,23 @@ class Group:
                         mark = self.listeners[name].mark
                         if mark is not None and record.end <= mark:
                             log.marks[name] = log.end
-        train.trim(first)
+
+    def retell(self, family: Family, changes: Changes) -> None:
+        """Tell the members what a flush changed, though `tell` has failed at that: they go on by the logs.
+
+        Whatever of it they took or did not take, they are told the state of all that is concerned.
+        """
+        self._leave_train(dict(self._following))
+        self.train.trim(self.train.end)
+        self._news, self.resting = None, False
+        self._log(family, self._all_of(family, changes))
+        for each, route in list(self.held()):
+            self._logs[each].add(route)
+        for each in self.terms.families:
+            self._images[each].clear()
+            self._portions[each].forget()
+            if each in self._paces:
+                self._paces[each].clear()
 
     def _log(self, family: Family, routes: list[tuple[Slot | None, list[bytes]]]) -> None:
         log = self._logs[family]
@@ -360,6 +382,7 @@ class Group:
             self.resting = self.resting or not any(one.pending for one in self.listeners.values())
             return None
         octets, after, messages = train.read(first, limit)
+        places: list[Place] = []
         takers: list[Taker] = []
         resting, end = after == train.end, train.end
         for listener in self.listeners.values():
@@ -369,8 +392,7 @@ class Group:
                     train.skip(place)
                 if not place.detours:
                     if place.index == first and (taker := listener.taker) is not None:
-                        place.index = after
-                        place.messages += messages
+                        places.append(place)
                         takers.append(taker)
                         if listener.dumps:
                             resting = False
@@ -379,9 +401,11 @@ class Group:
                         continue
             resting = False
         self.resting = resting
-        if not takers:
-            return None
-        return octets, takers
+        # Nobody moves on before it is sure that all get their octets.
+        for place in places:
+            place.index = after
+            place.messages += messages
+        return (octets, takers) if takers else None
 
     def pull(self, listener: Listener, limit: int) -> list[bytes]:
         """Return whole messages of about `limit` octets that the member should be told next."""

@@ -199,10 +199,11 @@ class Jobs:
 
     def add(self, job: Job) -> None:
         """Do `job` behind those of its strand."""
-        strand = self._strands.get(job.strand)
+        key = job.strand
+        strand = self._strands.get(key)
         if strand is None:
-            strand = self._strands[job.strand] = deque()
-            self._turns.append(job.strand)
+            strand = self._strands[key] = deque()
+            self._turns.append(key)
         strand.append(job)
 
     def run(self, quota: int) -> None:

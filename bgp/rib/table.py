@@ -103,9 +103,10 @@ class Table:
         key: _Key = (age, plain) if age else plain
         path = registry.get(key)
         if path is None:
-            path = registry[key] = Path(source, slot, received, age)
+            path = Path(source, slot, received, age)
             self._admit(path)
             self._enter(path)
+            registry[key] = path
         self._put(path, prefixes)
 
     def _announce_each(
@@ -136,10 +137,13 @@ class Table:
 
     def _known(self, path: Path) -> Path:
         """Return the path that stands for `path`, which is new: an equal one, or itself."""
-        known = self._paths.setdefault(path.source, {}).setdefault(_key(path), path)
-        if known is path:
-            self._enter(path)
-        return known
+        registry, key = self._paths.setdefault(path.source, {}), _key(path)
+        known = registry.get(key)
+        if known is not None:
+            return known
+        self._enter(path)
+        registry[key] = path
+        return path
 
     def _put(self, path: Path, prefixes: list[bytes]) -> None:
         source, slot = path.source, path.slot
@@ -210,11 +214,8 @@ class Table:
         registry = self._paths.get(source)
         while registry and quota > 0:
             # From the end: to take the first of a dict again and again would cost a scan each time.
-            key, path = registry.popitem()
+            path = registry[next(reversed(registry))]
             taken = path.prefixes[-quota:]
-            del path.prefixes[-quota:]
-            if path.prefixes:
-                registry[key] = path
             gone = 0
             for prefix in taken:
                 entry = entries.get(prefix)
@@ -226,7 +227,11 @@ class Table:
                     continue
                 before.setdefault(prefix, entry)
                 gone += 1
-            self._release(path, gone)
+            # Where a bug has struck, here or before, the last prefix still takes all with it that is counted.
+            del path.prefixes[-quota:]
+            self._count(path, -gone if path.prefixes else -path.count)
+            if not path.count:
+                self._forget(path)
             quota -= max(len(taken), 1)
         if registry is not None and not registry:
             self._paths.pop(source, None)
@@ -250,13 +255,20 @@ class Table:
             if (again.refusal, again.attributes, again.cost) == verdict:
                 registry[key] = path
                 return quota
+            self._enter(again)
             to = registry[key] = again
-            self._enter(to)
         self._unload()
         taken = path.prefixes[-quota:]
         del path.prefixes[-quota:]
-        for prefix in taken:
-            self._replace(prefix, path, to)
+        try:
+            for prefix in taken:
+                self._replace(prefix, path, to)
+        except BaseException:
+            path.prefixes += taken
+            to.prefixes += taken
+            self._recount(path)
+            self._recount(to)
+            raise
         if not to.count:
             self._forget(to)
         return quota - len(taken) if not path.count else 0
@@ -324,8 +336,24 @@ class Table:
         Return how the best paths changed, and for each of `selections` how the selected ones did.  Tell
         `note` of each prefix, unless it is new with one path, what it had and what it has.
         """
-        loaded, self._loaded = self._loaded, []
-        before, self._before = self._before, {}
+        loaded, before = self._loaded, self._before
+        self._loaded, self._before = [], {}
+        try:
+            return self._settled(loaded, before, selections, note)
+        except BaseException:
+            # Nothing of it was told, so all is as before.
+            for _, prefixes in loaded:
+                before.update(dict.fromkeys(prefixes))
+            self._before = before
+            raise
+
+    def _settled(
+        self,
+        loaded: list[tuple[Path, list[bytes]]],
+        before: dict[bytes, Entry | None],
+        selections: Collection[Selection],
+        note: Callable[[bytes, Entry | None, Entry | None], None] | None,
+    ) -> tuple[Changes, dict[Selection, Changes]]:
         best = Changes()
         fresh = best.fresh
         for path, prefixes in loaded:
@@ -509,15 +537,23 @@ class Table:
         elif len(path.prefixes) > 2 * path.count + 64:
             path.prefixes = self.held_by(path)
 
+    def _recount(self, path: Path) -> None:
+        """Count anew, after a bug, what has `path`."""
+        path.prefixes = self.held_by(path)
+        self._count(path, len(path.prefixes) - path.count)
+        if not path.count and path.position >= 0:
+            self._forget(path)
+
     def _forget(self, path: Path) -> None:
         """Let go of a path that no prefix has."""
+        key = _key(path)
         self.octets -= len(path.received.octets)
         self.order[path.position] = None
         self._holes.append(path.position)
         path.position = -1
         path.prefixes = []
         registry = self._paths.get(path.source)
-        if registry is not None and registry.get(key := _key(path)) is path:
+        if registry is not None and registry.get(key) is path:
             del registry[key]
             if not registry:
                 del self._paths[path.source]

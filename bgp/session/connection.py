@@ -272,7 +272,8 @@ class Connection:
                 deliveries += self._refuse(fault, now)
         except Exception as error:
             octets = bytes(data) if message is None else frame(*message)
-            deliveries += self._contain(error, octets, state, now)
+            ended = any(isinstance(delivery, Down) for delivery in deliveries)
+            deliveries += self._contain(error, octets, state, now, ended)
         if updates:
             self.counters.received[_UPDATE] += updates
             self._heard(now)
@@ -398,11 +399,15 @@ class Connection:
         actions = self._fsm.handle(event, now, notification=notification, text=fault.reason)
         return self._do(actions, now)
 
-    def _contain(self, error: Exception, octets: bytes, state: State, now: float) -> list[Delivery]:
-        """End the session for a bug of ours; others go on."""
+    def _contain(
+        self, error: Exception, octets: bytes, state: State, now: float, ended: bool
+    ) -> list[Delivery]:
+        """End the session for a bug of ours, unless it has `ended` already; others go on."""
         self.crashes += 1
         self.crash = Crash(octets, state, self._fsm.negotiated, error)
         text = f"internal error: {error!r}"
+        if ended:
+            return []
         if self._connected:
             actions = self._fsm.handle(Event.AUTOMATIC_STOP, now, notification=_OUT_OF_RESOURCES, text=text)
         else:

@@ -72,9 +72,9 @@ import = "nothing"
 
 [group.hasty]
 client = true
-hold_time = 3
-send_hold_time = 4
-open_hold_time = 2
+hold_time = 5
+send_hold_time = 6
+open_hold_time = 5
 
 [policy.nothing]
 default = "refuse"

@@ -159,10 +159,24 @@ async def zero_window(stage: Stage) -> str:
     count, each = 20, 4000
     feeder = await stage.peer("hostile")
     community = (words.T.COMMUNITIES, b"\xfd\xe8\x02\x9a")
-    stalled = [await stage.dial("hasty", buffer=4096) for _ in range(count)]
-    try:
-        for attacker in stalled:
+    stalled: list[Attacker] = []
+
+    async def stall() -> None:
+        """Read nothing once the session is there, but show that we are alive."""
+        attacker = await stage.dial("hasty", buffer=4096)
+        try:
             await attacker.establish()
+            stalled.append(attacker)
+            with contextlib.suppress(OSError):
+                for _ in range(100):
+                    await attacker.send(words.KEEPALIVE)
+                    await asyncio.sleep(0.5)
+                hold(False, "a session that takes nothing is kept")
+        finally:
+            attacker.reset()
+
+    async def feed() -> None:
+        await stage.until(lambda: len(stalled) == count, "the sessions that are to stall do not come up")
         for turn in range(4):
             for first in range(0, each, 20):
                 routes = b"".join(words.prefix(number) for number in range(first, first + 20))
@@ -171,20 +185,11 @@ async def zero_window(stage: Stage) -> str:
                     words.update(words.attributes(_NEXT_HOP, turn, b"", community, more), routes)
                 )
 
-        async def gone(attacker: Attacker) -> None:
-            # It reads nothing, but shows that it is alive.
-            with contextlib.suppress(OSError):
-                for _ in range(60):
-                    await attacker.send(words.KEEPALIVE)
-                    await asyncio.sleep(0.5)
-                hold(False, "a session that takes nothing is kept")
-
-        await asyncio.gather(*map(gone, stalled))
+    try:
+        await asyncio.gather(feed(), *(stall() for _ in range(count)))
         await stage.until(lambda: stage.victim.said("within the send hold time"), "nobody is told why")
     finally:
         feeder.close()
-        for attacker in stalled:
-            attacker.reset()
     return f"{count} sessions that took nothing were let go"
 
 
