@@ -77,6 +77,7 @@ docs: $(VENV)/.docs
 
 hostile: $(VENV)/.test
 	$(BIN)/python -m bgp.testing hostile --long $(ARGS)
+	PYTHONPATH=.:tests $(BIN)/python tests/containment.py
 
 soak: $(VENV)/.test
 	$(BIN)/python -m bgp.testing soak --minutes $(or $(MINUTES),60) $(ARGS)
