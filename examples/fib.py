@@ -10,7 +10,7 @@ import sys
 # This file is called like the package that it is about.
 sys.path.pop(0)
 
-from bgp import IPV4_UNICAST, PeerOptions, Speaker
+from bgp import IPV4_UNICAST, PeerOptions, RouteEvent, Speaker
 from fib import BLACKHOLE, Fib, KernelFib, Repaired, RouteError, via
 
 
@@ -20,7 +20,7 @@ async def by_hand() -> None:
         mended = asyncio.Event()
         fib.watch(lambda news: mended.set() if isinstance(news, Repaired) else None)
         await fib.set("10.1.0.0/16", via(interface="lo"))
-        await fib.apply({"10.2.0.0/16": BLACKHOLE, "2001:db8:2::/48": BLACKHOLE})
+        await fib.apply([("10.2.0.0/16", BLACKHOLE), ("2001:db8:2::/48", BLACKHOLE)])
         try:
             await fib.set("10.3.0.0/16", via("203.0.113.99"))
         except RouteError as error:
@@ -37,7 +37,7 @@ async def from_neighbor(address: str, port: int) -> None:
     async with Speaker(asn=64512, router_id="192.0.2.2") as speaker, KernelFib(speaker, table=1000) as fib:
         speaker.add_peer(PeerOptions(asn=64512, address=address, port=port))
         async for event in speaker.watch():
-            if getattr(event, "prefix", None) is not None:
+            if isinstance(event, RouteEvent):
                 print(fib.explain(event.prefix))
 
 

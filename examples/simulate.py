@@ -5,7 +5,7 @@ Each node is a client of two of them.  All are whole speakers; time is virtual, 
 
 import asyncio
 import sys
-from collections.abc import Coroutine
+from collections.abc import Awaitable
 
 from bgp.testing.simulate import Conditions, Simulation, chart
 
@@ -37,7 +37,7 @@ async def life(simulation: Simulation, held: list[tuple[float, float]]) -> None:
     await simulation.stop()
 
 
-async def report(simulation: Simulation, what: str, change: Coroutine[object, object, None], least=0) -> None:
+async def report(simulation: Simulation, what: str, change: Awaitable[None], least: float = 0) -> None:
     """Let something happen; say how long it takes until the last UPDATE has arrived."""
     began, told = simulation.time, simulation.updates
     await change
@@ -53,7 +53,7 @@ async def watch(simulation: Simulation, held: list[tuple[float, float]]) -> None
         await asyncio.sleep(0.05)
 
 
-simulation, held = design(int(sys.argv[1]), int(sys.argv[2])), []
-simulation.run(lambda simulation: life(simulation, held))
+held: list[tuple[float, float]] = []
+design(int(sys.argv[1]), int(sys.argv[2])).run(lambda simulation: life(simulation, held))
 if not sys.argv[3:] or not chart.draw(held, sys.argv[3], "routes in all tables"):
     print(*chart.lines(held), sep="\n")

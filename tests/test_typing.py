@@ -100,5 +100,16 @@ def test_a_program_without_any(tmp_path: Path) -> None:
     assert status == 1 and "med" in said and "colour" in said, said
 
 
+def test_every_example_is_typed() -> None:
+    examples = sorted(map(str, (ROOT / "examples").glob("*.py")))
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--explicit-package-bases", *examples],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_the_package_says_that_it_has_types() -> None:
     assert (Path(bgp.__file__).parent / "py.typed").exists()
