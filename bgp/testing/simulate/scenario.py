@@ -7,6 +7,7 @@ from typing import Any
 
 from bgp.family import IPV4_UNICAST, IPV6_UNICAST
 from bgp.policy import ACCEPT_ALL
+from bgp.session.restart import RestartOptions
 from bgp.testing.simulate import happenings, topologies
 from bgp.testing.simulate.design import Design, Prefix
 from bgp.testing.simulate.happenings import Announced, Happening, Withdrawn
@@ -77,13 +78,18 @@ def drawn(seed: int, kind: str | None = None) -> Scenario:
         reorder=random.random() < 0.5,
         lag=random.choice((0.0, 0.0, 0.05)),
     )
-    options = {
+    options: dict[str, Any] = {
         "families": (IPV4_UNICAST, IPV6_UNICAST),
         "hold_time": random.choice((9, 30, 90)),
         "connect_retry_time": random.choice((2.0, 5.0)),
         "idle_hold_maximum": 15.0,
         "advertisement_interval": random.choice((0.0, 0.0, 0.0, 2.0)),
     }
+    if random.random() < 0.4:
+        families = random.choice(((), (IPV4_UNICAST,), (IPV4_UNICAST, IPV6_UNICAST)))
+        options["graceful_restart"] = RestartOptions(
+            families=families, time=random.choice((2, 20)), notification=random.random() < 0.5
+        )
     events = happenings.drawn(random, design, prefixes, random.randint(1, 14), random.choice((5.0, 90.0)))
     return Scenario(seed, design, conditions, tuple(options.items()), tuple(events))
 

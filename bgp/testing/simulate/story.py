@@ -55,6 +55,10 @@ def _conditions(scenario: Scenario) -> Iterator[str]:
         yield "Machines are busy now and then."
     options = dict(scenario.options)
     yield f"The hold time is {options['hold_time']} s."
+    if options.get("graceful_restart") is not None:
+        restart = options["graceful_restart"]
+        kept = " and ".join(map(str, restart.families)) or "nothing"
+        yield f"In a restart {kept} is to be kept, for {restart.time} s (RFC 4724)."
     if options["advertisement_interval"]:
         yield f"There are {options['advertisement_interval']:g} s between two announcements of a prefix."
 
