@@ -222,19 +222,24 @@ class Restarted:
         return (self.node,)
 
     def words(self) -> str:
-        what = {"stop": "is stopped", "kill": "is killed", "power": "loses its power"}[self.how]
+        what = {
+            "stop": "is stopped",
+            "restart": "is stopped for a restart",
+            "kill": "is killed",
+            "power": "loses its power",
+        }[self.how]
         return f"{self.node} {what}, and starts again {self.seconds:.1f} s later"
 
     async def happen(self, simulation: Simulation) -> None:
         node = simulation[self.node]
-        if self.how == "stop":
-            await node.stop("a restart")
+        if self.how in ("stop", "restart"):
+            await node.stop("a restart", restart=self.how == "restart")
         elif self.how == "kill":
             await node.kill()
         else:
             await node.power_off()
         await asyncio.sleep(self.seconds)
-        await node.start()
+        await node.start(restarted=self.how in ("restart", "kill"))
 
 
 def announce(node: Node, prefix: Prefix, offer: Offer) -> None:
@@ -244,7 +249,7 @@ def announce(node: Node, prefix: Prefix, offer: Offer) -> None:
     )
 
 
-_ENDS = ("stop", "kill", "power")
+_ENDS = ("stop", "restart", "kill", "power")
 _NO_EXPORT, _NO_ADVERTISE = 0xFFFFFF01, 0xFFFFFF02
 _COMMUNITIES = ((),) * 6 + (
     (_NO_EXPORT,),

@@ -13,6 +13,7 @@ from typing import Any, TypeVar, Unpack
 from bgp.aio.events import EventKind, PeerEvent
 from bgp.aio.options import PeerOptions
 from bgp.aio.peer import Peer
+from bgp.family import FAMILIES
 from bgp.iana import MessageType
 from bgp.session.event import State
 from bgp.speaker import Speaker
@@ -76,8 +77,8 @@ class Node:
         if self.speaker is not None:
             self.speaker.withdraw(prefix)
 
-    async def start(self) -> None:
-        """Run."""
+    async def start(self, *, restarted: bool = False) -> None:
+        """Run; `restarted` peers are told so, and that packets were forwarded meanwhile (RFC 4724)."""
         if self.speaker is not None:
             return
         simulation = self._simulation
@@ -90,17 +91,20 @@ class Node:
             listen=[self.address],
             on_event=self._heard,
             world=Machine(self.host),
+            restarted=restarted,
             **self.options,
         )
+        if restarted:
+            speaker.preserved = FAMILIES
         self.peers = {name: speaker.add_peer(options) for name, options in self.neighbors.items()}
         for prefix, attributes in self.routes.items():
             speaker.announce(prefix, **attributes)
         self.speaker = speaker
         await speaker.start()
 
-    async def stop(self, communication: str = "") -> None:
-        """End in order."""
-        await self._end(communication, None)
+    async def stop(self, communication: str = "", *, restart: bool = False) -> None:
+        """End in order, for good or for a `restart` over which peers may keep our routes."""
+        await self._end(communication, None, restart=restart)
 
     async def kill(self) -> None:
         """End the process: its kernel closes what was open."""
@@ -113,10 +117,10 @@ class Node:
         self._simulation.net.power_off(self.host)
         await self._end("", 0.0)
 
-    async def _end(self, communication: str, timeout: float | None) -> None:
+    async def _end(self, communication: str, timeout: float | None, *, restart: bool = False) -> None:
         speaker, self.speaker = self.speaker, None
         if speaker is not None:
-            await speaker.stop(communication, timeout)
+            await speaker.stop(communication, timeout, restart=restart)
             told = sum(peer.traffic.sent[MessageType.UPDATE] for peer in speaker.peers)
             self._told_before += told
 

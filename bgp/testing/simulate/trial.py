@@ -98,6 +98,10 @@ async def _life(scenario: Scenario, simulation: Simulation, outcome: Outcome) ->
         await node.start()
     simulation.note("nothing more happens")
     await simulation.quiet()
+    for node in simulation:
+        assert node.speaker is not None
+        await node.speaker.converged()
+    await simulation.quiet()
     _check_tables(scenario, simulation)
     outcome.sessions = len(simulation.sessions)
     for node in simulation:
