@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from bgp.session.event import State, Timer
 from bgp.speaker import Speaker
 from bgp.testing.hostile import words
 from bgp.testing.hostile.victim import Victim
-from bgp.wire.message import Notification, RouteRefresh
+from bgp.wire.message import Keepalive, Notification, RouteRefresh
 
 ASN = 65000
 BEGIN, END = RouteRefreshSubtype.BEGIN_OF_ROUTE_REFRESH, RouteRefreshSubtype.END_OF_ROUTE_REFRESH
@@ -257,6 +258,21 @@ def test_a_deadline_that_is_past_needs_no_handle_that_knows_it() -> None:
 
     with asyncio.Runner(loop_factory=_Past) as runner:
         runner.run(main())
+
+
+async def test_jumps_of_the_wall_clock_end_no_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten years ahead, and twenty back: timers go by another clock, and what is shown of times is no more."""
+    async with reflector() as middle, await RawPeer.dial(middle) as raw:
+        await raw.establish(an_open(hold_time=3))
+        (peer,) = middle.peers
+        await peer_state(middle, peer, State.ESTABLISHED)
+        now = time.time
+        for years in (10, -10, 0):
+            monkeypatch.setattr(time, "time", lambda jump=years * 3e7: now() + jump)
+            await raw.send(Keepalive())
+            await raw.expect(MessageType.KEEPALIVE)
+            assert peer.state == State.ESTABLISHED
+        assert peer.times_established == 1 and middle.internal_errors == 0
 
 
 def test_the_service_says_how_it_is(tmp_path: Path) -> None:
