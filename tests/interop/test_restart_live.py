@@ -9,21 +9,29 @@ from scenario import ASN, ORIGINATED, reflected
 # What each says to have its routes kept, in the neighbor or beside it.
 BIRD_OPTIONS = ("graceful restart on", "graceful restart time 60")
 FRR_OPTIONS = ("bgp graceful-restart", "bgp graceful-restart restart-time 60")
-KEEP = {"families": True, "time": 60}
+KEEP: dict[str, object] = {"families": True, "time": 60}
+# For hours, and nearly at once.
+LASTING = {"families": True, "time": 1, "long_lived": 3600}
+BIRD_LASTING = (
+    *("graceful restart on", "graceful restart time 1"),
+    *("long lived graceful restart on", "long lived stale time 3600"),
+)
 
 
 class Scene:
     """A reflector that may restart, with BIRD and FRR as clients that may as well."""
 
-    def __init__(self, lan: Network) -> None:
+    def __init__(
+        self, lan: Network, keep: dict[str, object] = KEEP, options: tuple[str, ...] = BIRD_OPTIONS
+    ) -> None:
         hub = lan["reflector"]
         self.lan = lan
         inside = [
             Neighbor(name, hub.ipv4, lan[name].ipv4, ASN, passive=True, client=True)
             for name in ("bird", "frr")
         ]
-        self.reflector = Reflector(hub, ASN, inside, graceful_restart=KEEP)
-        to_bird = Neighbor("reflector", lan["bird"].ipv4, hub.ipv4, ASN, options=BIRD_OPTIONS)
+        self.reflector = Reflector(hub, ASN, inside, graceful_restart=keep)
+        to_bird = Neighbor("reflector", lan["bird"].ipv4, hub.ipv4, ASN, options=options)
         to_frr = Neighbor("reflector", lan["frr"].ipv4, hub.ipv4, ASN)
         self.bird = Daemon(BIRD, lan["bird"], Setup(ASN, (to_bird,), ORIGINATED["bird"]))
         self.frr = Daemon(FRR, lan["frr"], Setup(ASN, (to_frr,), ORIGINATED["frr"], options=FRR_OPTIONS))
@@ -80,3 +88,28 @@ def test_our_routes_stay_with_them_while_we_restart(lan: Network, orderly: bool)
             lambda n=name, s=sent: scene.reflector.received(lan[n].ipv4) == s,
             f"{name}'s routes are there again",
         )
+
+
+def marked(daemon: Daemon) -> bool:
+    """Say whether all that a daemon has received has LLGR_STALE."""
+    routes = daemon.received()
+    return bool(routes) and all(
+        {"65535:6", "llgrStale", "llgr-stale"} & {*route.communities} for route in routes.values()
+    )
+
+
+@pytest.mark.interop("bird", "birdc", "frr", "vtysh")
+@pytest.mark.parametrize("lan", [("reflector", "bird", "frr")], indirect=True)
+def test_routes_that_last_are_marked_on_either_side(lan: Network) -> None:
+    """FRR says that it knows LLGR, so it hears of such routes; BIRD as the helper marks ours (RFC 9494)."""
+    scene = Scene(lan, LASTING, BIRD_LASTING)
+    scene.check()
+    sent = {route.prefix: route for route in ORIGINATED["bird"]}
+    scene.bird.kill()
+    eventually(lambda: marked(scene.frr), "FRR hears that they are long-lived stale")
+    assert scene.frr.received().keys() == sent.keys()
+    scene.bird.start()
+    scene.check()
+    scene.reflector.kill()
+    eventually(lambda: marked(scene.bird), "BIRD marks our routes")
+    assert scene.bird.received().keys() == scene.expected("frr").keys()
