@@ -361,6 +361,12 @@ class Router:
         """Return what is kept of earlier sessions of a peer, by family; of no family for nothing."""
         return self._retention.of(name)
 
+    def received_before(self, name: str, family: Family) -> Iterator[tuple[bytes, Path]]:
+        """Yield what is kept of `family` from earlier sessions of a peer."""
+        held = self._retention.of(name).get(family)
+        for source in () if held is None else held.sources:
+            yield from self._tables[family].from_source(source)
+
     def _released(self, name: str) -> None:
         """Let go of our addresses in earlier sessions with a peer of which nothing is kept."""
         for address in self._lingering.pop(name, ()):

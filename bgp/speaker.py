@@ -409,11 +409,12 @@ class Speaker:
         return self.router.multipath(*nlri.parse(prefix))
 
     def received(self, peer: Peer, family: Family) -> list[tuple[str, Path]]:
-        """Return what `peer` told us, refused paths included."""
+        """Return what `peer` told us, refused paths included, and what is kept of it while it restarts."""
         self._host.home.check()
         if peer.member is None:
-            return []
-        paths = self.router.received(peer.member, family)
+            paths = self.router.received_before(peer.name, family)
+        else:
+            paths = self.router.received(peer.member, family)
         return [(nlri.text(family, prefix), path) for prefix, path in paths]
 
     def advertised(self, peer: Peer, family: Family) -> list[tuple[str, Attributes]]:

@@ -310,6 +310,7 @@ def test_views_and_explanations_say_that_it_is_stale() -> None:
     assert "stale: kept while its peer restarts (RFC 4724 4.2)" in str(world.router.explain(V4, prefix(net)))
     (path,) = world.router.lookup(V4, prefix(net))
     assert path.retained
+    assert {one for one, _ in world.router.received_before("client", V4)} == set(map(prefix, NETS[V4]))
     assert {family: held.routes for family, held in world.router.kept("client").items()} == {V4: 2, V6: 2}
     world.come()
     assert [one.retained for _, one in world.router.received(world.member, V4)] == [True, True]
