@@ -95,6 +95,7 @@ class Client:
         self.established = False
         self.socket: socket.socket | None = None
         self.due = 0.0  # when to dial again
+        self.since = 0.0  # when it dialed
         self.heard = 0.0
         self.gap = 0.0  # the longest silence of the other side
         self.unsent = b""
@@ -107,7 +108,7 @@ class Client:
         """Begin to connect, and to say who we are."""
         self.held.clear()
         self.established = False
-        self.heard = now
+        self.since = self.heard = now
         self._framer = Framer()
         self.unsent = words.an_open(self.address, hold_time=self._hold_time, enhanced_route_refresh=False)
         sock = self.socket = socket.socket()

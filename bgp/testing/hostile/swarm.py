@@ -211,7 +211,8 @@ class _Swarm:
         self._changes += len(news)
         if client.number % _SAMPLES == 0:
             meds = {route.med for _, route in news if route is not None}
-            self._latencies += [now - self._sent[med] for med in meds if med in self._sent]
+            # Of what was said before it came, it is told when it comes.
+            self._latencies += [now - at for med in meds if (at := self._sent.get(med, 0.0)) > client.since]
         self._send(client)
 
     def _drop(self, client: Client, due: float) -> None:
