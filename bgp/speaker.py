@@ -335,11 +335,6 @@ class Speaker:
         """How many bugs of ours were contained: each ended a session, or a slice of work, and was logged."""
         return self._host.crashes + self._host.turns.failures
 
-    @property
-    def has_converged(self) -> bool:
-        """Whether `converged` would return at once."""
-        return self._converged.reached
-
     def events(self, limit: int = 1000) -> Watcher:
         """Iterate asynchronously over what happens to peers from now on.
 

@@ -79,8 +79,9 @@ class Service:
             decision=configuration.decision,
             lag_age=router.lag_age,
             # What we reflect is forwarded by others; so peers that were asked to keep it may go on with that.
+            # And so is what we forward ourselves, unless our routes left the kernel with us.
             restarted=configuration.restarts,
-            preserved=FAMILIES,
+            preserved=() if configuration.fib is not None and configuration.fib.flush else FAMILIES,
         )
         self.drain = Drain(self.speaker)
         self._ended = asyncio.Event()

@@ -241,7 +241,7 @@ FAMILIES = (
         "martlet_converged",
         "gauge",
         "Whether all first routes are there, or were waited for.",
-        _one(attrgetter("speaker.has_converged")),
+        _one(attrgetter("speaker.is_converged")),
     ),
     Family("martlet_convergence_seconds", "gauge", "How long that took.", _convergence),
     Family("martlet_sessions", "gauge", "Neighbors by the state of their FSM.", _sessions),

@@ -92,3 +92,12 @@ def test_what_cannot_be_is_refused_with_its_line_and_key(lines: str, key: str, w
     assert str(problem).startswith("rr.toml:7: [fib]"), problem
     assert what in str(problem), problem
     assert key.split(".")[0] in str(problem)
+
+
+def test_peers_are_asked_to_keep_our_routes_where_the_kernel_keeps_them() -> None:
+    """RFC 4724 4.1: the F bit says that the forwarding state has been preserved."""
+    from bgp.family import FAMILIES
+    from reflector.app import Service
+
+    for table, wanted in (("", FAMILIES), ("[fib]\n", FAMILIES), ("[fib]\nflush = true\n", ())):
+        assert tuple(Service(loads(ROUTER + table)).speaker.preserved) == tuple(wanted)

@@ -87,7 +87,7 @@ async def test_alive_and_ready(cluster: Cluster) -> None:
         while (await fetch(cluster, "/readyz"))[0] != 200:
             assert (await fetch(cluster, "/readyz"))[0] in (200, 503)
             await asyncio.sleep(0.1)
-    assert cluster.service.speaker.has_converged
+    assert cluster.service.speaker.is_converged
     found = await samples(cluster)
     assert found["martlet_converged"][()] == 1 and found["martlet_convergence_seconds"][()] > 0
 

@@ -112,7 +112,7 @@ class BirdTalk:
         yield reply.line(Code.UPTIME, f"Current server time is {_long(time.time())}")
         yield reply.line(Code.UPTIME, f"Last reboot on {_long(service.started)}")
         yield reply.line(Code.UPTIME, f"Last reconfiguration on {_long(service.configured)}")
-        if not service.speaker.has_converged:
+        if not service.speaker.is_converged:
             yield reply.line(Code.RECOVERING, "Graceful restart recovery in progress")
         yield Reply.end(Code.STATUS, "Daemon is up and running")
 

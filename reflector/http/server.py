@@ -85,7 +85,7 @@ class HttpServer:
         from aiohttp import web
 
         service = self._service
-        if service.speaker.has_converged:
+        if service.speaker.is_converged:
             return web.Response(text="ready\n")
         waited = time.time() - service.started
         if waited >= self._options.ready_after:
