@@ -1,9 +1,11 @@
 """Peers that are known by their interface: what can be told without a second host on a link."""
 
+import asyncio
+import errno
 import socket
 
 import pytest
-from rawpeer import event_of
+from rawpeer import TIMEOUT, event_of
 
 from bgp import EventKind, PeerOptions, Speaker
 from bgp.aio import neighbors
@@ -61,6 +63,40 @@ def test_the_kernel_is_asked() -> None:
     """On the loopback there is nobody."""
     with pytest.raises(NoNeighbor, match="no neighbor is known on lo yet"):
         neighbor_on("lo", 179)
+
+
+async def test_who_waits_makes_itself_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A neighbor that dials cannot know us otherwise; once nobody is waited for, there is silence."""
+    called: asyncio.Queue[int] = asyncio.Queue()
+    monkeypatch.setattr(neighbors, "_call_all", called.put_nowait)
+    options = PeerOptions(interface="lo", asn=65001, passive=True, connect_retry_time=0.05)
+    async with Speaker(asn=65000, router_id="10.0.0.1") as speaker, asyncio.timeout(TIMEOUT):
+        peer = speaker.add_peer(options)
+        for _ in range(3):
+            assert await called.get() == socket.if_nametoindex("lo")
+        peer.stop()
+        while not called.empty():
+            called.get_nowait()
+        await asyncio.sleep(0.2)
+        assert called.empty()
+        # An interface that is away is waited for, and one that comes back is called on.
+        monkeypatch.setattr(neighbors, "index_of", away := Away())
+        peer.start()
+        await away.asked.get()
+        monkeypatch.undo()
+        monkeypatch.setattr(neighbors, "_call_all", called.put_nowait)
+        await called.get()
+
+
+class Away:
+    """What there is of an interface that is not there."""
+
+    def __init__(self) -> None:
+        self.asked: asyncio.Queue[str] = asyncio.Queue()
+
+    def __call__(self, interface: str) -> int:
+        self.asked.put_nowait(interface)
+        raise NoNeighbor(errno.ENODEV, f"there is no interface {interface}")
 
 
 async def test_an_interface_that_is_not_there_is_waited_for() -> None:

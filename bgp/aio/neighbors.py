@@ -3,7 +3,8 @@
 The kernel's neighbor table is asked by rtnetlink (RTM_GETNEIGH).  A neighbor is in it once it has spoken to
 us, be it by a router advertisement (RFC 4861), as routers with such peers send them, or as an answer to our
 echo request for all nodes.  Some routers in turn take only who advertises itself.  So each look at the link
-sends both, which needs CAP_NET_RAW; without, the neighbor has to speak first.
+sends both, and so does who waits for the neighbor (`bgp.aio.beacon`).  That needs CAP_NET_RAW; without, the
+neighbor has to speak first.
 """
 
 import contextlib
@@ -46,8 +47,7 @@ def neighbor_on(interface: str, port: int) -> Endpoint:
     Where there are several it is the only router among them.
     """
     index = index_of(interface)
-    with contextlib.suppress(OSError):
-        _call_all(index)
+    call_all(interface)
     found = dict(_neighbors(index))
     chosen = [address for address, router in found.items() if router or len(found) == 1]
     if len(chosen) == 1:
@@ -56,6 +56,12 @@ def neighbor_on(interface: str, port: int) -> Endpoint:
         several = ", ".join(map(str, sorted(found)))
         raise NoNeighbor(errno.EADDRNOTAVAIL, f"several neighbors on {interface}: {several}")
     raise NoNeighbor(errno.EHOSTUNREACH, f"no neighbor is known on {interface} yet")
+
+
+def call_all(interface: str) -> None:
+    """Have all nodes on the link know us and answer, where we may send that, and there is such a link."""
+    with contextlib.suppress(OSError):
+        _call_all(index_of(interface))
 
 
 def _neighbors(index: int) -> Iterator[tuple[IPv6Address, bool]]:
@@ -71,7 +77,6 @@ def _neighbors(index: int) -> Iterator[tuple[IPv6Address, bool]]:
 
 
 def _call_all(index: int) -> None:
-    """Have all nodes on the link know us and answer; raise OSError where that is not allowed."""
     with socket.socket(socket.AF_INET6, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.IPPROTO_ICMPV6) as sock:
         sock.setblocking(False)
         # RFC 4861 section 6.1.2: with another hop limit it is no advertisement.

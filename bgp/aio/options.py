@@ -30,8 +30,9 @@ class PeerOptions:
     address of ours are taken.  `passive` peers are never dialed.  Times are in seconds.
 
     With an `interface` in place of an address the peer is whichever router is the only one on that link, by
-    its link-local address: dialed when the kernel knows it, and taken when it connects.  It cannot have a
-    password, for the kernel's keys know no interface.
+    its link-local address: dialed when the kernel knows it, and taken when it connects.  While there is no
+    session we make ourselves known on the link every `connect_retry_time`, where it is `passive`, too.  It
+    cannot have a password, for the kernel's keys know no interface.
 
     `password` is the key of RFC 2385; `Speaker.set_password` changes it while sessions are there.
     `tcp_ao` is one of RFC 5925, where the kernel has that.  `ttl` is

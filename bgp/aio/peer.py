@@ -16,6 +16,7 @@ from typing import Protocol
 
 from bgp.aio import interfaces, sockopt
 from bgp.aio.address import Endpoint, end_of
+from bgp.aio.beacon import Beacon
 from bgp.aio.changing import Effect
 from bgp.aio.demand import Caller
 from bgp.aio.events import EventKind, Events, PeerEvent
@@ -97,6 +98,7 @@ class Peer:
         self._outdated = False  # the session has earlier options than what comes next
         self._resting: asyncio.TimerHandle | None = None  # after too many prefixes
         self._outflow: Outflow | None = None
+        self._beacon: Beacon | None = None  # while a peer known by its interface is waited for
         self._up = asyncio.Event()
         self._past = Traffic()
         self._state = State.IDLE
@@ -201,6 +203,7 @@ class Peer:
         self._host.router.expect(self.name)
         if not self.options.passive:
             self._make_dialer().handle(Event.MANUAL_START)
+        self._light_beacon()
         self.link_changed()
 
     def stop(
@@ -223,6 +226,7 @@ class Peer:
         if not self._running:
             return
         self._running = False
+        self._light_beacon()
         self._revive = False
         self._host.router.spare(self.name)
         self._host.turns.schedule()
@@ -426,6 +430,7 @@ class Peer:
             self._forget(link)
         if not self.options.passive:
             self._make_dialer().handle(Event.AUTOMATIC_START_DAMPED)
+        self._light_beacon()
         self.link_changed()
 
     def alarm(self, text: str) -> None:
@@ -581,6 +586,15 @@ class Peer:
         self._dialer = link
         self._links.append(link)
         return link
+
+    def _light_beacon(self) -> None:
+        """Be known on the peer's link from now on if it is the peer that dials, else no more."""
+        if self._beacon is not None:
+            self._beacon.stop()
+            self._beacon = None
+        options = self.options
+        if self._running and options.interface and options.passive:
+            self._beacon = Beacon(options.interface, options.connect_retry_time, lambda: self.session is None)
 
     def _neighbor(self) -> Endpoint:
         """Return whom to dial on the peer's interface; raise OSError."""

@@ -1,5 +1,6 @@
 """Peers known by their interface: FRR with its zebra, which advertises itself as a router, and us."""
 
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,13 +87,14 @@ def open_directory() -> Iterator[Path]:
 
 
 @pytest.mark.interop("frr", "zebra", "vtysh")
+@pytest.mark.parametrize("passive", [False, True], ids=["dialing", "waiting"])
 @pytest.mark.parametrize("lan", [("reflector", "frr")], indirect=True)
-def test_frr_and_we_meet_on_an_interface(lan: Network, open_directory: Path) -> None:
+def test_frr_and_we_meet_on_an_interface(lan: Network, open_directory: Path, passive: bool) -> None:
     for name in ("reflector", "frr"):
         unnumber(lan[name])
     start_frr(lan["frr"], open_directory)
     network = '[[network]]\nprefix = "203.0.113.0/24"\n'
-    reflector = Reflector(lan["reflector"], 65000, (), extra=[KEYS], tables=network)
+    reflector = Reflector(lan["reflector"], 65000, (), extra=[{**KEYS, "passive": passive}], tables=network)
     reflector.start()
     assert reflector.process is not None
     process = reflector.process
@@ -116,14 +118,22 @@ def test_frr_and_we_meet_on_an_interface(lan: Network, open_directory: Path) -> 
 
 
 @pytest.mark.interop()
+@pytest.mark.parametrize("passive", [False, True], ids=["both dial", "one waits"])
 @pytest.mark.parametrize("lan", [("one", "two")], indirect=True)
-def test_two_of_us_find_each_other(lan: Network) -> None:
-    """No router advertises itself here: the echo request for all nodes makes them known."""
+def test_two_of_us_find_each_other(lan: Network, passive: bool) -> None:
+    """No router advertises itself here: the echo request for all nodes makes them known.
+
+    Who waits answers to none here: it is found by what it sends itself.
+    """
     reflectors = [
-        Reflector(lan[name], asn, (), extra=[KEYS]) for name, asn in (("one", 65001), ("two", 65002))
+        Reflector(lan[name], asn, (), extra=[{**KEYS, "passive": passive and name == "two"}])
+        for name, asn in (("one", 65001), ("two", 65002))
     ]
     for name in ("one", "two"):
         unnumber(lan[name])
+    if passive:
+        switch = "echo 1 > /proc/sys/net/ipv6/icmp/echo_ignore_multicast"
+        subprocess.run(lan["two"].command("sh", "-c", switch), check=True)
     for reflector in reflectors:
         reflector.start()
     for reflector in reflectors:
