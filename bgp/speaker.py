@@ -5,13 +5,13 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from socket import if_indextoname, socket
 from types import TracebackType
 from typing import Literal, Self, TypeVar, Unpack
 
 from bgp.aio import arguments
-from bgp.aio.address import Endpoint, parse_endpoint
+from bgp.aio.address import Endpoint
 from bgp.aio.announcement import Announcement
 from bgp.aio.changing import Effect, effect
 from bgp.aio.converged import Converged
@@ -142,8 +142,16 @@ class Speaker:
             ("max_attribute_octets", max_attribute_octets),
         ):
             arguments.least(name, number, 0)
-        if isinstance(listen, str):
-            raise ValueError(f"listen: must be a list of addresses, such as [{listen!r}]")
+        endpoints = arguments.endpoints("listen", listen)
+        if confederation is not None:
+            arguments.instance("confederation", confederation, Confederation, "a Confederation")
+        if decision is not None:
+            arguments.instance("decision", decision, DecisionOptions, "DecisionOptions")
+        if on_event is not None:
+            arguments.called("on_event", on_event)
+        preserved = tuple(preserved)
+        for family in preserved:
+            arguments.family("preserved", family)
         self.router = Router(
             asn,
             identifier,
@@ -159,7 +167,7 @@ class Speaker:
         self.refusals = Refusals()
         self._pace = Pace(_CONNECTIONS, _CONNECTION_RATE)
         self.lag: LoopLag | None = None
-        self._endpoints = tuple(parse_endpoint(text) for text in listen)
+        self._endpoints = endpoints
         self._host = Host(asn, identifier, self.router, Turns(self.router), confederation, world, connections)
         self._events = Events()
         if on_event is not None:
@@ -219,6 +227,8 @@ class Speaker:
         `stop_timeout`; what is not out by then, or when the task is canceled, is cut off.
         """
         self._host.home.check()
+        arguments.text("communication", communication)
+        arguments.least("timeout", timeout, 0)
         self._started = False
         # Who starts it again in this very process continues from here.
         self._restarted, self.preserved = restart, FAMILIES if restart else ()
@@ -261,7 +271,7 @@ class Speaker:
         then nothing has changed.
         """
         self._host.home.check()
-        endpoints = tuple(parse_endpoint(text) for text in addresses)
+        endpoints = arguments.endpoints("addresses", addresses)
         if self._started:
             self._listeners.change(endpoints, self._admit)
         self._endpoints = endpoints
@@ -396,16 +406,19 @@ class Speaker:
     def best(self, family: Family) -> dict[str, Path]:
         """Return the best path for each prefix of `family`, as of now."""
         self._host.home.check()
+        arguments.family("family", family)
         return {nlri.text(family, prefix): path for prefix, path in self.router.best(family)}
 
     def multipath(self, prefix: str | Network) -> tuple[Hop, ...]:
         """Return the paths that traffic to `prefix` may share, with weights, the best one first."""
         self._host.home.check()
-        return self.router.multipath(*nlri.parse(prefix))
+        return self.router.multipath(*arguments.prefix("prefix", prefix))
 
     def received(self, peer: Peer, family: Family) -> list[tuple[str, Path]]:
         """Return what `peer` told us, refused paths included, and what is kept of it while it restarts."""
         self._host.home.check()
+        _check_peer(peer)
+        arguments.family("family", family)
         if peer.member is None:
             paths = self.router.received_before(peer.name, family)
         else:
@@ -415,6 +428,8 @@ class Speaker:
     def advertised(self, peer: Peer, family: Family) -> list[tuple[str, Attributes]]:
         """Return what we told `peer`, as it went out."""
         self._host.home.check()
+        _check_peer(peer)
+        arguments.family("family", family)
         if peer.member is None:
             return []
         told = self.router.advertised(peer.member, family)
@@ -425,6 +440,7 @@ class Speaker:
 
         That is for large tables: `async for prefix, path in speaker.walk(speaker.router.walk_best(family))`.
         """
+        arguments.instance("walk", walk, Walk, "a walk of the router, such as router.walk_best(family)")
         while not walk.done:
             self._host.home.check()
             for found in walk.step():
@@ -434,16 +450,19 @@ class Speaker:
     def explain(self, prefix: str | Network) -> Explanation:
         """Say of each path of `prefix` why it is best, lost or was refused; `str` gives it in words."""
         self._host.home.check()
-        return self.router.explain(*nlri.parse(prefix))
+        return self.router.explain(*arguments.prefix("prefix", prefix))
 
     def explain_to(self, peer: Peer, prefix: str | Network) -> Account:
         """Say of each path of `prefix` how `peer` is told of it, or why it is not; see `Peer.explain`."""
         self._host.home.check()
+        _check_peer(peer)
         return peer.explain(prefix)
 
     def measure_lag(self, interval: float | None = 0.05) -> LoopLag | None:
         """Measure from now on how late the loop is, or no more with None; the figures are in `lag`."""
         self._host.home.check()
+        if interval is not None:
+            arguments.above_zero("interval", interval)
         if self.lag is not None:
             self.lag.stop()
         self.lag = None if interval is None else LoopLag(interval)
@@ -471,6 +490,10 @@ class Speaker:
     def next_hops(self, costs: Mapping[bytes, int | None]) -> None:
         """Learn many of them at once, by their octets: `bgp.rib.nexthop.scoped` makes keys of addresses."""
         self._host.home.check()
+        arguments.instance("costs", costs, Mapping, "a mapping from next hops to costs")
+        for address, cost in costs.items():
+            arguments.instance("costs", address, bytes, "by the octets of next hops")
+            arguments.least("costs", cost, 0)
         self.router.next_hops(costs)
         self._host.turns.schedule()
 
@@ -480,6 +503,7 @@ class Speaker:
         With nobody to ask, all next hops are reachable at cost 0.
         """
         self._host.home.check()
+        arguments.has("resolver", resolver, "resolve", "why", "forget")
         self.router.resolve_next_hops(resolver)
         self._host.turns.schedule()
 
@@ -492,6 +516,7 @@ class Speaker:
     @forwarding.setter
     def forwarding(self, forwarding: Forwarding | None) -> None:
         self._host.home.check()
+        arguments.has("forwarding", forwarding, "installed")
         self._host.forwarding = forwarding
 
     def installed(self, family: Family, prefixes: Mapping[bytes, bool]) -> None:
@@ -500,6 +525,9 @@ class Speaker:
         Peers with `installed_only` are told by that.
         """
         self._host.home.check()
+        arguments.family("family", family)
+        if not isinstance(prefixes, Mapping) or not all(isinstance(prefix, bytes) for prefix in prefixes):
+            raise ValueError("prefixes: must be a mapping by octets, such as bgp.wire.prefix.parse gives")
         for prefix, there in prefixes.items():
             self.router.installed(family, prefix, there)
         self._host.turns.schedule()
@@ -508,6 +536,7 @@ class Speaker:
     def add_peer(self, options: PeerOptions) -> Peer:
         """Add a peer, and start it if we are started; raise ValueError where the options cannot be."""
         self._host.home.check()
+        _check_options(options)
         if not options.address and not options.interface:
             raise ValueError("address: must not be empty")
         peer = self._new_peer(options)
@@ -530,6 +559,8 @@ class Speaker:
         costs the session.  `dataclasses.replace(peer.options, ...)` makes options that differ in little.
         """
         self._host.home.check()
+        _check_peer(peer)
+        _check_options(options)
         if self._peers.get(peer.key) is not peer:
             raise ValueError(f"peer {peer.name} was removed")
         if peer.dynamic:
@@ -549,6 +580,8 @@ class Speaker:
     async def remove_peer(self, peer: Peer, communication: str = "") -> None:
         """End the peer's session for good, with the text if there is one (RFC 9003), and forget it."""
         self._host.home.check()
+        _check_peer(peer)
+        arguments.text("communication", communication)
         self._remove(peer, communication)
         await self._host.drained(self._stop_timeout)
 
@@ -557,11 +590,12 @@ class Speaker:
     ) -> ListenRange:
         """Let whoever connects from within `prefix` be a peer with these options, `limit` at most."""
         self._host.home.check()
+        _check_options(options)
         for name in ("address", "interface"):
             if getattr(options, name):
                 raise ValueError(f"{name}: must be empty for a listen range")
-        arguments.least("limit", limit, 1)
-        network = ip_network(prefix)
+        arguments.whole("limit", limit, 1)
+        network = nlri.network(*arguments.prefix("prefix", prefix))
         if any(each.prefix == network for each in self._ranges):
             raise ValueError(f"prefix: {network} is a listen range already")
         host = self._host
@@ -585,10 +619,12 @@ class Speaker:
         took for a session, as `change_peer` does.  Where the `limit` is lower, nobody who is there has to go.
         """
         self._host.home.check()
+        arguments.instance("listen_range", listen_range, ListenRange, "a ListenRange")
+        _check_options(options)
         if listen_range not in self._ranges:
             raise ValueError(f"{listen_range.prefix} is no listen range any more")
         if limit is not None:
-            arguments.least("limit", limit, 1)
+            arguments.whole("limit", limit, 1)
         host, before = self._host, listen_range.options
         options = replace(options, passive=True)
         what = effect(before, options)
@@ -614,6 +650,8 @@ class Speaker:
     async def remove_listen_range(self, listen_range: ListenRange, communication: str = "") -> None:
         """Take nobody more from the range, and end the sessions of those who came from it."""
         self._host.home.check()
+        arguments.instance("listen_range", listen_range, ListenRange, "a ListenRange")
+        arguments.text("communication", communication)
         if listen_range in self._ranges:
             self._ranges.remove(listen_range)
             self._demand()
@@ -634,6 +672,7 @@ class Speaker:
         with nothing changed.
         """
         self._host.home.check()
+        arguments.instance("who", who, (Peer, ListenRange), "a Peer or a ListenRange")
         before = who.options
         who.options = replace(before, password=password)
         try:
@@ -700,7 +739,10 @@ class Speaker:
         """Originate `prefix` for as long as there are more specific routes, as `Aggregate` says."""
         self._host.home.check()
         self._originals.refuse_within("an aggregate")
-        family, octets = nlri.parse(prefix)
+        family, octets = arguments.prefix("prefix", prefix)
+        if origin_as is not None:
+            arguments.asn("origin_as", origin_as)
+        arguments.policy("policy", policy)
         aggregate = Aggregate(
             summary_only=summary_only,
             origin_as=origin_as,
@@ -715,7 +757,7 @@ class Speaker:
         """Aggregate `prefix` no more; raise KeyError if it was not aggregated."""
         self._host.home.check()
         self._originals.refuse_within("an aggregate")
-        self.router.aggregate(*nlri.parse(prefix), None)
+        self.router.aggregate(*arguments.prefix("prefix", prefix), None)
         self._host.turns.schedule()
 
     # --- what peers tell (Overseer) ----------------------------------------------------------------------
@@ -859,3 +901,11 @@ class Speaker:
             Caller(each.prefix, each.options.secret, each.options.minimum_ttl) for each in self._ranges
         ]
         self._listeners.ask(demand(callers))
+
+
+def _check_peer(peer: object) -> None:
+    arguments.instance("peer", peer, Peer, "a Peer of this speaker")
+
+
+def _check_options(options: object) -> None:
+    arguments.instance("options", options, PeerOptions, "PeerOptions")

@@ -6,7 +6,7 @@ import contextlib
 import pytest
 from rawpeer import TIMEOUT
 
-from bgp import IPV4_UNICAST, IPV6_UNICAST, Announcement, Speaker
+from bgp import IPV4_UNICAST, IPV6_UNICAST, Announcement, PeerOptions, Speaker
 from bgp.aio.turn import SLICE
 from bgp.family import Family
 from bgp.policy import condition
@@ -105,6 +105,7 @@ async def test_conditions_that_go_in_circles_are_refused_with_all_the_rest() -> 
 
 async def test_what_cannot_be_in_one() -> None:
     async with speaker() as ours:
+        peer = ours.add_peer(PeerOptions(asn=65000, address="127.0.0.9", passive=True))
         async with ours.transaction():
             handle = ours.announce(NET)
             with pytest.raises(RuntimeError, match="open here already"):
@@ -113,7 +114,7 @@ async def test_what_cannot_be_in_one() -> None:
             with pytest.raises(RuntimeError, match="an aggregate cannot be part"):
                 ours.aggregate("10.0.0.0/8")
             with pytest.raises(RuntimeError, match="before its transaction is over"):
-                await handle.advertised_to(None)  # type: ignore[arg-type]
+                await handle.advertised_to(peer)
         assert handle.active
         async with ours.transaction():
             pass

@@ -325,7 +325,7 @@ async def test_a_long_iteration_lets_others_have_their_turns() -> None:
         ({"within": "10.0.0.1/8"}, "host bits"),
         ({"community": "x"}, "no community"),
         ({"community": 1 << 32}, "32 bits"),
-        ({"limit": 0}, "at least 1"),
+        ({"limit": 0}, "^limit: must be a whole number of 1 or more, not 0"),
     ],
 )
 async def test_bad_arguments(arguments: dict[str, object], words: str) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from types import NoneType
 
+from bgp.aio import arguments
 from bgp.family import IPV4_UNICAST, IPV6_UNICAST, Family
 from bgp.iana import WellKnownCommunity
 from bgp.policy.condition import Condition
@@ -25,12 +26,7 @@ DISCARD: Mapping[Family, IPv4Address | IPv6Address] = {
 
 def destination(prefix: object) -> Key:
     """Return family and wire octets of a prefix; raise ValueError where it cannot be announced."""
-    if not isinstance(prefix, str | IPv4Network | IPv6Network | IPv4Address | IPv6Address):
-        raise ValueError(f"prefix: write a network such as 192.0.2.0/24, not {prefix!r}")
-    try:
-        family, octets = nlri.parse(prefix)
-    except ValueError as error:
-        raise ValueError(f"prefix: {error}") from None
+    family, octets = arguments.prefix("prefix", prefix)
     if nlri.is_multicast(family, octets):
         raise ValueError(f"prefix: {prefix} is multicast, which is no unicast destination (RFC 4271 6.3)")
     return family, octets

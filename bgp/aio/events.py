@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from bgp.aio import arguments
 from bgp.aio.home import Home
 
 if TYPE_CHECKING:
@@ -105,8 +106,7 @@ class Watcher(AsyncIterator[PeerEvent]):
     """An asynchronous iterator over events; `close` it, or use it in a `with`, when done early."""
 
     def __init__(self, forget: "Callable[[Watcher], None]", limit: int) -> None:
-        if limit < 1:
-            raise ValueError("limit: must be at least 1")
+        arguments.whole("limit", limit, 1)
         self._forget = forget
         self._home = Home.here()
         self._events: deque[PeerEvent] = deque(maxlen=limit)

@@ -8,19 +8,18 @@ found twice or not at all; who must have all of it follows it with `Speaker.watc
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
-from typing import TYPE_CHECKING, TypeVar
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
+from typing import TypeVar
 
+from bgp.aio import arguments
 from bgp.aio.home import Home
+from bgp.aio.peer import Peer
 from bgp.family import Family
 from bgp.rib.path import Path
 from bgp.rib.walk import Walk
 from bgp.router import Router
 from bgp.wire import prefix as nlri
 from bgp.wire.attributes import Attributes
-
-if TYPE_CHECKING:
-    from bgp.aio.peer import Peer
 
 T = TypeVar("T")
 Network = IPv4Network | IPv6Network
@@ -68,48 +67,53 @@ class Rib:
         """Return the route to `prefix`, None if there is none; `Speaker.explain` says why each path of it is
         best, lost or was refused."""
         self._home.check()
-        family, octets = nlri.parse(prefix)
+        family, octets = arguments.prefix("prefix", prefix)
         paths = self._router.lookup(family, octets)
         return Route(family, octets, paths) if paths else None
 
     def longest_match(self, destination: Destination) -> Route | None:
         """Return the usable route that traffic to an address, or to all of a prefix, follows."""
         self._home.check()
-        family, octets = nlri.parse(_network(destination))
+        family, octets = arguments.prefix("destination", destination)
         found = self._router.longest_match(family, octets)
         return None if found is None else self._route(family, found)
 
     def covering(self, destination: Destination) -> Iterator[Route]:
         """Yield the routes to `destination` and to all that covers it, the most specific one first."""
         self._home.check()
-        family, octets = nlri.parse(_network(destination))
+        family, octets = arguments.prefix("destination", destination)
         for found in self._router.covering(family, octets):
             yield self._route(family, found)
 
     async def covered(self, prefix: str | Network) -> AsyncIterator[Route]:
         """Yield the routes to `prefix` and to all more specific ones, in slices."""
         self._home.check()
-        family, octets = nlri.parse(prefix)
+        family, octets = arguments.prefix("prefix", prefix)
         async for found, paths in _slices(self._router.walk_within(family, octets)):
             yield Route(family, found, paths)
 
     async def routes(self, family: Family) -> AsyncIterator[Route]:
         """Yield all routes of `family`, in slices."""
         self._home.check()
+        arguments.family("family", family)
         async for found, paths in _slices(self._router.walk_within(family, b"\0")):
             yield Route(family, found, paths)
 
-    async def received(self, peer: "Peer", family: Family) -> AsyncIterator[tuple[str, Path]]:
+    async def received(self, peer: Peer, family: Family) -> AsyncIterator[tuple[str, Path]]:
         """Yield what `peer` told us, refused paths included, in slices."""
         self._home.check()
+        arguments.instance("peer", peer, Peer, "a Peer")
+        arguments.family("family", family)
         member = peer.member
         if member is not None and family in member.negotiated.families:
             async for found, path in _slices(self._router.walk_received(member, family)):
                 yield nlri.text(family, found), path
 
-    async def advertised(self, peer: "Peer", family: Family) -> AsyncIterator[tuple[str, Attributes]]:
+    async def advertised(self, peer: Peer, family: Family) -> AsyncIterator[tuple[str, Attributes]]:
         """Yield what we told `peer`, as it went out, in slices; it ends when the session does."""
         self._home.check()
+        arguments.instance("peer", peer, Peer, "a Peer")
+        arguments.family("family", family)
         member = peer.member
         if member is None or family not in member.negotiated.families:
             return
@@ -130,9 +134,3 @@ async def _slices(walk: Walk[T]) -> AsyncIterator[T]:
         for found in walk.step(_STEP):
             yield found
         await asyncio.sleep(0)
-
-
-def _network(destination: Destination) -> Network:
-    if isinstance(destination, IPv4Network | IPv6Network):
-        return destination
-    return ip_network(destination)

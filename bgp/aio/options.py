@@ -155,9 +155,7 @@ class PeerOptions:
         if self.local_as is not None:
             arguments.asn("local_as", self.local_as)
         for name in ("import_policy", "export_policy"):
-            policy = getattr(self, name)
-            if policy is not None and not callable(policy):
-                raise ValueError(f"{name}: {policy!r} is no policy; bgp.policy has them")
+            arguments.policy(name, getattr(self, name))
         for name in ("maximum_prefixes", "maximum_advertised"):
             arguments.by_family(
                 name, getattr(self, name), lambda _, each: isinstance(each, int) and each >= 0, "a number"
@@ -195,6 +193,8 @@ class PeerOptions:
                     raise ValueError(
                         f"{name}: excludes interface, where any link-local address is the peer's"
                     )
+        if self.password is not None:
+            arguments.instance("password", self.password, (str, bytes), "text or octets")
         if self.key is not None and not 0 < len(self.key) <= _KEY_LENGTH:
             raise ValueError(f"password: must have 1 to {_KEY_LENGTH} octets")
         source = self.source

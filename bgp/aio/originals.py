@@ -11,20 +11,19 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from bgp.aio import arguments
 from bgp.aio.announcement import Announcement
 from bgp.aio.destination import Destination, Key, conditional, destination, fit, unchanging
 from bgp.aio.health import Health
 from bgp.aio.host import Host
+from bgp.aio.peer import Peer
 from bgp.aio.waits import Telling
 from bgp.family import Family
 from bgp.policy.condition import Condition
 from bgp.wire.attributes import Attributes
 from bgp.wire.given import RouteAttributes
-
-if TYPE_CHECKING:
-    from bgp.aio.peer import Peer
 
 
 class Route(NamedTuple):
@@ -289,9 +288,10 @@ class Originals:
         await self._host.forwarding.installed(handle.family, handle.prefix)
 
     # --- what peers are told ---------------------------------------------------------------------------
-    async def advertised_to(self, handle: Announcement, peer: "Peer") -> None:
+    async def advertised_to(self, handle: Announcement, peer: Peer) -> None:
         """Wait until the peer was told what `handle` announces."""
         self._host.home.check()
+        arguments.instance("peer", peer, Peer, "a Peer")
         key = handle.family, handle.prefix
         mine = self._mine()
         if mine is not None and key in mine:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Protocol
 
-from bgp.aio import interfaces, sockopt
+from bgp.aio import arguments, interfaces, sockopt
 from bgp.aio.address import Endpoint, end_of
 from bgp.aio.beacon import Beacon
 from bgp.aio.changing import Effect
@@ -42,7 +42,6 @@ from bgp.session.config import LimitAction
 from bgp.session.event import Event, State
 from bgp.session.negotiation import Negotiated
 from bgp.session.restart import DEFAULT, Parting
-from bgp.wire import prefix as nlri
 from bgp.wire.message import Keepalive, Notification, encode, encode_shutdown_communication
 from bgp.wire.update import Update
 
@@ -176,10 +175,11 @@ class Peer:
         Raises ValueError while there is no session, or none for the family.
         """
         self._host.home.check()
+        family, octets = arguments.prefix("prefix", prefix)
         member = self.member
         if member is None:
             raise ValueError(f"nothing is told to {self.name}: its session is not Established")
-        return self._host.router.explain_to(member, *nlri.parse(prefix))
+        return self._host.router.explain_to(member, family, octets)
 
     async def established(self) -> None:
         """Wait until the session is Established; raise ConnectionError if the peer is removed."""
@@ -220,6 +220,7 @@ class Peer:
         where any would (RFC 4724 section 4).
         """
         self._host.home.check()
+        _check_cease(communication, subcode)
         self._rest_no_more()
         if not restart:
             self._host.router.forget(self.name)
@@ -255,6 +256,7 @@ class Peer:
         Where both sides keep routes after a NOTIFICATION (RFC 8538), they do so now, unless it is `hard`.
         """
         self._host.home.check()
+        _check_cease(communication, subcode)
         cease = Notification(ErrorCode.CEASE, subcode, _communication(communication, subcode))
         for link in list(self._links):
             if link.state >= State.OPEN_SENT:
@@ -267,6 +269,8 @@ class Peer:
         Return whether it takes that for each of them; False without a session, too.
         """
         self._host.home.check()
+        for family in families:
+            arguments.family("families", family)
         link = self.session
         if link is None or link.negotiated is None:
             return False
@@ -658,6 +662,11 @@ def _refused(down: Down) -> bool:
         notification is not None and notification.code == ErrorCode.OPEN_MESSAGE_ERROR
         for notification in (down.sent, down.received)
     )
+
+
+def _check_cease(communication: str, subcode: int) -> None:
+    arguments.text("communication", communication)
+    arguments.whole("subcode", subcode, 0, 255)
 
 
 def _communication(text: str, subcode: int) -> bytes:

@@ -14,11 +14,13 @@ from enum import Enum
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network
 from itertools import repeat
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 from weakref import WeakSet
 
+from bgp.aio import arguments
 from bgp.aio.events import EventKind, Events, PeerEvent
 from bgp.aio.home import Home
+from bgp.aio.peer import Peer
 from bgp.aio.turn import SLICE
 from bgp.family import FAMILIES, Family
 from bgp.rib.history import BACKLOG, Began, Follower, Lost, Portion, Remark, Synced
@@ -29,9 +31,6 @@ from bgp.router import Router
 from bgp.wire import prefix as nlri
 from bgp.wire import words
 from bgp.wire.community import LargeCommunity, parse_community, parse_large
-
-if TYPE_CHECKING:
-    from bgp.aio.peer import Peer
 
 logger = logging.getLogger(__name__)
 
@@ -149,7 +148,7 @@ class Lagged:
 
 
 WatchEvent = Snapshot | RouteEvent | PeerChanged | InSync | Lagged
-PeersNow = Callable[[], Iterable["Peer"]]
+PeersNow = Callable[[], Iterable[Peer]]
 
 
 def interest(
@@ -158,19 +157,23 @@ def interest(
     family: Family | None = None,
     prefix: str | Network | None = None,
     within: str | Network | None = None,
-    peer: "Peer | str | None" = None,
+    peer: Peer | str | None = None,
     community: Community | Iterable[Community] | None = None,
 ) -> Interest:
     """Return what the arguments of a watch ask for; raise ValueError where they contradict each other."""
-    if paths not in ("best", "all", None) and not isinstance(paths, Selection):
+    if not isinstance(paths, Selection) and paths not in ("best", "all", None):
         raise ValueError(f'paths: {paths!r} cannot be watched; give "best", "all", a Selection or None')
     if prefix is not None and within is not None:
         raise ValueError("within: does not go together with prefix")
+    if family is not None:
+        arguments.family("family", family)
+    if peer is not None:
+        arguments.instance("peer", peer, (Peer, str), "a Peer or the name of one")
     exact = covered = None
     families = FAMILIES if family is None else (family,)
     asked = prefix if prefix is not None else within
     if asked is not None:
-        its_family, octets = nlri.parse(asked)
+        its_family, octets = arguments.prefix("within" if prefix is None else "prefix", asked)
         if family not in (None, its_family):
             raise ValueError(f"family: {asked} is not of {family}")
         families = (its_family,)
@@ -178,7 +181,11 @@ def interest(
     if isinstance(paths, str):
         paths = BEST if paths == "best" else ALL
     name = peer if peer is None or isinstance(peer, str) else peer.name
-    return Interest(families, paths, exact, covered, name, frozenset(_communities(community)))
+    try:
+        communities = frozenset(_communities(community))
+    except ValueError as error:
+        raise ValueError(f"community: {error}") from None
+    return Interest(families, paths, exact, covered, name, communities)
 
 
 def _communities(given: Community | Iterable[Community] | None) -> Iterator[int | LargeCommunity]:
@@ -186,11 +193,13 @@ def _communities(given: Community | Iterable[Community] | None) -> Iterator[int 
         return
     if isinstance(given, int):
         if not 0 <= given <= 0xFFFFFFFF:
-            raise ValueError(f"community: {given} does not fit 32 bits")
+            raise ValueError(f"{given} does not fit 32 bits")
         yield given
     elif isinstance(given, str):
         yield parse_large(given) if given.count(":") == 2 else parse_community(given)
     else:
+        if not isinstance(given, Iterable):
+            raise ValueError(f"{given!r} is no community: write one such as 64496:1")
         several = list(given)
         if isinstance(given, tuple) and len(given) == 3 and all(isinstance(each, int) for each in given):
             yield given  # type: ignore[misc]  # a large community
@@ -215,8 +224,9 @@ class Watch(AsyncIterator[WatchEvent]):
         peers: PeersNow | None,
         forget: "Callable[[Watch], None]",
     ) -> None:
-        if limit < 1:
-            raise ValueError("limit: must be at least 1")
+        arguments.whole("limit", limit, 1)
+        if since is not None:
+            arguments.whole("since", since, 0)
         self._more = asyncio.Event()
         # The follower must not hold the watch, so that one which is given up without a word is gone at once.
         self._follower: Follower = router.history.follow(wanted, since, limit, self._more.set)
@@ -248,6 +258,7 @@ class Watch(AsyncIterator[WatchEvent]):
     def call(self, callback: Callable[[WatchEvent], object]) -> None:
         """Call `callback` with each event until the watch is closed; what it raises is logged."""
         self._home.check()
+        arguments.called("callback", callback)
         if self._task is not None:
             raise ValueError("the watch calls back already")
         self._task = asyncio.create_task(self._deliver(callback))
@@ -383,6 +394,8 @@ class Watches:
         callback: Callable[[WatchEvent], object] | None = None,
     ) -> Watch:
         """Return a new watch."""
+        if callback is not None:
+            arguments.called("callback", callback)
         watch = Watch(self._router, wanted, since, limit, self._peers if peers else None, self._forget)
         if peers and not self._hears:
             self._hears = True
