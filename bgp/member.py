@@ -190,6 +190,11 @@ class Member:
         """How many UPDATEs were pulled; octets that are pulled hold several of them."""
         return self._listener.updates
 
+    @property
+    def markers_sent(self) -> int:
+        """How many of BoRR and EoRR were pulled, each a ROUTE-REFRESH (RFC 7313)."""
+        return self._listener.markers
+
     def received(self, family: Family) -> int:
         """Return how many routes of `family` the peer has sent and not withdrawn, kept ones included."""
         return sum(source.routes for source in self.sources(family))

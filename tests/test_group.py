@@ -474,7 +474,14 @@ def test_refresh(router: Router, enhanced: bool) -> None:
     a.withdraw(many(30))
     refresh(router, b)
     settle(router, b)
-    assert len(b.refreshes) == (4 if enhanced else 0)
+    assert len(b.refreshes) == b.member.markers_sent == (4 if enhanced else 0)
+    # They stay counted where another policy means another group, also in the middle of a refresh.
+    a.announce(many(30))
+    refresh(router, b)
+    router.set_export_policy(b.member, lambda path: path.attributes)
+    settle(router, b)
+    assert len(b.held) == 30
+    assert len(b.refreshes) == b.member.markers_sent == (6 if enhanced else 0)
 
 
 def test_refreshes_that_wait_are_one(router: Router) -> None:

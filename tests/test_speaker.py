@@ -18,6 +18,7 @@ from rawpeer import (
     has_routes,
     messages_of,
     peer_state,
+    wait_for,
 )
 
 import bgp
@@ -929,3 +930,17 @@ async def test_updates_are_counted_one_by_one() -> None:
         await middle.remove_peer(telling)
         # Each route has a MED of its own, and there are two End-of-RIBs.
         assert telling.traffic.sent[MessageType.UPDATE] == 52
+
+
+async def test_begin_and_end_of_a_refresh_are_counted() -> None:
+    async with reflector() as middle, Speaker(asn=ASN, router_id="10.0.0.2") as client:
+        asking = client_of(middle, client, "127.0.0.2")
+        await asyncio.wait_for(asking.established(), TIMEOUT)
+        (telling,) = middle.peers
+        assert asking.request_refresh(IPV4_UNICAST)
+        with client.events() as events:
+            await wait_for(lambda: asking.traffic.received[MessageType.ROUTE_REFRESH] == 2, events.__anext__)
+        await middle.remove_peer(telling)
+        assert telling.traffic.sent[MessageType.ROUTE_REFRESH] == 2
+        assert telling.traffic.received[MessageType.ROUTE_REFRESH] == 1
+        assert asking.traffic.sent[MessageType.ROUTE_REFRESH] == 1

@@ -96,7 +96,6 @@ class Link:
         self._past = Traffic()
         self._reported = 0  # of the connection's crashes
         self._refreshes: Refreshes | None = None  # of a session that has asked for routes
-        self._updates_sent = 0
         self._stream: Stream | None = None
         self.member: Member | None = None
         self.broken = False  # a bug has struck its FSM: it is of no use any more
@@ -139,9 +138,9 @@ class Link:
         """What it has moved so far, over all its TCP connections."""
         counters = self.connection.counters
         sent = list(counters.sent)
-        sent[MessageType.UPDATE] += self._updates_sent
         if self.member is not None:
             sent[MessageType.UPDATE] += self.member.updates_sent
+            sent[MessageType.ROUTE_REFRESH] += self.member.markers_sent
         now = Traffic(list(counters.received), sent, crashes=self.connection.crashes)
         if self._stream is not None:
             now.octets_received, now.octets_sent = self._stream.received, self._stream.sent
@@ -274,7 +273,8 @@ class Link:
             self._refreshes = None
         member, self.member = self.member, None
         if member is not None:
-            self._updates_sent += member.updates_sent
+            self._past.sent[MessageType.UPDATE] += member.updates_sent
+            self._past.sent[MessageType.ROUTE_REFRESH] += member.markers_sent
             self._host.turns.leave(self)
             try:
                 self._host.router.down(member, graceful=graceful, now=self._loop.time())

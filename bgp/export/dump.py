@@ -208,6 +208,7 @@ class Dump:
         "family",
         "finished",
         "initial",
+        "markers",
         "updates",
     )
 
@@ -218,6 +219,7 @@ class Dump:
         self.end: int | None = None
         self.finished = False
         self.updates = 0  # how many UPDATEs were made
+        self.markers = 0  # and how many of BoRR and EoRR
         self._begun = False
         self._position = 0
         # Paths that were told with an earlier one, and will be passed.
@@ -248,6 +250,7 @@ class Dump:
         messages: list[bytes] = []
         if self.enhanced and not self._begun:
             messages.append(_marker(self.family, RouteRefreshSubtype.BEGIN_OF_ROUTE_REFRESH))
+            self.markers += 1
         if not self._begun:
             made = packer.announce_default(self.family)
             messages += made
@@ -308,6 +311,7 @@ class Dump:
                 self.updates += 1
             elif self.enhanced:
                 messages.append(_marker(self.family, RouteRefreshSubtype.END_OF_ROUTE_REFRESH))
+                self.markers += 1
         return messages, positions
 
     def _part(self, images: Images, path: Path, maximum: int) -> list[bytes]:

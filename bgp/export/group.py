@@ -111,6 +111,7 @@ class Group:
         # Dumps go on where they are: of what they have told, the re-run tells the rest.
         listener.dumps = former.dumps
         listener.sent = former.updates - sum(dump.updates for dump in former.dumps)
+        listener.marked = former.marked
         listener.taker = former.taker
         if former.behind or former.place is not None:
             listener.behind = True
@@ -450,6 +451,7 @@ class Group:
             if dump.finished:
                 listener.dumps.remove(dump)
                 listener.sent += dump.updates
+                listener.marked += dump.markers
             if messages:
                 octets = b"".join(messages)
                 out.append(octets)

@@ -24,9 +24,10 @@ class Listener:
     """A member of a group.
 
     `place` is where it is in the train: None before its first pull, and while it is `behind` and the logs
-    have its positions.  `sent` counts the UPDATEs that it pulled outside of its place in the train, and
-    `waiting` says that its last pull was not the last of what can be made at once.  `rerun`: what it must
-    see the end of before it is in the train.  `taker`: who takes octets at once that are due (`Group.share`);
+    have its positions.  `sent` counts the UPDATEs that it pulled outside of its place in the train and of its
+    dumps, `marked` what stood around route refreshes that are over, and `waiting` says that its last pull was
+    not the last of what can be made at once.  `rerun`: what it must see the end of before it is in the train.
+    `taker`: who takes octets at once that are due (`Group.share`);
     None for nobody.  `mark`: where the train ended at the time `since`, None where that says nothing; and
     `taken` UPDATEs had been pulled by then.
     """
@@ -36,6 +37,7 @@ class Listener:
         "dumps",
         "group",
         "mark",
+        "marked",
         "name",
         "place",
         "rerun",
@@ -53,6 +55,7 @@ class Listener:
         self.rerun: Rerun | None = None
         self.behind = False
         self.sent = 0
+        self.marked = 0
         self.mark: int | None = None
         self.since = 0.0
         self.taken = 0
@@ -78,3 +81,8 @@ class Listener:
         """How many UPDATEs the member pulled."""
         taken = 0 if self.place is None else self.place.messages
         return self.sent + taken + sum(dump.updates for dump in self.dumps)
+
+    @property
+    def markers(self) -> int:
+        """How many of BoRR and EoRR the member pulled (RFC 7313)."""
+        return self.marked + sum(dump.markers for dump in self.dumps)
