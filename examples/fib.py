@@ -20,7 +20,7 @@ async def by_hand() -> None:
         mended = asyncio.Event()
         fib.watch(lambda news: mended.set() if isinstance(news, Repaired) else None)
         await fib.set("10.1.0.0/16", via(interface="lo"))
-        await fib.apply([("10.2.0.0/16", BLACKHOLE), ("2001:db8:2::/48", BLACKHOLE)])
+        await fib.apply({"10.2.0.0/16": BLACKHOLE, "2001:db8:2::/48": BLACKHOLE})
         try:
             await fib.set("10.3.0.0/16", via("203.0.113.99"))
         except RouteError as error:

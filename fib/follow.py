@@ -28,7 +28,7 @@ from fib.kernel import Namespace
 from fib.kernel.tunnel import Tunnel
 from fib.mirror import Mirror
 from fib.notice import Notice, Problem, Progress, State, Written
-from fib.programmer import Fib, Prefix
+from fib.programmer import Fib, Prefix, PrefixKey
 from fib.redistribute import Importer, Redistribute
 from fib.resolve import Resolution, Resolver
 from fib.route import Address, Route
@@ -252,9 +252,10 @@ class KernelFib:
         await self.fib.set(prefix, route)
 
     async def apply(
-        self, changes: Mapping[Prefix, Route | None] | Iterable[tuple[Prefix, Route | None]]
+        self, changes: Mapping[PrefixKey, Route | None] | Iterable[tuple[Prefix, Route | None]]
     ) -> list[Problem]:
         """Have each route of `changes` for its prefix, beside what the speaker brings; see `Fib.apply`."""
+        rows: list[tuple[Prefix, Route | None]]
         rows = list(changes.items() if isinstance(changes, Mapping) else changes)
         for prefix, route in rows:
             family, octets = nlri.parse(prefix)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from errno import EEXIST
 from ipaddress import IPv4Network, IPv6Network
 from types import TracebackType
-from typing import Self, TypeAlias
+from typing import Self, TypeAlias, TypeVar
 
 from bgp.family import FAMILIES, Family
 from bgp.wire.prefix import parse
@@ -28,6 +28,8 @@ from fib.plan import Change
 from fib.route import Route, clamped
 
 Prefix: TypeAlias = str | IPv4Network | IPv6Network
+# The keys of a mapping, for those of one type only are not those of a mapping with either.
+PrefixKey = TypeVar("PrefixKey", bound=Prefix)
 
 Flights: TypeAlias = deque[tuple[Ledger, list[Change], asyncio.Task[Mapping[int, Failure]]]]
 
@@ -165,9 +167,10 @@ class Fib:
             raise RouteError(Problem(family, key, route, held[1]))
 
     async def apply(
-        self, changes: Mapping[Prefix, Route | None] | Iterable[tuple[Prefix, Route | None]]
+        self, changes: Mapping[PrefixKey, Route | None] | Iterable[tuple[Prefix, Route | None]]
     ) -> list[Problem]:
         """Have each route of `changes` for its prefix; return when all are written, with those refused."""
+        rows: Iterable[tuple[Prefix, Route | None]]
         rows = changes.items() if isinstance(changes, Mapping) else changes
         mine: list[tuple[Family, bytes]] = []
         clock = asyncio.get_running_loop().time

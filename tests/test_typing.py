@@ -11,12 +11,13 @@ import bgp
 ROOT = Path(__file__).parent.parent
 PROGRAM = '''
 import asyncio
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from bgp import (
     ACCEPT_ALL, IPV4_UNICAST, Announcement, NotAdvertised, Peer, PeerDown,
     PeerEvent, PeerOptions, RouteAttributes, Speaker, exists,
 )
+from fib import BLACKHOLE, Fib, KernelFib, Problem, Route, via
 
 
 async def check() -> bool:
@@ -25,6 +26,22 @@ async def check() -> bool:
 
 def heard(event: PeerEvent) -> None:
     print(event.kind, event.text)
+
+
+async def written(fib: Fib | KernelFib) -> list[Problem]:
+    """Whatever is a prefix may be the key, of one type or of several."""
+    texts: dict[str, Route] = {"192.0.2.0/24": BLACKHOLE}
+    networks: dict[IPv4Network, Route] = {IPv4Network("192.0.2.0/24"): via("203.0.113.1")}
+    several: dict[str | IPv6Network, Route | None] = {"192.0.2.0/24": None}
+    pairs: list[tuple[str, Route]] = [("192.0.2.0/24", BLACKHOLE)]
+    return [
+        *await fib.apply(texts),
+        *await fib.apply(networks),
+        *await fib.apply(several),
+        *await fib.apply(pairs),
+        *await fib.apply([(IPv4Network("192.0.2.0/24"), None), ("2001:db8::/32", BLACKHOLE)]),
+        *await fib.apply({"192.0.2.0/24": BLACKHOLE, "2001:db8::/32": None}),
+    ]
 
 
 async def main() -> None:
@@ -68,10 +85,15 @@ asyncio.run(main())
 '''  # fmt: skip
 WRONG = """
 from bgp import Speaker
+from fib import BLACKHOLE, Fib
 
 speaker = Speaker(asn=64512, router_id="192.0.2.1")
 speaker.announce("203.0.113.0/24", med="5")
 speaker.announce("203.0.113.0/24", colour=5)
+
+
+async def written(fib: Fib) -> None:
+    await fib.apply({5: BLACKHOLE})
 """
 
 
@@ -97,7 +119,7 @@ def test_a_program_without_any(tmp_path: Path) -> None:
     status, said = judged(PROGRAM, tmp_path)
     assert status == 0, said
     status, said = judged(WRONG, tmp_path)
-    assert status == 1 and "med" in said and "colour" in said, said
+    assert status == 1 and "med" in said and "colour" in said and "PrefixKey" in said, said
 
 
 def test_every_example_is_typed() -> None:
