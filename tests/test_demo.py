@@ -84,7 +84,8 @@ async def test_steps_and_restarts_leave_tables_that_agree() -> None:
         await settled(scenario)
         assert scenario.restarts == 1
         assert any(
-            "received cease/administrative-shutdown (RFC 4486 4): maintenance" in line for line in lines
+            "received cease/hard-reset (RFC 8538 3): cease/administrative-shutdown: maintenance" in line
+            for line in lines
         )
         signs = {change.sign for change in scenario.changes.take()}
         assert signs == {"+", "-", "~"}
@@ -196,7 +197,7 @@ def test_without_a_terminal_it_prints_lines_and_ends_by_itself() -> None:
         r"\+ 10\.244\.1\.0/26 next hop 192\.0\.2\.1 ORIGINATOR_ID 10\.0\.0\.1 CLUSTER_LIST 192\.0\.2\.100",
         r"\+ 2001:db8:244:10::/64 next hop 2001:db8::1 ORIGINATOR_ID 10\.0\.0\.1",
         r"explain 198\.51\.100\.53/32: node1 .* best; .* lost at rung \d+: .*RFC 4271 9\.1\.2\.2 f",
-        r"down: received cease/administrative-shutdown \(RFC 4486 4\): the show is over",
+        r"down: received cease/hard-reset \(RFC 8538 3\): cease/administrative-shutdown: the show is over",
         r"^2 s: \d+ changes reflected",
     ):
         assert re.search(pattern, output, flags=re.M), pattern

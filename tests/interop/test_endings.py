@@ -95,5 +95,7 @@ def test_their_limit_of_prefixes(lan: Network) -> None:
         lan, sessions=(IPV4,), routes={}, networks=networks, theirs=LIMIT, everyone=resting, waits=False
     ) as ring:
         for name in ring.daemons:
-            ended = rf"{name}-4: connection ended in \w+: received cease/maximum-number-of-prefixes"
+            # FRR, with which graceful restart is agreed on, puts it into a Hard Reset.
+            cease = r"(cease/hard-reset \(RFC 8538 3\): )?cease/maximum-number-of-prefixes"
+            ended = rf"{name}-4: connection ended in \w+: received {cease}"
             eventually(lambda e=ended: re.search(e, ring.log()), f"{name} has enough")
