@@ -25,6 +25,9 @@ from fib.route import Route, satisfies
 _SHARDS = 64
 _AGREEING = 65536
 
+# So many deletions at once are done in another order than that of their prefixes: each one of so many.
+_MANY, _STRIDE = 4096, 16
+
 
 class Shards:
     """A mapping of prefixes to routes in parts, so that none of them grows large."""
@@ -235,6 +238,8 @@ class Ledger:
                     dirty.clear()
                     break
                 self._next = list(dirty)
+                if len(dirty) >= _MANY and wanted.get(self._next[0]) is wanted.get(self._next[-1]) is None:
+                    self._next = _apart(self._next)
                 self._next.reverse()
             prefix = self._next.pop()
             if prefix not in dirty:
@@ -391,3 +396,11 @@ class Audit:
 
     def close(self) -> None:
         self._ledger.audit = None
+
+
+def _apart(prefixes: list[bytes]) -> list[bytes]:
+    """Return the prefixes in an order in which neighbors do not follow each other.
+
+    Linux takes IPv4 routes out of its trie up to three times as fast then as in the order of addresses.
+    """
+    return [prefix for first in range(_STRIDE) for prefix in prefixes[first::_STRIDE]]

@@ -330,3 +330,20 @@ async def test_what_may_not_be_written_says_so() -> None:
         waiting = asyncio.create_task(fib.written(*parse("10.0.0.0/8")))
         assert await waiting is False
         assert fib.progress(IPV6_UNICAST).failed == 0
+
+
+@both_loops
+async def test_many_deletions_are_all_done_in_whatever_order() -> None:
+    """The order is the kernel's taste; what is left at the end is not."""
+    backend = MemoryBackend(Owner())
+    async with Fib(backend=backend) as fib:
+        rows = [bytes((24, *(0x0B0000 + number).to_bytes(3, "big"))) for number in range(9000)]
+        for row in rows:
+            fib.want(IPV4_UNICAST, row, ONE)
+        await fib.settled()
+        kept = set(rows[::7])
+        for row in rows:
+            if row not in kept:
+                fib.want(IPV4_UNICAST, row, None)
+        await fib.settled()
+        assert {key for _, key in backend.table()} == kept
