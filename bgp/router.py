@@ -74,6 +74,7 @@ _REGROUPED = 256
 
 # The settings that may change while there is a session.
 _CHANGEABLE = {
+    "add_path_select",
     "advertisement_interval",
     "conditional",
     "default_originate",
@@ -463,8 +464,8 @@ class Router:
         """Go on with other settings, in the same session; the member pulls what differs.
 
         Raises ValueError, with nothing changed, where they differ in what is known from the start of a
-        session: in anything but policies, next hops, limits, what is originated for the member or told on
-        conditions, and the advertisement interval.
+        session: in anything but policies, next hops, limits, which paths are told, what is originated for the
+        member or told on conditions, and the advertisement interval.
         """
         before = member.settings
         for name in PeerSettings.__dataclass_fields__:
@@ -846,6 +847,8 @@ class Router:
     def _flush(self, family: Family, table: Table, *, tell: bool = True) -> None:
         groups = [(group, group.packer.selections.get(family)) for group in self._groups.values()]
         selections = {selection for _, selection in groups if selection is not None}
+        former = [(group, one) for group, _ in groups for one in group.former_selections(family)]
+        selections.update(one for _, one in former)
         history = self.history
         watched = bool(history)
         if watched:
@@ -861,6 +864,8 @@ class Router:
             rest.callback(self._readers.serve, family)
             if watched:
                 rest.callback(history.note, family, best, several)
+            for group, selection in former:
+                rest.callback(group.note, family, several[selection])
             untold = dict(groups) if tell else {}
             rest.callback(self._retell_groups, family, untold, best, several)
             rest.callback(self._tell_groups, family, untold, best, several)

@@ -10,7 +10,9 @@ from routers import LOCAL_AS, prefix, settle
 
 from bgp import (
     ACCEPT_ALL,
+    BEST,
     IPV4_UNICAST,
+    AddPathMode,
     Effect,
     EventKind,
     Peer,
@@ -20,6 +22,7 @@ from bgp import (
     Speaker,
     State,
     Term,
+    best_n,
 )
 from bgp.aio.changing import AT_ONCE, IDENTITY, NEXT
 from bgp.policy import change, condition, match
@@ -103,6 +106,19 @@ async def test_policies_and_what_is_told_change_at_once() -> None:
         await has_routes(first, IPV4_UNICAST, NET, "203.0.113.0/24", "192.0.2.0/24")
         assert first.best(IPV4_UNICAST)["192.0.2.0/24"].attributes.med == 5
         assert here.times_established == both.there.times_established == 1
+
+
+async def test_which_paths_are_told_changes_at_once() -> None:
+    first, second = speakers()
+    async with first, second:
+        ways = {IPV4_UNICAST: AddPathMode.SEND}
+        both = await pair(first, second, add_path=ways, add_path_select={IPV4_UNICAST: BEST}, client=True)
+        options = both.here.options
+        changed = replace(options, add_path_select={IPV4_UNICAST: best_n(2)})
+        assert first.change_peer(both.here, changed) is Effect.AT_ONCE
+        first.announce(NET, next_hop="192.0.2.1", med=2)
+        await both.told(2)
+        assert both.here.times_established == 1
 
 
 async def test_limits_change_at_once() -> None:

@@ -136,6 +136,36 @@ def test_a_path_that_goes_promotes_the_next_one() -> None:
     assert preferences(two) == [99, 1]
 
 
+def test_another_selection_in_the_same_session_tells_what_differs() -> None:
+    router = Router(LOCAL_AS, ROUTER_ID)
+    senders = [Peer(router, name, CLIENT, n) for n, name in enumerate("abcd", start=1)]
+    two, three = receiver(router, "two", 9, best_n(2)), receiver(router, "three", 10, best_n(3))
+    for n, sender in enumerate(senders):
+        sender.announce(["10.0.0.0/8"], local_pref=100 + n)
+    settle(router, *senders, two, three)
+
+    def choose(peer: Peer, selection: Selection) -> None:
+        chosen = {IPV4_UNICAST: selection}
+        router.change(peer.member, replace(peer.member.settings, add_path_select=chosen))
+
+    told = two.messages
+    choose(two, best_n(3))
+    assert two.member.packer is three.member.packer, "equal terms are one group"
+    settle(router, two, three)
+    assert preferences(two) == [103, 102, 101] and two.messages == told + 1
+    # What goes before it is looked at again was told, and is withdrawn: for others it was never there.
+    choose(two, BEST)
+    senders[1].withdraw(["10.0.0.0/8"])
+    settle(router, *senders, two, three)
+    assert preferences(two) == [103] and preferences(three) == [103, 102, 100]
+    # So is what was told on the way from one to the next.
+    choose(two, ALL)
+    choose(two, best_n(2))
+    senders[3].withdraw(["10.0.0.0/8"])
+    settle(router, *senders, two, three)
+    assert preferences(two) == preferences(three) == [102, 100]
+
+
 def test_the_best_paths_own_peer_is_told_the_others() -> None:
     """A peer hears its own path never; of two that are selected that leaves one."""
     router = Router(LOCAL_AS, ROUTER_ID)
@@ -286,6 +316,17 @@ class Machine(RuleBasedStateMachine):
             self.router.set_export_policy(self.peers[name].member, policy)
             party = self.reference.parties[name]
             self.reference.parties[name] = replace(party, export_policy=policy)
+
+    @rule(name=names, selection=st.sampled_from((BEST, best_n(2), best_n(3), EQUAL, ALL)))
+    def choose(self, name: str, selection: Selection) -> None:
+        """A peer is told other paths from now on, in the same session."""
+        if name not in self.peers:
+            return
+        member, party = self.peers[name].member, self.reference.parties[name]
+        settings = replace(member.settings, add_path_select={IPV4_UNICAST: selection})
+        self.router.change(member, settings)
+        if party.add_path:
+            self.reference.parties[name] = replace(party, add_path=frozenset({(IPV4_UNICAST, selection)}))
 
     @rule(name=names)
     def refresh(self, name: str) -> None:

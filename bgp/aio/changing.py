@@ -22,6 +22,7 @@ class Effect(IntEnum):
 # Who the peer is: another one of these is another peer.
 IDENTITY = ("address", "interface", "name", "source_address")
 AT_ONCE = {
+    "add_path_select",
     "advertisement_interval",
     "conditional",
     "default_originate",

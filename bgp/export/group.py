@@ -24,6 +24,7 @@ from bgp.family import Family
 from bgp.rib.asking import Failures
 from bgp.rib.changes import Changes
 from bgp.rib.path import Path, Slot
+from bgp.rib.selection import Selection
 from bgp.rib.table import Table
 
 # The train is trimmed when it holds so much; less is not worth a look at all members.
@@ -104,7 +105,7 @@ class Group:
                 self._portions[family].forget()
 
     def take(self, former: Listener) -> Listener:
-        """Take over a member of a group that differs in its policy; it is told what differs."""
+        """Take over a member of a group with another policy or selection; it is told what differs."""
         group, name = former.group, former.name
         listener = self.listeners[name] = Listener(name, self)
         self.resting = False
@@ -120,7 +121,9 @@ class Group:
             for family, route in (*group.missed(former), *group.held(), *self.held()):
                 self._logs[family].add(route)
             # Behind the gate it is not known what a member was told that comes from before it.
-            strange = former.arriving or group.terms.installed_only is not self.terms.installed_only
+            gated = group.terms.installed_only, self.terms.installed_only
+            strange = former.arriving or gated[0] is not gated[1]
+            strange = strange or (gated[0] and group.terms.add_path != self.terms.add_path)
             listener.rerun = self._rerun(None if strange else group.packer)
             listener.rerun.members.add(name)
         group.leave(former)
@@ -217,6 +220,18 @@ class Group:
             self._log(family, self._all_of(family, changes))
         pace.dumping = self._dumping()
         return pace.admit(changes, now)
+
+    def former_selections(self, family: Family) -> set[Selection]:
+        """Return what else is to be noted than what the group tells, for who comes from other groups."""
+        own = self.packer.selections.get(family)
+        befores = (rerun.before(family) for rerun in self._reruns)
+        return {before for before in befores if before is not None and before != own}
+
+    def note(self, family: Family, changes: Changes) -> None:
+        """Note changes of what the group does not select, but former groups of members did."""
+        self._log(family, self._all_of(family, changes))
+        self._portions[family].forget()
+        self.resting = False
 
     def _dumping(self) -> bool:
         return any(one.dumps and one.place is not None for one in self.listeners.values())

@@ -6,7 +6,8 @@ to the logs what the two groups tell differently.  Members that came together sh
 what the logs tell, and is in step when the re-run is over and it has taken all.
 
 A route that changed before the re-run came to it is in the logs anyway, so it does no harm that the re-run
-sees it as it is by then.
+sees it as it is by then.  Where the two groups select different paths (RFC 7911), that takes the changes of
+what either selects: `before` says what else than its own the group has to note.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,7 @@ from bgp.export.log import ChangeLog
 from bgp.export.pack import Packer, Told
 from bgp.family import Family
 from bgp.rib.path import Path
+from bgp.rib.selection import ALL, Selection
 from bgp.rib.table import Table
 
 # So many paths, or prefixes of a path, make a step.
@@ -43,6 +45,12 @@ class Rerun:
         self._logs = logs
         self._steps = self._walk()
 
+    def before(self, family: Family) -> Selection | None:
+        """Return what was selected of what the members were told; all of it where that is not known."""
+        if self.former is not None:
+            return self.former.selections.get(family)
+        return ALL if family in self._packer.selections else None
+
     def run(self, steps: int) -> None:
         """Do some steps; the tables must not be dirty."""
         self.begun = True
@@ -54,13 +62,20 @@ class Rerun:
     def _walk(self) -> Iterator[bool]:
         for family, table in self._tables.items():
             self._note_default(family)
+            reselected = self.before(family) != self._packer.selections.get(family)
             # What comes later is told by the group itself.
             for position in range(len(table.order)):
                 path = table.order[position]
-                if path is not None and path.refusal is None and self._differs(family, path):
+                usable = path is not None and path.refusal is None
+                differs = usable and path is not None and self._differs(family, path)
+                if path is not None and usable and (differs or reselected):
                     prefixes = path.prefixes.copy()
                     for start in range(0, len(prefixes), _PREFIXES):
-                        self._note(family, path, prefixes[start : start + _PREFIXES])
+                        some = prefixes[start : start + _PREFIXES]
+                        if reselected:
+                            self._note_reselected(family, path, some)
+                        if differs:
+                            self._note(family, path, some)
                         yield True
                 elif not position % _PATHS:
                     yield True
@@ -76,6 +91,16 @@ class Rerun:
         if former is None or former.by_prefix or packer.by_prefix:
             return True
         return _told(former, family, path, None) != _told(packer, family, path, None)
+
+    def _note_reselected(self, family: Family, path: Path, prefixes: list[bytes]) -> None:
+        """Note where the path was told and is not, or is told and was not."""
+        table, packer = self._tables[family], self._packer
+        slot, log = packer.slot(family, path), self._logs[family]
+        now = dict.fromkeys(table.prefixes(path, packer.selections.get(family), prefixes))
+        before = dict.fromkeys(table.prefixes(path, self.before(family), prefixes))
+        for prefix in {**now, **before}:
+            if (prefix in now) is not (prefix in before):
+                log.add((prefix, slot))
 
     def _note(self, family: Family, path: Path, prefixes: list[bytes]) -> None:
         table, former, packer = self._tables[family], self.former, self._packer
