@@ -94,6 +94,8 @@ def negotiated(spec: Spec, number: int) -> Negotiated:
     """Return the session of a peer of this kind; `number` tells it from others."""
     options: dict[str, object] = {"families": FAMILIES, "first_as": False, **spec.options}
     asn = LOCAL_AS if spec.kind.internal else 65000 + number
+    # With graceful restart a BoRR before End-of-RIB is ignored, of which the reference here is told nothing.
+    options["graceful_restart"] = None
     ours = SessionConfig(local_as=LOCAL_AS, identifier=ROUTER_ID, role=spec.role, **options)  # type: ignore[arg-type]
     theirs = SessionConfig(local_as=asn, identifier=number, **options)  # type: ignore[arg-type]
     return negotiate(ours, offer(ours), offer(theirs))

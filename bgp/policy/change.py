@@ -49,6 +49,10 @@ _OTHERWISE = {
     _T.AS4_AGGREGATOR: "it is made of the AGGREGATOR",
 }
 
+# Where the table of attributes leaves the length to the decoder; AS numbers have four octets here.
+_LENGTHS = {_T.ATOMIC_AGGREGATE: 0, _T.AGGREGATOR: 8, _T.AIGP: 11}
+_AIGP_HEAD = b"\x01\x00\x0b"
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -143,7 +147,7 @@ def aigp(value: int) -> Change:
     """Set the accumulated IGP metric (RFC 7311 section 3); it goes to peers with which AIGP is used."""
     if not 0 <= value < 0xFFFFFFFFFFFFFFFF:
         raise ValueError(f"aigp must be between 0 and 18446744073709551614, not {value}")
-    return _set("aigp", value, _T.AIGP, b"\x01\x00\x0b" + value.to_bytes(8, "big"))
+    return _set("aigp", value, _T.AIGP, _AIGP_HEAD + value.to_bytes(8, "big"))
 
 
 def attribute(type: int, value: bytes) -> Change:
@@ -157,6 +161,12 @@ def attribute(type: int, value: bytes) -> Change:
         raise ValueError(f"{row.name} cannot have {len(value)} octets")
     if type == _T.ORIGIN and value[0] > Origin.INCOMPLETE:
         raise ValueError(f"ORIGIN cannot be {value[0]}")
+    if type in _LENGTHS and len(value) != _LENGTHS[_T(type)]:
+        raise ValueError(f"{row.name} has {_LENGTHS[_T(type)]} octets, not {len(value)}")
+    if type == _T.AGGREGATOR and not any(value[:4]):
+        raise ValueError("AS 0 must not be in an AGGREGATOR (RFC 7607)")
+    if type == _T.AIGP and value[:3] != _AIGP_HEAD:
+        raise ValueError("AIGP is a TLV of type 1 and 11 octets (RFC 7311 section 3)")
     return _set(row.name, "0x" + value.hex(), type, value)
 
 
