@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from bgp.testing import mixture
-from bgp.testing.hostile import bombs, faults, luck, storms, words
+from bgp.testing.hostile import storms, trial, words
 from bgp.testing.hostile.stage import SHORT, Failed, Stage, hold
 from bgp.testing.hostile.trial import Attack
 from bgp.wire.framing import frame
@@ -22,24 +22,9 @@ _MINUTE = 60.0
 # Memory may grow by so many octets between two restarts, once all attacks had their turn.
 _GROWTH = 48 << 20
 _SETTLED = 4  # minutes
-ATTACKS: tuple[Attack, ...] = (
-    faults.malformed_updates,
-    faults.malformed_openings,
-    faults.silence,
-    faults.noise,
-    storms.octets_one_by_one,
-    storms.half_open_flood,
-    storms.connections_of_one,
-    storms.reset_storm,
-    storms.flapping,
-    storms.refresh_storm,
-    storms.zero_window,
-    bombs.more_than_the_maximum,
-    bombs.prefixes_without_end,
-    bombs.just_not_too_many,
-    bombs.attribute_bombs,
-    bombs.ever_new_attributes,
-    luck.standstill,
+# Those that are tried one by one, without the one about identifiers.
+ATTACKS: tuple[Attack, ...] = tuple(
+    attack for attack in trial.ATTACKS.values() if attack is not storms.identifiers
 )
 
 
