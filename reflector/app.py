@@ -92,10 +92,13 @@ class Service:
         answering = configuration.control
         self.counts = Counts(self.speaker.router)
         self._servers: list[LineServer] = []
-        self._usual = answering.socket is None
+        # Who may fail to start: to reflect matters more than to be asked, unless somebody has said where.
+        self._lenient: LineServer | None = None
         if control and answering.enabled:
             path, control_talk = answering.socket or default_path(), functools.partial(ControlTalk, self)
-            self._servers.append(LineServer(path, answering.mode, control_talk, "socket in [control]"))
+            server = LineServer(path, answering.mode, control_talk, "socket in [control]")
+            self._servers.append(server)
+            self._lenient = server if answering.socket is None else None
         if control and answering.birdc is not None:
             bird_talk = functools.partial(BirdTalk, self)
             self._servers.append(LineServer(answering.birdc, answering.mode, bird_talk, "birdc in [control]"))
@@ -114,12 +117,11 @@ class Service:
         self._converging = self.loop.create_task(self._converge())
         if self._http is not None:
             await self._http.start()
-        for server in list(self._servers):
+        for server in self._servers:
             try:
                 await server.start()
             except ControlError as error:
-                # To reflect matters more than to be asked, unless somebody has said where.
-                if not self._usual or server is not self._servers[0]:
+                if server is not self._lenient:
                     raise
                 logger.warning("nobody can ask this service: %s", error.strerror)
 
