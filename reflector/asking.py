@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,27 @@ def _log(rows: Iterator[Row]) -> None:
 def _explain(rows: Iterator[Row]) -> None:
     for row in rows:
         print(row["text"])
+        if "fib" in row:
+            print("kernel: " + row["fib"]["text"].partition(": ")[2])
         if "to" in row:
             print(row["to"]["text"])
+
+
+def _fib(rows: Iterator[Row]) -> None:
+    """Show totals, or one prefix, or a table of many."""
+    listed = []
+    for row in rows:
+        if "wanted" not in row or "text" in row:
+            listed.append(row)
+            break
+        details.write(details.fib(row))
+    if not listed:
+        return
+    more = list(islice(rows, 1))
+    if "text" in listed[0] and not more:
+        print(listed[0]["text"])
+    else:
+        _table(columns.FIB, "route")(chain(listed, more, rows))
 
 
 def _monitor(rows: Iterator[Row]) -> None:
@@ -84,6 +104,7 @@ _SHOWN: dict[str, Callable[[Iterator[Row]], None]] = {
     "neighbors": _table(columns.NEIGHBORS, "neighbor"),
     "neighbor": _details(details.neighbor),
     "routes": _table(columns.ROUTES, "path"),
+    "fib": _fib,
     "groups": _table(columns.GROUPS, "group"),
     "memory": _table(columns.MEMORY, "line"),
     "log": _log,
@@ -92,7 +113,7 @@ _SHOWN: dict[str, Callable[[Iterator[Row]], None]] = {
     "reload": _changes,
 }
 # What stands without a name on the command line.
-_POSITIONAL = {"neighbor": "peer", "routes": "prefix", "explain": "prefix"}
+_POSITIONAL = {"neighbor": "peer", "routes": "prefix", "fib": "prefix", "explain": "prefix"}
 _ON_THEIR_OWN = ("explain", "monitor")
 
 

@@ -228,6 +228,14 @@ def _fib(value: str) -> Callable[["Service"], Iterable[Sample]]:
     return samples
 
 
+def _fib_writes(service: "Service") -> Iterator[Sample]:
+    if service.fib is not None:
+        for family in service.speaker.router.prefixes:
+            progress = service.fib.progress(family)
+            for action in ("added", "replaced", "deleted"):
+                yield {"family": family.name, "action": action}, getattr(progress, action)
+
+
 FAMILIES = (
     Family("martlet_info", "gauge", "Who we are.", _info),
     Family("martlet_start_time_seconds", "gauge", "When the service began.", _one(attrgetter("started"))),
@@ -310,6 +318,11 @@ FAMILIES = (
     ),
     Family("martlet_fib_routes", "gauge", "Routes that the kernel is to have.", _fib("wanted")),
     Family("martlet_fib_pending", "gauge", "Routes on their way into the kernel.", _fib("pending")),
+    Family("martlet_fib_refused", "gauge", "Routes that the kernel does not take.", _fib("refused")),
+    Family("martlet_fib_conflicts", "gauge", "Routes in the way that are not ours.", _fib("conflicts")),
+    Family("martlet_fib_withheld", "gauge", "Deletions that the guard holds back.", _fib("withheld")),
+    Family("martlet_fib_stale", "gauge", "Routes that an earlier life left.", _fib("stale")),
+    Family("martlet_fib_writes_total", "counter", "Routes written, by what was done.", _fib_writes),
     Family("martlet_fib_repairs_total", "counter", "Routes of ours that others broke.", _fib("repaired")),
     Family("martlet_fib_failures_total", "counter", "Routes that the kernel refused.", _fib("failed")),
     Family("process_resident_memory_bytes", "gauge", "Resident memory.", _one(lambda _: resident())),

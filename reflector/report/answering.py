@@ -4,7 +4,17 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from reflector.report import commands, explaining, groups, lines, memory, neighbors, routes, status
+from reflector.report import (
+    commands,
+    explaining,
+    forwarding,
+    groups,
+    lines,
+    memory,
+    neighbors,
+    routes,
+    status,
+)
 from reflector.report.arguments import READERS
 from reflector.report.catalog import QUESTIONS, Question
 from reflector.report.row import Row, Unanswerable
@@ -20,6 +30,7 @@ ANSWERS: Mapping[str, Rows] = {
     "neighbor": neighbors.neighbor,
     "routes": routes.routes,
     "explain": explaining.explain,
+    "fib": forwarding.fib,
     "groups": groups.groups,
     "memory": memory.memory,
     "log": lines.log,

@@ -89,6 +89,17 @@ QUESTIONS = {
                 Argument("to", Sort.PEER, "a neighbor: what it is told, or by which rule it is not"),
             ),
         ),
+        Question(
+            "fib",
+            "the kernel's routes: how many are where, or why one is there or is not",
+            (
+                Argument("prefix", Sort.PREFIX, "a prefix or an address, or else its longest match"),
+                _FAMILY,
+                Argument("missing", Sort.FLAG, "each route that is not in the kernel, and why"),
+                Argument("installed", Sort.FLAG, "each route of ours that the kernel has"),
+                _LIMIT,
+            ),
+        ),
         Question("groups", "update groups: who is told alike, and how far everybody is"),
         Question("memory", "tables, interned values and queues"),
         Question(

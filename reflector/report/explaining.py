@@ -8,6 +8,7 @@ from bgp.aio.peer import Peer
 from bgp.explanation import Considered, Opinion, Telling
 from bgp.family import family_of
 from bgp.wire import prefix as nlri
+from reflector.report.forwarding import explained as in_kernel
 from reflector.report.row import Row, Unanswerable
 from reflector.report.words import attributes, path
 
@@ -32,6 +33,8 @@ async def explain(
         "paths": [_considered(service, route.prefix, each) for each in explained],
         "text": str(explained),
     }
+    if service.fib is not None:
+        row["fib"] = in_kernel(service, service.fib, route.family, route.octets)
     if to is not None:
         try:
             account = speaker.explain_to(to, prefix)

@@ -111,6 +111,13 @@ GROUPS = (
     Column("lag", lambda row: f"{row['lag']:.1f} s", right=True),
     Column("terms", lambda row: ", ".join(row["terms"]) or ", ".join(row["families"])),
 )
+FIB = (
+    Column("prefix", _text("prefix")),
+    Column("state", _text("state"), style=lambda row: "" if row["installed"] else "red"),
+    Column("in the kernel", _text("kernel")),
+    Column("wanted", lambda row: "" if row.get("wanted") == row["kernel"] else _text("wanted")(row)),
+    Column("why", _text("why")),
+)
 MEMORY = (
     Column("what", _text("what")),
     Column("count", _text("count"), right=True),

@@ -91,6 +91,27 @@ def _session(row: Row, session: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "our role", session["role"]
 
 
+def fib(row: Row) -> Iterator[tuple[str, str]]:
+    """Yield the lines about a family's routes in the kernel."""
+    metric = "of each route" if row["metric"] is None else row["metric"]
+    yield row["family"], f"table {row['table']}, protocol {row['protocol']}, metric {metric}"
+    yield "  installed", f"{row['installed']} of {row['wanted']}"
+    for name, text in (
+        ("pending", "on their way"),
+        ("refused", "refused by the kernel"),
+        ("conflicts", "where another's route stands"),
+        ("withheld", "deletions that the guard holds back"),
+        ("stale", "left by an earlier life, to be swept"),
+    ):
+        if row[name]:
+            yield f"  {name}", f"{row[name]} {text}"
+    yield "  written", f"{row['added']} added, {row['replaced']} replaced, {row['deleted']} deleted"
+    yield "  earlier", f"{row['adopted']} adopted, {row['swept']} swept"
+    yield "  mended", f"{row['repaired']} that others broke, {row['failed']} attempts failed"
+    for each in row["problems"]:
+        yield "  problem", each
+
+
 def clock(seconds: float) -> str:
     """Return a moment in local time."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
