@@ -608,6 +608,7 @@ class Speaker:
         except BaseException:
             self._ranges.remove(added)
             raise
+        _say_blocked(added)
         return added
 
     def change_listen_range(
@@ -637,6 +638,8 @@ class Speaker:
                 listen_range.options = before
                 raise
         listen_range.limit = listen_range.limit if limit is None else limit
+        if options.blocked != before.blocked:
+            _say_blocked(listen_range)
         for peer in list(listen_range.peers):
             theirs = replace(options, address=peer.options.address, name=peer.options.name)
             if what is Effect.RESET:
@@ -820,14 +823,19 @@ class Speaker:
         now = asyncio.get_running_loop().time()
         peer = self._find(local, remote)
         reason = ""
-        if peer is None and not self._range(remote):
+        listen_range = None if peer is not None else self._range(remote)
+        if peer is None and listen_range is None:
             reason = "unknown address"
+        elif listen_range is not None and listen_range.options.blocked:
+            reason = f"listen range {listen_range.prefix} is kept down: {listen_range.options.blocked}"
         elif self._pace.wait((remote.address, remote.scope), now):
             peer, reason = None, "it connects too often"
         elif peer is None:
             peer, reason = self._dynamic(remote)
         if peer is not None and not peer.is_running:
             reason = f"peer {peer.name} is shut down"
+        elif peer is not None and peer.options.blocked:
+            reason = f"peer {peer.name} is {peer.last_error}"
         elif peer is not None:
             try:
                 peer.accept(sock)
@@ -901,6 +909,11 @@ class Speaker:
             Caller(each.prefix, each.options.secret, each.options.minimum_ttl) for each in self._ranges
         ]
         self._listeners.ask(demand(callers))
+
+
+def _say_blocked(listen_range: ListenRange) -> None:
+    if listen_range.options.blocked:
+        logger.error("listen range %s: kept down: %s", listen_range.prefix, listen_range.options.blocked)
 
 
 def _check_peer(peer: object) -> None:

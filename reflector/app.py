@@ -105,8 +105,8 @@ class Service:
 
     async def start(self) -> None:
         """Listen, originate, and start all sessions; raise OSError if an address cannot be had."""
-        self.prepare()
         logging.getLogger().addHandler(self.journal)
+        self.prepare()
         if self.configuration.fib is not None:
             # Before any session: so no next hop is taken to be reachable that is not.
             self.fib = self.configuration.fib.make(self.speaker)
@@ -162,6 +162,9 @@ class Service:
             found = plan(self.configuration, after)
             if found.restart:
                 return found, []
+            for warning in after.warnings:
+                if warning not in self.configuration.warnings:
+                    logger.warning("%s", warning)
             failed = await carry_out(found.steps, self.speaker)
             self.drain.renew()
             self.configuration = settled(self.configuration, after, [step for step, _ in failed])

@@ -35,6 +35,8 @@ from reflector.conditions import find_condition, read_conditions, refuse_circles
 from reflector.document import ConfigurationError, Document, Problem, parse, read
 from reflector.forwarding import Forwarding
 from reflector.policies import find_policy, read_policies
+from reflector.secrets import Secret
+from reflector.signing import Signing
 from reflector.tables import (
     Table,
     over_group,
@@ -231,7 +233,7 @@ def _checked(
         Control(**control.values),
         Http(**http.values),
         None if fib is None or fib.values.get("enabled") is False else Forwarding(**fib.values),
-        warnings(router, neighbors, ranges),
+        (*dict.fromkeys(document.warnings), *warnings(router, neighbors, ranges)),
     )
 
 
@@ -259,7 +261,22 @@ def _options(values: dict[str, Any]) -> PeerOptions:
             }
     if given.get("graceful_restart") is False:
         given["graceful_restart"] = None
-    return PeerOptions(**given)
+    return PeerOptions(**given | _signed(given))
+
+
+def _signed(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the keys to sign with, or what blocks a peer whose secret could not be read."""
+    password: Secret | None = given.get("password")
+    signing: Signing | None = given.get("tcp_ao")
+    if password is not None:
+        if password.fault:
+            return {"password": None, "blocked": f"password: {password.fault}"}
+        return {"password": password.value}
+    if signing is not None:
+        if signing.secret.fault:
+            return {"tcp_ao": None, "blocked": f"tcp_ao: {signing.secret.fault}"}
+        return {"tcp_ao": signing.key}
+    return {}
 
 
 _NOT_OPTIONS = frozenset({"group", "policy", *DIRECTIONS, "default_originate_if", "prefix", "limit"})

@@ -66,6 +66,7 @@ class Document:
     data: dict[str, object]
     lines: dict[Path, int]
     problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
 
     @property
     def root(self) -> "Place":
@@ -100,6 +101,10 @@ class Place:
 
     def refuse(self, what: str, remedy: str) -> None:
         self.document.problems.append(self.problem(what, remedy))
+
+    def warn(self, what: str, remedy: str) -> None:
+        """Say what is allowed, but surely not meant."""
+        self.document.warnings.append(self.problem(what, remedy))
 
 
 def _name(path: Path) -> str:

@@ -123,6 +123,15 @@ def _sessions(service: "Service") -> Iterator[Sample]:
         yield {"state": state.label}, states[state]
 
 
+def _kept_down(service: "Service") -> Iterator[Sample]:
+    for peer in list(service.speaker.peers):
+        if peer.options.blocked:
+            yield {"peer": peer.name}, 1
+    for listen_range in service.speaker.listen_ranges:
+        if listen_range.options.blocked:
+            yield {"listen_range": listen_range.prefix}, 1
+
+
 def _messages(service: "Service") -> Iterator[Sample]:
     for peer in list(service.speaker.peers):
         traffic = peer.traffic
@@ -259,6 +268,7 @@ FAMILIES = (
         "Whether the session is Established.",
         _each(lambda peer: peer.state is State.ESTABLISHED),
     ),
+    Family("martlet_kept_down", "gauge", "Who has no session for want of a secret, for one.", _kept_down),
     Family(
         "martlet_peer_state_age_seconds",
         "gauge",

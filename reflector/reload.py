@@ -2,7 +2,8 @@
 
 What did not change is not touched: its sessions notice nothing.  Policies, limits and the like change under
 a session; only what is negotiated or built into a socket costs it (`bgp.aio.changing`).  What only a new
-process can change is refused, and then nothing is done at all.
+process can change is refused, and then nothing is done at all.  Whose secret cannot be read any more stays as
+it is, with the secret that was read before.
 """
 
 import logging
@@ -51,13 +52,17 @@ class Difference:
         before, after = show(self.before), show(self.after)
         return f"{self.key} {before} -> {after}" if before != after else f"{self.key} {after} (changed)"
 
+    def __repr__(self) -> str:
+        return f"<Difference {self}>"
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """One thing that changes, what that costs, and how it is done.
 
     `table` is the field of a configuration that it is of, `before` and `after` the thing as it is there, None
-    where it is not.  `apply` may raise OSError or ValueError: then the thing is as it was before.
+    where it is not.  One that `stays` for a reason is shown, and not done.  `apply` may raise OSError or
+    ValueError: then the thing is as it was before.
     """
 
     table: str
@@ -67,6 +72,7 @@ class Step:
     differences: tuple[Difference, ...]
     effect: Effect | None
     apply: Apply
+    stays: str = ""  # why nothing is done
 
     @property
     def kind(self) -> Kind:
@@ -77,6 +83,8 @@ class Step:
 
     def __str__(self) -> str:
         line = f"{self.kind.value} {self.what}"
+        if self.stays:
+            return f"{line}: stays as it is: {self.stays}"
         if self.differences:
             line += ": " + "; ".join(map(str, self.differences))
         return line + _COST[self.kind, self.effect]
@@ -203,8 +211,10 @@ def _neighbors(before: Sequence[PeerOptions], after: Sequence[PeerOptions]) -> I
         what = f"neighbor {_name(will)}"
         if key not in old:
             yield Step("neighbors", None, will, what, (), None, _adder(will))
-        elif will != (was := old[key]):
-            found, cost = _differences(was, will), effect(was, will)
+        elif _keeps_secret(was := old[key], will):
+            yield Step("neighbors", was, will, what, (), None, _refuser(will), will.blocked)
+        elif will != was:
+            found, cost = _of_peers(was, will), effect(was, will)
             yield Step("neighbors", was, will, what, found, cost, _changer(was, will))
 
 
@@ -214,6 +224,24 @@ def _identity(options: PeerOptions) -> tuple[Any, ...]:
 
 def _name(options: PeerOptions) -> str:
     return options.name or options.address or options.interface
+
+
+def _keeps_secret(before: PeerOptions, after: PeerOptions) -> bool:
+    """Whether a secret that is known cannot be read any more: then sessions go on with the known one."""
+    return bool(after.blocked) and before.secret is not None
+
+
+def _refuser(options: PeerOptions) -> Apply:
+    async def apply(speaker: Speaker) -> None:
+        raise ValueError(options.blocked)
+
+    return apply
+
+
+def _of_peers(before: PeerOptions, after: PeerOptions) -> tuple[Difference, ...]:
+    """Return what differs; where a secret could not be read, that says it."""
+    unread = before.blocked or after.blocked
+    return tuple(each for each in _differences(before, after) if not (unread and each.key in _SECRET))
 
 
 def _adder(options: PeerOptions) -> Apply:
@@ -277,8 +305,12 @@ def _ranges(before: Sequence[ListenRange], after: Sequence[ListenRange]) -> Iter
         what = f"listen range {prefix}"
         if prefix not in old:
             yield Step("listen_ranges", None, will, what, (), None, add(will))
-        elif will != (was := old[prefix]):
-            found = _differences(was.options, will.options)
+        elif _keeps_secret((was := old[prefix]).options, will.options):
+            yield Step(
+                "listen_ranges", was, will, what, (), None, _refuser(will.options), will.options.blocked
+            )
+        elif will != was:
+            found = _of_peers(was.options, will.options)
             if will.limit != was.limit:
                 found += (Difference("limit", was.limit, will.limit),)
             cost = effect(was.options, will.options)
@@ -355,7 +387,7 @@ def _there(secret: object) -> str:
 
 
 def _shown(value: object) -> str:
-    if value is None:
+    if value is None or value == "":
         return "none"
     if isinstance(value, bool):
         return str(value).lower()

@@ -10,6 +10,7 @@ from bgp.session.config import AsExpected, Confederation, LimitAction
 from bgp.session.restart import LONGEST_STALE
 from bgp.wire.capability import Fqdn
 from reflector.document import Place, nearest
+from reflector.secrets import Secret, secret
 from reflector.values import flag, kind, list_of, number, one_of, text
 
 LAST_AS = 0xFFFFFFFF
@@ -133,15 +134,9 @@ def _selection(value: object, place: Place) -> Selection | None:
     return None
 
 
-def password(value: object, place: Place) -> str | None:
+def password(value: object, place: Place) -> Secret | None:
     """Read a TCP-MD5 password; the kernel takes at most 80 octets (RFC 2385)."""
-    secret = text(value, place)
-    if secret is not None and len(secret.encode()) > 80:
-        place.refuse(
-            f"has {len(secret.encode())} octets", "use at most 80 octets, the system's limit for TCP-MD5"
-        )
-        return None
-    return secret
+    return secret(value, place, 80)
 
 
 _MANY = number(1, 100_000_000)

@@ -42,6 +42,15 @@ def text(value: object, place: Place) -> str | None:
     return None
 
 
+def nul_free(value: object, place: Place) -> str | None:
+    """Read the name of something of the system's, which has neither NUL nor equals sign."""
+    found = text(value, place)
+    if found is not None and ("\0" in found or "=" in found):
+        place.refuse("has a sign that no name has", "write a name such as BGP_PASSWORD")
+        return None
+    return found
+
+
 def path(value: object, place: Place) -> Path | None:
     """Read the path of a file, from the root on."""
     found = text(value, place)

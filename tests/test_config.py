@@ -267,7 +267,7 @@ def test_a_listen_range_ignores_what_its_group_says_of_dialing() -> None:
 def test_every_option_of_a_peer_has_a_key() -> None:
     # `description` repeats `name`; policies go by shorter names, and `policy` stands for both directions.
     options = set(PeerOptions.__dataclass_fields__)
-    options -= {"description", "import_policy", "export_policy"}
+    options -= {"blocked", "description", "import_policy", "export_policy"}
     keys = {row.name for row in schema.NEIGHBOR}
     keys -= {"group", "policy", "import", "export", "default_originate_if"}
     assert keys == options
@@ -335,7 +335,7 @@ VALUES = [
     ("policy = []", "must be text, not a list", '"accept-all"'),
     ('password = ""', "must not be empty", "quotes"),
     (f'password = "{"x" * 81}"', "has 81 octets", "at most 80"),
-    ("password = 2024-01-01", "must be text, not a date or time", "quotes"),
+    ("password = 2024-01-01", "must be text or a table, not a date or time", "{file = "),
     ('add_path = "on"', '"on" is not known', '"off", "receive", "send", "both"'),
     ("add_path = true", "must be text, not true or false", '"off"'),
     ('add_path = {ipv5-unicast = "send"}', '"ipv5-unicast" is not known', "did you mean"),

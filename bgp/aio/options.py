@@ -38,7 +38,8 @@ class PeerOptions:
     `tcp_ao` is one of RFC 5925, where the kernel has that.  `ttl` is
     that of the packets sent.  By default it is 1 towards external peers, which belong on a shared subnet, and
     the system's towards internal ones; `multihop` allows an external peer that many hops.  `minimum_ttl`
-    drops what came farther (RFC 5082 section 3).
+    drops what came farther (RFC 5082 section 3).  While there is a reason in `blocked`, such as a key that
+    could not be had, the peer is neither dialed nor let in, and whoever looks at it sees the reason.
 
     `local_as` is another AS that an external peer is shown as ours (RFC 7705 section 3).  It is prepended to
     the AS_PATHs that come from there, unless `local_as_no_prepend`, and stands before our own in those that
@@ -76,10 +77,11 @@ class PeerOptions:
     source_address: str | None = None
     passive: bool = False
     password: str | bytes | None = field(default=None, repr=False)
-    tcp_ao: AoKey | None = None
+    tcp_ao: AoKey | None = field(default=None, repr=False)
     ttl: int | None = None
     multihop: int | None = None
     minimum_ttl: int | None = None
+    blocked: str = ""
 
     local_as: int | None = None
     local_as_no_prepend: bool = False
@@ -193,8 +195,9 @@ class PeerOptions:
                     raise ValueError(
                         f"{name}: excludes interface, where any link-local address is the peer's"
                     )
-        if self.password is not None:
-            arguments.instance("password", self.password, (str, bytes), "text or octets")
+        if self.password is not None and not isinstance(self.password, str | bytes):
+            raise ValueError(f"password: must be text or octets, not {type(self.password).__name__}")
+        arguments.text("blocked", self.blocked)
         if self.key is not None and not 0 < len(self.key) <= _KEY_LENGTH:
             raise ValueError(f"password: must have 1 to {_KEY_LENGTH} octets")
         source = self.source

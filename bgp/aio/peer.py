@@ -131,7 +131,8 @@ class Peer:
     def state(self) -> State:
         """The state of the most advanced connection; Active where the peer is waited for."""
         states = [link.state for link in self._links]
-        return max(states, default=State.ACTIVE if self._running and self._dialer is None else State.IDLE)
+        waiting = self._running and self._dialer is None and not self.options.blocked
+        return max(states, default=State.ACTIVE if waiting else State.IDLE)
 
     @property
     def negotiated(self) -> Negotiated | None:
@@ -200,11 +201,20 @@ class Peer:
             return
         self._running = True
         self._outdated = False
+        if self.options.blocked:
+            self._block()
+            return
         self._host.router.expect(self.name)
         if not self.options.passive:
             self._make_dialer().handle(Event.MANUAL_START)
         self._light_beacon()
         self.link_changed()
+
+    def _block(self) -> None:
+        """Stay down as the options want it, and say why."""
+        self.last_error = f"kept down: {self.options.blocked}"
+        self.last_error_at = time.time()
+        self.alarm(self.last_error)
 
     def stop(
         self,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 async def reset(service: "Service", *, peer: Peer, text: str = "") -> AsyncGenerator[Row, None]:
     """End a session and let it start anew."""
+    _refuse_blocked(peer)
     before = peer.state.label
     peer.reset(text)
     yield {"neighbor": peer.name, "done": "reset", "was": before}
@@ -29,8 +30,14 @@ async def disable(service: "Service", *, peer: Peer, text: str = "") -> AsyncGen
 
 async def enable(service: "Service", *, peer: Peer) -> AsyncGenerator[Row, None]:
     """Let a neighbor that was disabled, or shut for its prefixes, have a session again."""
+    _refuse_blocked(peer)
     peer.start()
     yield {"neighbor": peer.name, "done": "enabled"}
+
+
+def _refuse_blocked(peer: Peer) -> None:
+    if peer.options.blocked:
+        raise Unanswerable(f"{peer.name} is kept down: {peer.options.blocked}; mend that, and reload")
 
 
 async def refresh(

@@ -10,6 +10,7 @@ from bgp.iana import MessageType
 from bgp.member import kind_of
 from bgp.session.event import State
 from bgp.session.negotiation import Negotiated
+from bgp.speaker import ListenRange
 from reflector.report.row import Row
 from reflector.report.words import identifier, kind
 
@@ -32,6 +33,34 @@ async def neighbors(
         if name.lower() not in peer.name.lower():
             continue
         yield row(service, peer)
+    for listen_range in service.speaker.listen_ranges:
+        found = _kept_down(service, listen_range)
+        if listen_range.options.blocked and state in (None, State.IDLE) and name.lower() in found["name"]:
+            yield found
+
+
+def _kept_down(service: "Service", listen_range: ListenRange) -> Row:
+    """Return the row of a listen range that takes nobody; of others only who has come from there has one."""
+    return {
+        "name": f"listen range {listen_range.prefix}",
+        "description": "",
+        "address": str(listen_range.prefix),
+        "asn": listen_range.options.asn,
+        "kind": None,
+        "state": State.IDLE.label,
+        "running": True,
+        "dynamic": False,
+        "blocked": listen_range.options.blocked,
+        "since": service.configured,
+        "age": time.time() - service.configured,
+        "received": {},
+        "messages_in": 0,
+        "messages_out": 0,
+        "queue": 0,
+        "behind": False,
+        "last_error": f"kept down: {listen_range.options.blocked}",
+        "last_error_at": service.configured,
+    }
 
 
 def row(service: "Service", peer: Peer) -> Row:
@@ -47,6 +76,7 @@ def row(service: "Service", peer: Peer) -> Row:
         "state": peer.state.label,
         "running": peer.is_running,
         "dynamic": peer.dynamic,
+        "blocked": peer.options.blocked,
         "since": peer.since,
         "age": time.time() - peer.since,
         "received": {} if member is None else {family.name: member.received(family) for family in families},
