@@ -118,6 +118,7 @@ class Http:
 
     listen: tuple[str, ...] = ()
     ready_after: float = 120.0
+    birdwatcher: bool = False
 
 
 @dataclass(frozen=True, slots=True)

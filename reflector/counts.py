@@ -11,10 +11,12 @@ from typing import TypeVar
 
 from bgp.export.group import Group
 from bgp.family import FAMILIES, Family
+from bgp.rib.path import Path
 from bgp.rib.walk import Walk
 from bgp.router import Router
 
 T = TypeVar("T")
+Found = Walk[tuple[bytes, Path]]
 
 # Seconds between the end of one count and the next one, and after which nobody wants to know any more.
 INTERVAL, WANTED = 15.0, 300.0
@@ -29,6 +31,7 @@ class Counts:
         self._router = router
         self._told: Mapping[str, Mapping[Family, int]] = {}
         self._best: Mapping[Family, Counter[str]] = {}
+        self._refused: Mapping[Family, Counter[str]] = {}
         self._at: float | None = None
         self._asked = 0.0
         self._task: asyncio.Task[None] | None = None
@@ -45,6 +48,11 @@ class Counts:
         """Return how many of a neighbor's routes were the best ones at the last count."""
         self.told(peer)
         return self._best.get(family, Counter())[peer]
+
+    def refused(self, peer: str, family: Family) -> int:
+        """Return how many of a neighbor's routes were not usable at the last count."""
+        self.told(peer)
+        return self._refused.get(family, Counter())[peer]
 
     @property
     def age(self) -> float | None:
@@ -66,7 +74,9 @@ class Counts:
         loop = asyncio.get_running_loop()
         try:
             while loop.time() < self._asked + WANTED:
-                self._told, self._best = await self._count(), await self._count_best()
+                self._told = await self._count()
+                self._best = await self._of_all(self._router.walk_best)
+                self._refused = await self._of_all(self._walk_refused)
                 self._at = loop.time()
                 await asyncio.sleep(INTERVAL)
         finally:
@@ -87,11 +97,18 @@ class Counts:
         own = await _by_peer(self._router.walk_told(group, family), lambda told: told.path.slot.peer)
         return own.total(), own
 
-    async def _count_best(self) -> dict[Family, Counter[str]]:
+    async def _of_all(self, walk: Callable[[Family], Found]) -> dict[Family, Counter[str]]:
+        """Return of each family how many of the paths that a walk finds are whose."""
         return {
-            family: await _by_peer(self._router.walk_best(family), lambda found: found[1].source.peer)
-            for family in FAMILIES
+            family: await _by_peer(walk(family), lambda found: found[1].source.peer) for family in FAMILIES
         }
+
+    def _walk_refused(self, family: Family) -> Found:
+        return self._router.walk_paths(family, lambda path: path.refusal is not None)
+
+
+def _whose(found: tuple[bytes, Path]) -> str:
+    return found[1].source.peer
 
 
 async def _by_peer(walk: Walk[T], peer: Callable[[T], str]) -> Counter[str]:

@@ -82,6 +82,7 @@ FIB = (
 HTTP = (
     Key("listen", list_of(addresses.endpoint), "where to answer over HTTP, a list of address:port"),
     Key("ready_after", duration(0, 86400), "seconds after which we count as ready though not converged"),
+    Key("birdwatcher", values.flag, "whether /birdwatcher/... answers as birdwatcher does, for Alice-LG"),
 )
 
 # The fields of `bgp.rib.decision.DecisionOptions`.

@@ -76,10 +76,10 @@ async def test_protocols(cluster: Cluster) -> None:
     assert short[2].startswith(" 127.0.0.12 BGP") and short[3] == "0000 "
     text = "\n".join(details)
     assert "Neighbor ID:      10.0.0.1" in text and "Neighbor AS:      64512" in text
-    # Of the three routes of the first one is refused; it is told the other's, and ours.
-    assert re.findall(r"Routes: +(\d+) imported, (\d+) exported, (\d+) preferred", text) == [
-        ("2", "2", "1"),
-        ("1", "2", "1"),
+    # Of the two routes of the first one is refused; it is told the other's, and ours.
+    assert re.findall(r"Routes: +(\d+) imported, (\d+) filtered, (\d+) exported, (\d+) preferred", text) == [
+        ("1", "1", "2", "1"),
+        ("1", "0", "2", "1"),
     ]
     assert "127.0.0.12" in "\n".join(one) and "127.0.0.11" not in "\n".join(one)
     assert none == ["9001 nobody: there is no such protocol"]

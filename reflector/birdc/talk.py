@@ -177,9 +177,11 @@ class BirdTalk:
             yield f"    Table:          {_TABLES[family]}"
             yield f"    Preference:     {_PREFERENCE}"
             if up and member is not None:
-                received = member.received(family)
-                exported, best = told.get(family, 0), self._service.counts.best(peer.name, family)
-                yield f"    Routes:         {received} imported, {exported} exported, {best} preferred"
+                counts = self._service.counts
+                filtered, best = counts.refused(peer.name, family), counts.best(peer.name, family)
+                imported = max(member.received(family) - filtered, 0)
+                parts = f"{imported} imported, {filtered} filtered, {told.get(family, 0)} exported"
+                yield f"    Routes:         {parts}, {best} preferred"
         yield ""
 
     # --- show route ---------------------------------------------------------------------------------------

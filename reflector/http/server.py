@@ -10,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 from bgp.aio.address import parse_endpoint
+from reflector.http import birdwatcher
 from reflector.metrics import exposition
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class HttpServer:
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/livez", self._live)
         app.router.add_get("/readyz", self._ready)
+        if self._options.birdwatcher:
+            birdwatcher.add_to(app, self._service)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         self._runner = runner
