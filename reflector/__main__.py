@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from reflector import asking
+from reflector.hangup import Hangup
 from reflector.version import version
 
 if TYPE_CHECKING:
     from reflector.config import Configuration
     from reflector.document import Problem
 
-# Exit statuses: the configuration is at fault, or this machine does not let us run.
-REFUSED, FAILED = 2, 1
+# The exit status where the configuration is at fault.
+REFUSED = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -83,12 +84,14 @@ def _check(file: str) -> int:
 
 
 def _run(file: str) -> int:
-    from reflector import app
+    hangup = Hangup()
+    # All else is imported behind this, which takes its time.
+    from reflector import process
 
     configuration = _load(file)
     if configuration is None:
         return REFUSED
-    return app.run(configuration, file)
+    return process.run(configuration, file, hangup)
 
 
 def _demo(seconds: float | None, plain: bool) -> int:

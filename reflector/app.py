@@ -4,32 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import functools
 import logging
-import resource
-import signal
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bgp.aio.events import PeerEvent
-from bgp.aio.lag import LoopLag
 from bgp.family import FAMILIES
 from bgp.speaker import Speaker
 from reflector.birdc.talk import BirdTalk
-from reflector.collector import Collector
 from reflector.config import Configuration, load
 from reflector.control.lines import ControlError, LineServer
 from reflector.control.protocol import default_path
 from reflector.control.server import ControlTalk
 from reflector.counts import Counts
-from reflector.document import ConfigurationError
 from reflector.drain import Drain
-from reflector.forwarding import is_forwarding_error
 from reflector.http.server import HttpServer
 from reflector.journal import Journal
-from reflector.log import SessionLog, set_up
+from reflector.log import SessionLog
 from reflector.metrics import Errors
 from reflector.originate import aggregate, originate
 from reflector.reload import Plan, Step, carry_out, plan, settled
@@ -192,136 +185,3 @@ class Service:
             await self.fib.close()
         await self.speaker.stop(communication, restart=restart)
         logging.getLogger().removeHandler(self.journal)
-
-
-def run(configuration: Configuration, file: str) -> int:
-    """Serve until SIGTERM or SIGINT; return the exit status.
-
-    SIGHUP reloads, and SIGUSR1 has a line logged that says how it is.
-    """
-    set_up(configuration.router.log_level)
-    _raise_file_limit()
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        return runner.run(_serve(configuration, file))
-
-
-async def _serve(configuration: Configuration, file: str) -> int:
-    loop = asyncio.get_running_loop()
-    service = Service(configuration, file=file, control=True)
-
-    def on_signal(number: signal.Signals) -> None:
-        logger.info("%s: stopping", number.name)
-        service.end(restart=number is signal.SIGTERM)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal, number)
-    reloads: set[asyncio.Task[None]] = set()
-
-    def on_hangup() -> None:
-        task = loop.create_task(_reload(service))
-        reloads.add(task)
-        task.add_done_callback(reloads.discard)
-
-    loop.add_signal_handler(signal.SIGHUP, on_hangup)
-    loop.add_signal_handler(signal.SIGUSR1, _log_state, service.speaker, LoopLag())
-    try:
-        await service.start()
-    except OSError as error:
-        logger.error("%s", error.strerror if isinstance(error, ControlError) else _cannot_start(error))
-        await service.stop("cannot start")
-        return 1
-    except Exception as error:
-        if not is_forwarding_error(error):
-            raise
-        logger.error("[fib]: %s", error)
-        await service.stop("cannot start")
-        return 1
-    _log_start(service)
-    collector = Collector()
-    restart, text = await service.ended()
-    await service.stop(text or ("restarting" if restart else "shutting down"), restart=restart)
-    collector.stop()
-    logger.info("stopped")
-    return 0
-
-
-async def _reload(service: Service) -> None:
-    """Do what SIGHUP asks for, and log how that went."""
-    try:
-        found, failed = await service.reload()
-    except ConfigurationError as error:
-        for problem in error.problems:
-            logger.error("%s", problem)
-        count = len(error.problems)
-        logger.error("SIGHUP: %d error%s, nothing was changed", count, "" if count == 1 else "s")
-        return
-    if found.restart:
-        for each in found.restart:
-            logger.error("%s: only a restart changes this", each)
-        logger.error("SIGHUP: nothing was changed")
-    elif not found:
-        logger.info("SIGHUP: nothing has changed")
-    else:
-        logger.info("SIGHUP: %d changes, %d failed", len(found.steps), len(failed))
-
-
-def _log_state(speaker: Speaker, lag: LoopLag) -> None:
-    """Say how it is; the loop's lag is that since the last time."""
-    router = speaker.router
-    logger.info(
-        "sessions %d, peers %d, routes %d, attribute octets %d, "
-        "loop lag p99 %.1f ms, maximum %.1f ms, internal errors %d",
-        len(router.members),
-        len(speaker.peers),
-        router.routes,
-        router.attribute_octets,
-        lag.percentile(0.99) * 1000,
-        lag.maximum * 1000,
-        speaker.internal_errors,
-    )
-    lag.reset()
-
-
-def _log_start(service: Service) -> None:
-    configuration = service.configuration
-    for warning in configuration.warnings:
-        logger.warning("%s", warning)
-    addresses = [str(listener.endpoint) for listener in service.speaker.listeners]
-    logger.info(
-        "reflecting in AS %d, listening on %s: %s",
-        configuration.router.asn,
-        ", ".join(addresses) or "nothing",
-        configuration.summary,
-    )
-
-
-_REMEDIES = {
-    errno.EACCES: "a port below 1024 needs root or CAP_NET_BIND_SERVICE, or choose another port",
-    errno.EADDRINUSE: "another program, probably a BGP daemon, has this port: stop it, or choose another",
-    errno.EADDRNOTAVAIL: "no interface has this address: correct listen, or add the address",
-    errno.EAFNOSUPPORT: "this machine has no IPv6: remove the IPv6 addresses from listen",
-}
-
-
-def _cannot_start(error: OSError) -> str:
-    """Say what failed, and what to do about it."""
-    remedy = _REMEDIES.get(error.errno or 0, "correct listen in [router]")
-    return f"{error.strerror or error}; {remedy}"
-
-
-def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return uvloop's loop if it is installed, None for asyncio's own."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
-
-
-def _raise_file_limit() -> None:
-    """Allow as many open files as the system lets us have: each session takes one."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -10,13 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from commands import ROOT, TIMEOUT, Command
 
 from bgp import IPV4_UNICAST, IPV6_UNICAST, EventKind, PeerOptions, Speaker
 from reflector import app
 from reflector.config import loads
-
-ROOT = Path(__file__).parent.parent
-TIMEOUT = 20
 
 CONFIGURATION = """\
 [router]
@@ -36,43 +34,6 @@ prefix = "198.51.100.0/24"
 next_hop = "192.0.2.7"
 communities = ["64512:7"]
 """
-
-
-class Command:
-    """`python -m reflector ...`, whose lines are read one by one."""
-
-    def __init__(self, *arguments: str) -> None:
-        self.lines: list[str] = []
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "reflector", *arguments],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def until(self, pattern: str) -> re.Match[str]:
-        """Read lines until one holds `pattern`."""
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.lines.append(line.rstrip())
-            match = re.search(pattern, line)
-            if match is not None:
-                return match
-        raise AssertionError(f"no line with {pattern!r} in:\n" + "\n".join(self.lines))
-
-    def end(self, number: signal.Signals | None = None) -> int:
-        """Send a signal, read the rest, and return the exit status."""
-        if number is not None:
-            self.process.send_signal(number)
-        rest, _ = self.process.communicate(timeout=TIMEOUT)
-        self.lines += rest.splitlines()
-        return self.process.returncode
-
-    @property
-    def output(self) -> str:
-        return "\n".join(self.lines)
 
 
 @pytest.fixture

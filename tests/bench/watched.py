@@ -207,12 +207,12 @@ def install(watch: Watch) -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 def main(configuration: str, report: str) -> int:
-    from reflector import app
+    from reflector import app, process
     from reflector.config import load
 
     watch = Watch()
     factory = install(watch)
-    app.loop_factory = lambda: factory
+    process.loop_factory = lambda: factory
     start = app.Service.start
 
     async def started(service: app.Service) -> None:
@@ -232,7 +232,7 @@ def main(configuration: str, report: str) -> int:
 
     signal.signal(signal.SIGUSR1, forget)
     signal.signal(signal.SIGUSR2, write)
-    return app.run(load(configuration), configuration)
+    return process.run(load(configuration), configuration)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from bgp.aio.peer import Peer
 from bgp.family import Family
 from bgp.wire import aspath, prefix
 from bgp.wire.attributes import Attributes
-from reflector import app
+from reflector import app, process
 from reflector.config import load
 
 
@@ -123,7 +123,7 @@ def main() -> int:
         servers.append(await asyncio.start_unix_server(answer, path))
 
     app.Service.start = start_and_report  # type: ignore[method-assign]
-    return app.run(load(configuration), configuration)
+    return process.run(load(configuration), configuration)
 
 
 if __name__ == "__main__":
