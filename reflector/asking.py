@@ -39,7 +39,10 @@ def _details(lines: Callable[[Row], Iterator[tuple[str, str]]]) -> Callable[[Ite
 
 def _log(rows: Iterator[Row]) -> None:
     for row in rows:
-        print(f"{details.clock(row['time'])} {row['level']:<8} {row['text']}")
+        more = f" ({row['suppressed']} like this suppressed)" if "suppressed" in row else ""
+        print(f"{details.clock(row['time'])} {row['level']:<8} {row['text']}{more}")
+        if "exception" in row:
+            print(row["exception"])
 
 
 def _explain(rows: Iterator[Row]) -> None:

@@ -34,6 +34,7 @@ from reflector.check import (
 from reflector.conditions import find_condition, read_conditions, refuse_circles, resolve
 from reflector.document import ConfigurationError, Document, Problem, parse, read
 from reflector.forwarding import Forwarding
+from reflector.log import Log
 from reflector.policies import find_policy, read_policies
 from reflector.secrets import Secret
 from reflector.signing import Signing
@@ -60,7 +61,6 @@ class Router:
     router_id: int
     cluster_id: int
     listen: tuple[str, ...] = LISTEN
-    log_level: str = "info"
     confederation: Confederation | None = None
     client_to_client: bool = True
     max_paths: int = MAX_PATHS
@@ -133,6 +133,7 @@ class Configuration:
     aggregates: tuple[Aggregated, ...] = ()
     control: Control = field(default_factory=Control)
     http: Http = field(default_factory=Http)
+    log: Log = field(default_factory=Log)
     fib: Forwarding | None = None
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
 
@@ -183,6 +184,7 @@ def _configuration(document: Document) -> Configuration:
         read_optional(document, "decision"),
         read_optional(document, "control"),
         read_optional(document, "http"),
+        read_optional(document, "log"),
         read_fib(document),
     )
 
@@ -199,6 +201,7 @@ def _checked(
     decision: Table,
     control: Table,
     http: Table,
+    log: Table,
     fib: Table | None,
 ) -> Configuration:
     refuse_repeated(neighbors, "address", "source_address")
@@ -233,6 +236,7 @@ def _checked(
         tuple(_aggregated(table.values) for table in aggregates),
         Control(**control.values),
         Http(**http.values),
+        Log(**log.values),
         None if fib is None or fib.values.get("enabled") is False else Forwarding(**fib.values),
         (*dict.fromkeys(document.warnings), *warnings(router, neighbors, ranges)),
     )

@@ -26,7 +26,7 @@ from reflector.control.lines import ControlError
 from reflector.document import ConfigurationError
 from reflector.forwarding import is_forwarding_error
 from reflector.hangup import Hangup
-from reflector.log import set_up
+from reflector.log import said, set_up
 from reflector.supervisor import Patience, Pulse, Supervisor
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ _ENDING = (signal.SIGTERM, signal.SIGINT)
 
 def run(configuration: Configuration, file: str, hangup: Hangup | None = None) -> int:
     """Serve until a signal or a command ends it; return the exit status."""
-    set_up(configuration.router.log_level)
+    set_up(configuration.log)
     _raise_file_limit()
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         return runner.run(Process(configuration, file, hangup).serve())
@@ -87,11 +87,11 @@ class Process:
         reloader.cancel()
         status = await self._stop(text or ("restarting" if restart else "shutting down"), restart)
         collector.stop()
-        logger.info("stopped")
+        logger.info("stopped", extra=said("stopped"))
         return status
 
     def _end(self, number: signal.Signals) -> None:
-        logger.info("%s: stopping", number.name)
+        logger.info("%s: stopping", number.name, extra=said("stopping", reason=number.name))
         for each in _ENDING:
             # From here on no turn of the loop is needed to be heard.
             self._loop.remove_signal_handler(each)
@@ -177,6 +177,7 @@ class Process:
 
 def _end_at_once(number: int, frame: FrameType | None) -> None:
     logger.warning("%s again: ending at once", signal.Signals(number).name)
+    logging.shutdown()
     os._exit(128 + number)
 
 
@@ -188,16 +189,18 @@ async def _reload(service: Service) -> None:
         for problem in error.problems:
             logger.error("%s", problem)
         count = len(error.problems)
-        logger.error("SIGHUP: %d error%s, nothing was changed", count, "" if count == 1 else "s")
+        text = "SIGHUP: %d error%s, nothing was changed"
+        logger.error(text, count, "" if count == 1 else "s", extra=said("reload", errors=count))
         return
     if found.restart:
         for each in found.restart:
             logger.error("%s: only a restart changes this", each)
-        logger.error("SIGHUP: nothing was changed")
+        logger.error("SIGHUP: nothing was changed", extra=said("reload", restart=len(found.restart)))
     elif not found:
-        logger.info("SIGHUP: nothing has changed")
+        logger.info("SIGHUP: nothing has changed", extra=said("reload", changes=0))
     else:
-        logger.info("SIGHUP: %d changes, %d failed", len(found.steps), len(failed))
+        changes = said("reload", changes=len(found.steps), failed=len(failed))
+        logger.info("SIGHUP: %d changes, %d failed", len(found.steps), len(failed), extra=changes)
 
 
 def _log_state(speaker: Speaker, lag: LoopLag) -> None:
@@ -213,6 +216,7 @@ def _log_state(speaker: Speaker, lag: LoopLag) -> None:
         lag.percentile(0.99) * 1000,
         lag.maximum * 1000,
         speaker.internal_errors,
+        extra=said("state-of-service", sessions=len(router.members), routes=router.routes),
     )
     lag.reset()
 
@@ -227,6 +231,7 @@ def _log_start(service: Service) -> None:
         configuration.router.asn,
         ", ".join(addresses) or "nothing",
         configuration.summary,
+        extra=said("started", asn=configuration.router.asn, listening=addresses),
     )
 
 

@@ -18,7 +18,7 @@ from bgp.explanation import policy_name
 from bgp.speaker import ListenRange as RunningRange
 from bgp.speaker import Speaker
 from reflector.config import Aggregated, Configuration, ListenRange, Originated
-from reflector.log import set_level
+from reflector.log import Log, change
 from reflector.originate import aggregate, originate
 
 logger = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ T = TypeVar("T")
 Apply = Callable[[Speaker], Awaitable[None]]
 
 # Of [router] these change while we run; for the others we start anew.
-_LIVE = {"listen", "log_level", "max_paths", "max_attribute_octets", "lag_age"}
+_LIVE = {"listen", "max_paths", "max_attribute_octets", "lag_age"}
 _SECRET = {"password", "tcp_ao"}
 
 
@@ -128,6 +128,7 @@ def plan(before: Configuration, after: Configuration) -> Plan:
             restart += [] if found else [Difference(f"[{name}]", old, new)]
     steps = (
         *_ourselves(before, after),
+        *_log(before.log, after.log),
         *_aggregates(before.aggregates, after.aggregates),
         *_ranges(before.listen_ranges, after.listen_ranges),
         *_neighbors(before.neighbors, after.neighbors),
@@ -136,7 +137,7 @@ def plan(before: Configuration, after: Configuration) -> Plan:
     return Plan(steps, tuple(restart))
 
 
-_STEPWISE = {"router", "neighbors", "listen_ranges", "networks", "aggregates", "warnings"}
+_STEPWISE = {"router", "log", "neighbors", "listen_ranges", "networks", "aggregates", "warnings"}
 
 
 async def carry_out(steps: Sequence[Step], speaker: Speaker) -> list[tuple[Step, str]]:
@@ -188,17 +189,21 @@ def _ourselves(before: Configuration, after: Configuration) -> Iterator[Step]:
             lag_age=router.lag_age,
         )
 
-    async def speak(speaker: Speaker) -> None:
-        set_level(after.router.log_level)
-
     for keys, apply in (
         (("listen",), listen),
         (("max_paths", "max_attribute_octets", "lag_age"), bound),
-        (("log_level",), speak),
     ):
         found = tuple(changed[key] for key in keys if key in changed)
         if found:
             yield Step("router", before.router, after.router, "[router]", found, None, apply)
+
+
+def _log(before: Log, after: Log) -> Iterator[Step]:
+    async def apply(speaker: Speaker) -> None:
+        change(after)
+
+    if before != after:
+        yield Step("log", before, after, "[log]", _differences(before, after), None, apply)
 
 
 def _neighbors(before: Sequence[PeerOptions], after: Sequence[PeerOptions]) -> Iterator[Step]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from bgp.rib.ladder import MAXIMUM_PATHS
 from reflector import addresses, forwarding, signing, terms, values
+from reflector.logform import FORMATS
 from reflector.restarting import graceful_restart
 from reflector.values import Reader, duration, list_of, number, one_of
 
@@ -35,7 +36,6 @@ ROUTER = (
     Key("cluster_id", addresses.identifier, "our CLUSTER_ID (RFC 4456); by default the router_id"),
     Key("confederation", terms.confederation, "the confederation in which our asn is a member (RFC 5065)"),
     Key("listen", list_of(addresses.endpoint), "where to listen, a list of address:port"),
-    Key("log_level", one_of(LOG_LEVELS), "the least severe lines that are logged"),
     Key("client_to_client", values.flag, "reflect the routes of clients to clients (RFC 4456 5)"),
     Key("max_paths", number(1, 1 << 40), "the most routes that all peers together may send"),
     Key("max_attribute_octets", number(1, 1 << 40), "the most octets of attributes of these routes"),
@@ -51,6 +51,12 @@ CONTROL = (
     Key("socket", values.path, "the Unix socket where they do"),
     Key("mode", values.mode, 'its permissions; by default "0660", for our user and group'),
     Key("birdc", values.path, "another Unix socket, which answers as BIRD's does; by default none"),
+)
+
+# The fields of `reflector.log.Log`.
+LOG = (
+    Key("level", one_of(LOG_LEVELS), "the least severe lines that are logged"),
+    Key("format", one_of(FORMATS), 'what a line is: "text" (the default), or "json" (an object)'),
 )
 
 # The fields of `reflector.forwarding.Forwarding`.
@@ -261,6 +267,7 @@ POLICY = (
 
 TABLES: dict[str, tuple[Key, ...]] = {
     "router": ROUTER,
+    "log": LOG,
     "control": CONTROL,
     "http": HTTP,
     "decision": DECISION,
@@ -277,6 +284,7 @@ TABLES: dict[str, tuple[Key, ...]] = {
 # How each table is headed.
 HEADINGS = {
     "router": "[router]",
+    "log": "[log]",
     "control": "[control]",
     "http": "[http]",
     "decision": "[decision]",
@@ -341,7 +349,9 @@ SYNONYMS = {
     "description": "name",
     "maximum_peers": "limit",
     "max_peers": "limit",
-    "log": "log_level",
+    "log_level": "level",
+    "logging": "log",
+    "log_format": "format",
     "import_policy": "import",
     "export_policy": "export",
     "in": "import",

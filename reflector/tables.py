@@ -140,6 +140,8 @@ def _remedy(key: str, known: list[str]) -> str:
     owners = _owners(key)
     if owners:
         return f"remove it; it belongs below {' or '.join(owners)}"
+    if synonym is not None and len(elsewhere := _owners(synonym)) == 1:
+        return f"write {synonym} below {elsewhere[0]} in its place"
     guess = nearest(key, known)
     return f"did you mean {guess}?" if guess else f"remove it; there are {', '.join(known)}"
 

@@ -22,6 +22,7 @@ from bgp.wire.capability import Fqdn
 from reflector import schema
 from reflector.config import LISTEN, Aggregated, Configuration, ListenRange, Originated, load, loads
 from reflector.document import ConfigurationError
+from reflector.log import Log
 
 ROUTER = '[router]\nasn = 65000\nrouter_id = "192.0.2.1"\n'  # three lines
 
@@ -84,7 +85,9 @@ def test_a_neighbor_overrides_its_group() -> None:
         + """
         cluster_id = "0.0.0.7"
         listen = ["127.0.0.1:0", "[::1]:1790"]
-        log_level = "debug"
+        [log]
+        level = "debug"
+        format = "json"
         [group.edge]
         asn = "external"
         hold_time = 30
@@ -110,7 +113,7 @@ def test_a_neighbor_overrides_its_group() -> None:
     configuration = loads(text)
     assert configuration.router.cluster_id == 7
     assert configuration.router.listen == ("127.0.0.1:0", "[::1]:1790")
-    assert configuration.router.log_level == "debug"
+    assert configuration.log == Log("debug", "json")
     first, second = configuration.neighbors
     assert (first.asn, first.hold_time, first.multihop, first.port) == (AsExpected.EXTERNAL, 30, 3, 179)
     assert (first.address, first.password) == ("198.51.100.1", "secret")
@@ -518,7 +521,8 @@ ROUTER_VALUES = [
     ('listen = ["192.0.2.1:99999"]', "port 99999 is out of range", "65535"),
     ("listen = [179]", "must be text, not a number", "address:port"),
     ('listen = ["[::]:179", "[0::0]:179"]', "is there twice", "keep one"),
-    ('log_level = "warn"', '"warn" is not known', 'did you mean "warning"?'),
+    ('log_level = "warning"', "there is no such key", "write level below [log] in its place"),
+    ('client_to_client = "yes"', "must be true or false, not text", "without quotes"),
     ("confederation = 64500", "must be a table, not a number", "confederation = {identifier = 64500"),
     ("confederation = {members = [65001]}", "has no identifier", "{identifier = 64500"),
     ("confederation = {identifier = 64500}", "has no members", "members = [65001, 65002]}"),

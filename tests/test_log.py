@@ -4,10 +4,10 @@ import asyncio
 import logging
 import re
 import socket
+from typing import Any
 
 from bgp import PeerEvent, PeerOptions, Speaker
-from reflector import log
-from reflector.log import SessionLog
+from reflector.log import SessionLog, fields
 
 TIMEOUT = 10
 
@@ -18,12 +18,14 @@ class Lines:
     def __init__(self) -> None:
         self.log = SessionLog()
         self.lines: list[tuple[int, str]] = []
+        self.fields: list[dict[str, Any]] = []
         self._more = asyncio.Event()
 
     def __call__(self, event: PeerEvent) -> None:
         line = self.log.line(event)
         if line is not None:
             self.lines.append(line)
+            self.fields.append(fields(event))
             self._more.set()
 
     async def until(self, pattern: str, count: int = 1) -> None:
@@ -55,6 +57,34 @@ async def test_a_session_from_beginning_to_end() -> None:
     )
     assert lines.levels("Established,") == [logging.INFO]
     assert lines.levels("connection ended in Established: .*cease/.*: good night$") == [logging.INFO]
+    (up,) = [each for each in lines.fields if each["event"] == "established"]
+    assert up == {
+        "event": "established",
+        "peer": "127.0.0.7",
+        "address": "127.0.0.7",
+        "asn": 64512,
+        "state": "Established",
+        "kind": "internal",
+        "identifier": "10.0.0.1",
+        "hold_time": 90,
+        "families": ["ipv4-unicast"],
+    }
+    (down,) = [each for each in lines.fields if each["event"] == "ended"]
+    assert down.pop("reason").endswith("good night")
+    assert down == {
+        "event": "ended",
+        "peer": "127.0.0.7",
+        "address": "127.0.0.7",
+        "state": "Established",
+        "code": 6,
+        "subcode": 2,
+        "error": "cease/administrative-shutdown",
+        "notification": "received",
+        "communication": "good night",
+        "hard_reset": True,
+        "rfc": "RFC 8538 3",
+        "asn": 64512,
+    }
 
 
 async def test_a_peer_that_cannot_be_reached_is_told_once() -> None:
@@ -78,18 +108,3 @@ async def test_a_peer_that_cannot_be_reached_is_told_once() -> None:
     levels = lines.levels("no connection yet")
     assert levels[0] == logging.INFO
     assert set(levels[1:]) == {logging.DEBUG}
-
-
-def test_lines_have_time_level_and_text() -> None:
-    root = logging.getLogger()
-    before, level = list(root.handlers), root.level
-    try:
-        log.set_up("warning")
-        (handler,) = root.handlers
-        record = logging.LogRecord("x", logging.WARNING, "", 0, "text %d", (1,), None)
-        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z WARNING text 1", handler.format(record))
-        assert root.level == logging.WARNING
-    finally:
-        root.handlers[:] = before
-        root.setLevel(level)
-        logging.getLogger("bgp.aio.peer").setLevel(logging.NOTSET)

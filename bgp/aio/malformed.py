@@ -40,7 +40,9 @@ class Malformed:
         routes = " ".join(prefix.text(part.family, octets) for part in parts for octets in part.prefixes)
         self._log(
             logging.WARNING if update.outcome == Outcome.TREAT_AS_WITHDRAW else logging.INFO,
-            reaction,
+            update.outcome,
+            "; ".join(map(str, update.faults)),
+            next(fault.rule.source for fault in update.faults if fault.reaction == update.outcome),
             routes or "none",
             frame(MessageType.UPDATE, update.body),
         )
@@ -49,7 +51,9 @@ class Malformed:
     def refused(self, reason: str, message: bytes, now: float) -> None:
         """Report an UPDATE that ended the session; its routes cannot be told."""
         if self._due(now):
-            self._log(logging.WARNING, f"session-reset: {reason}", "not to be told", message)
+            self._log(
+                logging.WARNING, Outcome.SESSION_RESET, reason, "RFC 4271 6.3", "not to be told", message
+            )
 
     def _due(self, now: float) -> bool:
         self.total += 1
@@ -59,14 +63,28 @@ class Malformed:
         self._logged = now
         return True
 
-    def _log(self, level: int, reaction: str, routes: str, message: bytes) -> None:
+    def _log(
+        self, level: int, outcome: Outcome, reason: str, source: str, routes: str, message: bytes
+    ) -> None:
         silent, self._silent = self._silent, 0
+        fields = {
+            "event": "malformed",
+            "peer": self._name,
+            "outcome": outcome.label,
+            "reason": reason,
+            "routes": routes,
+            "message": message.hex(),
+            "rfc": source,
+        }
         logger.log(
             level,
-            "%s: malformed UPDATE, %s; routes: %s; message: %s%s",
+            "%s: malformed UPDATE, %s: %s; routes: %s; message: %s%s",
             self._name,
-            reaction,
+            outcome.label,
+            reason,
             routes,
             message.hex(),
             f" (and {silent} before it)" if silent else "",
+            # For handlers that write more than text.
+            extra={"fields": fields},
         )
