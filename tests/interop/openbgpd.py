@@ -72,9 +72,9 @@ def _state(daemon: Daemon, neighbor: Neighbor) -> dict[str, Any]:
         if daemon.process is not None and daemon.process.alive:
             return {}  # its socket is not there yet
         raise
-    (found,) = json.loads(shown)["neighbors"]
-    state: dict[str, Any] = found
-    return state
+    # Until its configuration is loaded there is no neighbor, and no list of them either.
+    neighbors: list[dict[str, Any]] = json.loads(shown).get("neighbors", [])
+    return neighbors[0] if neighbors else {}
 
 
 def _up(daemon: Daemon, neighbor: Neighbor) -> bool:
