@@ -292,7 +292,7 @@ class Speaker:
         for name, number in given.items():
             if number is not None:
                 arguments.least(name, number, 0)
-        self.router.bound(max_paths, max_attribute_octets)
+        self.router.capacity.bound(max_paths, max_attribute_octets)
         if lag_age is not None and lag_age != self.router.lag_age:
             self.router.lag_age = lag_age
             if self._lag_check is not None:
@@ -407,12 +407,12 @@ class Speaker:
         """Return the best path for each prefix of `family`, as of now."""
         self._host.home.check()
         arguments.family("family", family)
-        return {nlri.text(family, prefix): path for prefix, path in self.router.best(family)}
+        return {nlri.text(family, prefix): path for prefix, path in self.router.rib.best(family)}
 
     def multipath(self, prefix: str | Network) -> tuple[Hop, ...]:
         """Return the paths that traffic to `prefix` may share, with weights, the best one first."""
         self._host.home.check()
-        return self.router.multipath(*arguments.prefix("prefix", prefix))
+        return self.router.rib.multipath(*arguments.prefix("prefix", prefix))
 
     def received(self, peer: Peer, family: Family) -> list[tuple[str, Path]]:
         """Return what `peer` told us, refused paths included, and what is kept of it while it restarts."""
@@ -422,7 +422,7 @@ class Speaker:
         if peer.member is None:
             paths = self.router.received_before(peer.name, family)
         else:
-            paths = self.router.received(peer.member, family)
+            paths = self.router.rib.received(peer.member, family)
         return [(nlri.text(family, prefix), path) for prefix, path in paths]
 
     def advertised(self, peer: Peer, family: Family) -> list[tuple[str, Attributes]]:
@@ -432,15 +432,15 @@ class Speaker:
         arguments.family("family", family)
         if peer.member is None:
             return []
-        told = self.router.advertised(peer.member, family)
+        told = self.router.rib.advertised(peer.member, family)
         return [(nlri.text(family, route.prefix), route.attributes) for route in told]
 
     async def walk(self, walk: Walk[T]) -> AsyncIterator[T]:
         """Yield what a walk of the router finds, and let the loop turn between its steps.
 
-        That is for large tables: `async for prefix, path in speaker.walk(speaker.router.walk_best(family))`.
+        That is for large tables: `walk` may be `speaker.router.rib.walk_best(family)`, for example.
         """
-        arguments.instance("walk", walk, Walk, "a walk of the router, such as router.walk_best(family)")
+        arguments.instance("walk", walk, Walk, "a walk of the router, such as router.rib.walk_best(family)")
         while not walk.done:
             self._host.home.check()
             for found in walk.step():
@@ -450,7 +450,7 @@ class Speaker:
     def explain(self, prefix: str | Network) -> Explanation:
         """Say of each path of `prefix` why it is best, lost or was refused; `str` gives it in words."""
         self._host.home.check()
-        return self.router.explain(*arguments.prefix("prefix", prefix))
+        return self.router.rib.explain(*arguments.prefix("prefix", prefix))
 
     def explain_to(self, peer: Peer, prefix: str | Network) -> Account:
         """Say of each path of `prefix` how `peer` is told of it, or why it is not; see `Peer.explain`."""
@@ -494,7 +494,7 @@ class Speaker:
         for address, cost in costs.items():
             arguments.instance("costs", address, bytes, "by the octets of next hops")
             arguments.least("costs", cost, 0)
-        self.router.next_hops(costs)
+        self.router.next_hops.learn(costs)
         self._host.turns.schedule()
 
     def resolve_next_hops(self, resolver: Resolver | None) -> None:
@@ -504,7 +504,7 @@ class Speaker:
         """
         self._host.home.check()
         arguments.has("resolver", resolver, "resolve", "why", "forget")
-        self.router.resolve_next_hops(resolver)
+        self.router.next_hops.resolve(resolver)
         self._host.turns.schedule()
 
     # --- the forwarding plane ----------------------------------------------------------------------------

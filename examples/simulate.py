@@ -49,7 +49,8 @@ async def report(simulation: Simulation, what: str, change: Awaitable[None], lea
 async def watch(simulation: Simulation, held: list[tuple[float, float]]) -> None:
     """Write down how many routes all tables hold together, every 50 ms."""
     while True:
-        held.append((simulation.time, sum(node.speaker.router.routes for node in simulation if node.speaker)))
+        ribs = [node.speaker.router.rib for node in simulation if node.speaker]
+        held.append((simulation.time, sum(rib.routes for rib in ribs)))
         await asyncio.sleep(0.05)
 
 

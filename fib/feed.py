@@ -11,9 +11,9 @@ from collections.abc import Awaitable, Collection, Sequence
 from typing import Protocol
 
 from bgp.family import FAMILIES, Family
-from bgp.rib.history import Began, Lost, Portion, Synced
 from bgp.rib.interest import Interest
 from bgp.rib.multipath import Hop
+from bgp.rib.news import Began, Lost, Portion, Synced
 from bgp.rib.path import Kind, Path
 from bgp.rib.selection import BEST, EQUAL
 from bgp.router import Router
@@ -159,13 +159,13 @@ class Feed:
 
     def hops(self, family: Family, prefix: bytes) -> tuple[Hop, ...]:
         """Return the paths that share the traffic to a prefix, as of now."""
-        paths = self._router.lookup(family, prefix)
+        paths = self._router.rib.lookup(family, prefix)
         # Many prefixes have the same paths, and the set follows from these alone.
         known = self._sets.get(paths)
         if known is None:
             if len(self._sets) >= _SETS:
                 self._sets.clear()
-            known = self._sets[paths] = self._router.multipath(family, prefix)
+            known = self._sets[paths] = self._router.rib.multipath(family, prefix)
         return known
 
     async def _synced(self) -> None:
@@ -191,7 +191,7 @@ class Feed:
             return path.source.kind is not Kind.LOCAL and (whole or key_of(path) in keys)
 
         for family in FAMILIES:
-            walk = self._router.walk_paths(family, wanted)
+            walk = self._router.rib.walk_paths(family, wanted)
             while not walk.done:
                 for prefix, _ in walk.step(_CHUNK):
                     self._taker.want(family, prefix, self._chosen(family, prefix))

@@ -292,7 +292,7 @@ class KernelFib:
     def explain(self, prefix: Prefix) -> Explanation:
         """Say whether `prefix` is installed, what the kernel has, what is wanted, and why or why not."""
         family, octets = nlri.parse(prefix)
-        hops = self._speaker.router.multipath(family, octets)
+        hops = self._speaker.router.rib.multipath(family, octets)
         choice = self.chooser.choose(family, octets, hops)
         return Explanation(family, octets, choice, tuple(self.chooser.ways(hops)), self.fib.explain(prefix))
 

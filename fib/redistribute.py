@@ -170,7 +170,7 @@ class Importer:
 
     def _others(self, where: tuple[Family, bytes]) -> bool:
         """Whether the application announces the prefix itself, which comes first."""
-        paths = self._speaker.router.lookup(*where)
+        paths = self._speaker.router.rib.lookup(*where)
         return any(path.source.kind is Kind.LOCAL and path.slot.path_id is None for path in paths)
 
     def _leads(self, entry: Entry) -> bool:

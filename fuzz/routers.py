@@ -206,7 +206,7 @@ class Scene:
         self.reference.withdraw(self.reference.local, family, prefix, None)
 
     def cost(self, address: bytes, cost: int | None) -> None:
-        self.router.next_hop(address, cost)
+        self.router.next_hops.learn({address: cost})
         self.reference.costs[address] = cost
 
     def pull(self, at: int, limit: int) -> None:
@@ -247,7 +247,7 @@ class Scene:
                     f"{peer.spec.name} holds of {nlri.text(*key)} {_shown(found)}, not {_shown(told)}",
                 )
         said = sum(len(routes) for routes in self.reference.said.values())
-        hold(self.router.routes == said, f"{self.router.routes} routes, not {said}")
+        hold(self.router.rib.routes == said, f"{self.router.rib.routes} routes, not {said}")
 
     def end(self) -> None:
         """Take all away; nothing may be left."""
@@ -256,7 +256,7 @@ class Scene:
         for family, prefix, _, _ in list(self.reference.all()):
             self.revoke(family, prefix)
         self.settle()
-        left = (self.router.routes, self.router.attribute_octets, len(self.router.groups))
+        left = (self.router.rib.routes, self.router.rib.attribute_octets, len(self.router.groups))
         hold(left == (0, 0, 0), f"left are routes, attribute octets and groups {left}")
 
 

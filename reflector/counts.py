@@ -75,7 +75,7 @@ class Counts:
         try:
             while loop.time() < self._asked + WANTED:
                 self._told = await self._count()
-                self._best = await self._of_all(self._router.walk_best)
+                self._best = await self._of_all(self._router.rib.walk_best)
                 self._refused = await self._of_all(self._walk_refused)
                 self._at = loop.time()
                 await asyncio.sleep(INTERVAL)
@@ -94,7 +94,7 @@ class Counts:
 
     async def _of(self, group: Group, family: Family) -> tuple[int, Counter[str]]:
         """Return how many routes the group is told, and how many of them are whose."""
-        own = await _by_peer(self._router.walk_told(group, family), lambda told: told.path.slot.peer)
+        own = await _by_peer(self._router.rib.walk_told(group, family), lambda told: told.path.slot.peer)
         return own.total(), own
 
     async def _of_all(self, walk: Callable[[Family], Found]) -> dict[Family, Counter[str]]:
@@ -104,7 +104,7 @@ class Counts:
         }
 
     def _walk_refused(self, family: Family) -> Found:
-        return self._router.walk_paths(family, lambda path: path.refusal is not None)
+        return self._router.rib.walk_paths(family, lambda path: path.refusal is not None)
 
 
 def _whose(found: tuple[bytes, Path]) -> str:

@@ -177,12 +177,12 @@ def _by_family(counts: Callable[["Service"], Mapping[str, int]]) -> Callable[["S
 
 
 def _prefixes(service: "Service") -> Mapping[str, int]:
-    return {family.name: count for family, count in service.speaker.router.prefixes.items()}
+    return {family.name: count for family, count in service.speaker.router.rib.prefixes.items()}
 
 
 def _routes(service: "Service") -> Mapping[str, int]:
     router = service.speaker.router
-    return {family.name: router.routes_of(family) for family in router.prefixes}
+    return {family.name: router.rib.routes_of(family) for family in router.rib.prefixes}
 
 
 def _groups(value: str) -> Callable[["Service"], Iterable[Sample]]:
@@ -231,7 +231,7 @@ def _processor(_: "Service") -> float:
 def _fib(value: str) -> Callable[["Service"], Iterable[Sample]]:
     def samples(service: "Service") -> Iterator[Sample]:
         if service.fib is not None:
-            for family in service.speaker.router.prefixes:
+            for family in service.speaker.router.rib.prefixes:
                 yield {"family": family.name}, getattr(service.fib.progress(family), value)
 
     return samples
@@ -239,7 +239,7 @@ def _fib(value: str) -> Callable[["Service"], Iterable[Sample]]:
 
 def _fib_writes(service: "Service") -> Iterator[Sample]:
     if service.fib is not None:
-        for family in service.speaker.router.prefixes:
+        for family in service.speaker.router.rib.prefixes:
             progress = service.fib.progress(family)
             for action in ("added", "replaced", "deleted"):
                 yield {"family": family.name, "action": action}, getattr(progress, action)
@@ -306,7 +306,7 @@ FAMILIES = (
         "martlet_attribute_octets",
         "gauge",
         "Their octets.",
-        _one(attrgetter("speaker.router.attribute_octets")),
+        _one(attrgetter("speaker.router.rib.attribute_octets")),
     ),
     Family("martlet_group_members", "gauge", "Members of each update group.", _groups("members")),
     Family("martlet_group_pending", "gauge", "Those with something to take.", _groups("pending")),

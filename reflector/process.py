@@ -149,7 +149,9 @@ class Process:
 
     def _status(self) -> str:
         speaker, router = self._service.speaker, self._service.speaker.router
-        text = f"{len(router.members)} of {len(speaker.peers)} neighbors Established, {router.routes} routes"
+        text = (
+            f"{len(router.members)} of {len(speaker.peers)} neighbors Established, {router.rib.routes} routes"
+        )
         return text if speaker.is_converged else f"{text}, waiting for first routes"
 
     def _ailment(self) -> str | None:
@@ -211,8 +213,8 @@ def _log_state(speaker: Speaker, lag: LoopLag) -> None:
         "loop lag p99 %.1f ms, maximum %.1f ms, internal errors %d",
         len(router.members),
         len(speaker.peers),
-        router.routes,
-        router.attribute_octets,
+        router.rib.routes,
+        router.rib.attribute_octets,
         lag.percentile(0.99) * 1000,
         lag.maximum * 1000,
         speaker.internal_errors,

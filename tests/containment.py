@@ -264,11 +264,11 @@ def story(shell: Shell) -> None:
         del struck.said[route]
     shell.run()
     try:
-        shell.router.next_hop(address("10.9.0.9"), 10)
+        shell.router.next_hops.learn({address("10.9.0.9"): 10})
     except Injected:
         # Who tells us hears of it, and does it again.
         for cost in (11, 10):
-            shell.router.next_hop(address("10.9.0.9"), cost)
+            shell.router.next_hops.learn({address("10.9.0.9"): cost})
     shell.turns.schedule()
     shell.run()
     struck.end(struck=False)
@@ -278,7 +278,7 @@ def story(shell: Shell) -> None:
 def judge(shell: Shell, what: str) -> None:
     """Hold that everybody who is up holds what a new router would tell, and that the tables count right."""
     fresh = Shell()
-    fresh.router.next_hop(address("10.9.0.9"), 10)
+    fresh.router.next_hops.learn({address("10.9.0.9"): 10})
     for name, session in shell.up.items():
         fresh.sessions[name].up()
         for (family, octets, path_id), attributes in session.said.items():
@@ -290,8 +290,8 @@ def judge(shell: Shell, what: str) -> None:
         peer, other = session.peer, fresh.sessions[name].peer
         assert peer is not None and other is not None
         assert _held(peer) == _held(other), f"{what}: {name} holds something else"
-    assert shell.router.routes == fresh.router.routes, what
-    assert shell.router.attribute_octets == fresh.router.attribute_octets, what
+    assert shell.router.rib.routes == fresh.router.rib.routes, what
+    assert shell.router.rib.attribute_octets == fresh.router.rib.attribute_octets, what
     assert len(shell.router.members) == len(shell.up), what
     for family, table in shell.router._tables.items():
         like = fresh.router._tables[family]

@@ -148,7 +148,7 @@ async def has_routes(speaker: Speaker, family: Family, *prefixes: str) -> None:
     try:
         await wait_for(
             lambda: (
-                sum(1 for _ in speaker.router.best(family)) == len(prefixes)
+                sum(1 for _ in speaker.router.rib.best(family)) == len(prefixes)
                 and set(speaker.best(family)) == set(prefixes)
             ),
             change,

@@ -151,7 +151,7 @@ def test_consistent_brief_aggregation(router: Router, peers: tuple[Peer, Peer]) 
     feeder.announce(["10.2.0.0/16"], as_path="64501 64502")
     settle(router, *peers)
     assert peer.messages == before + 1, "the aggregate stays as it is"
-    (ours,) = router.lookup(IPV4_UNICAST, EIGHT)
+    (ours,) = router.rib.lookup(IPV4_UNICAST, EIGHT)
     assert is_aggregate(ours)
 
 
@@ -284,8 +284,8 @@ def test_a_summary_hides_what_is_more_specific(router: Router, peers: tuple[Peer
     joiner = Peer(router, "late", Kind.CLIENT, 3)
     settle(router, joiner)
     assert joiner.prefixes() == {late, "11.0.0.0/16"}
-    (best, *_) = router.lookup(IPV4_UNICAST, prefix("10.1.0.0/16"))
-    assert router.told(peer.member, IPV4_UNICAST, best, prefix("10.1.0.0/16")) is SUMMARY_ONLY
+    (best, *_) = router.rib.lookup(IPV4_UNICAST, prefix("10.1.0.0/16"))
+    assert router.rib.told(peer.member, IPV4_UNICAST, best, prefix("10.1.0.0/16")) is SUMMARY_ONLY
     before = peer.messages
     feeder.announce(["10.3.0.0/16"])
     feeder.withdraw(["10.1.0.0/16"])

@@ -198,7 +198,7 @@ async def test_a_big_table_comes_in_pieces_while_the_loop_goes_on(cluster: Clust
         for number in range(many):
             cluster.clients[0].announce(f"11.{number >> 8}.{number & 255}.0/24", next_hop="10.0.0.1")
     async with asyncio.timeout(60):
-        while cluster.service.speaker.router.routes < many + 4:
+        while cluster.service.speaker.router.rib.routes < many + 4:
             await asyncio.sleep(0.02)
     turns = 0
 

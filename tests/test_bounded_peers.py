@@ -169,7 +169,7 @@ def test_who_fills_all_goes_for_the_sake_of_others() -> None:
     assert name == "greedy" and isinstance(notice, Condemned)
     assert str(notice) == "ends to make room: more than 100 paths in all"
     modest.announce([f"13.0.{number}.0/24" for number in range(90)])
-    assert router.routes == 192 and len(heard) == 1, "nobody else goes for what is on its way out"
+    assert router.rib.routes == 192 and len(heard) == 1, "nobody else goes for what is on its way out"
     with pytest.raises(Notify):
         greedy.announce([f"10.1.{number}.0/24" for number in range(256)])
     with pytest.raises(Notify):
@@ -197,7 +197,7 @@ async def test_the_session_of_the_greediest_ends() -> None:
         block = words.attributes(0x0B000001)
         await greedy.send(words.update(block, b"".join(map(words.prefix, range(50)))))
         async with asyncio.timeout(TIMEOUT):
-            while middle.router.routes < 50:
+            while middle.router.rib.routes < 50:
                 await asyncio.sleep(0)
         await modest.send(words.update(block, words.prefix(100)))
         notification = await greedy.notification()

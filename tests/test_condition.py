@@ -60,9 +60,9 @@ def test_it_is_told_in_place_of_the_table_s(router: Router, feeder: Peer) -> Non
     assert peer.messages == before and DEFAULT_TEXT in peer.prefixes()
     feeder.announce([DEFAULT_TEXT], med=6)
     settle(router, feeder, peer, other)
-    (path,) = router.lookup(IPV4_UNICAST, default.PREFIX)
-    assert router.told(peer.member, IPV4_UNICAST, path, default.PREFIX) is DEFAULT
-    account = router.explain_to(peer.member, IPV4_UNICAST, default.PREFIX)
+    (path,) = router.rib.lookup(IPV4_UNICAST, default.PREFIX)
+    assert router.rib.told(peer.member, IPV4_UNICAST, path, default.PREFIX) is DEFAULT
+    account = router.rib.explain_to(peer.member, IPV4_UNICAST, default.PREFIX)
     assert [one.told for one in account] == [True, False]
 
 
@@ -179,8 +179,8 @@ def test_routes_that_are_told_on_a_condition(router: Router, feeder: Peer) -> No
     feeder.announce(["10.1.0.0/16", "10.2.0.0/16", "10.3.0.0/16"])
     settle(router, feeder, peer, other)
     assert peer.prefixes() == {"10.1.0.0/16", "10.3.0.0/16"}
-    (path,) = router.lookup(IPV4_UNICAST, prefix("10.2.0.0/16"))
-    assert router.told(peer.member, IPV4_UNICAST, path, prefix("10.2.0.0/16")) is CONDITION
+    (path,) = router.rib.lookup(IPV4_UNICAST, prefix("10.2.0.0/16"))
+    assert router.rib.told(peer.member, IPV4_UNICAST, path, prefix("10.2.0.0/16")) is CONDITION
     before = other.messages
     feeder.withdraw(["10.1.0.0/16"])
     settle(router, feeder, peer, other)

@@ -125,7 +125,7 @@ def test_loops(router: Router, as_path: str, times: int) -> None:
     for allowed in range(3):
         peer = Peer(router, "a", MEMBER, 1, asn=65101, settings={"allow_own_as": allowed})
         peer.announce([NET], as_path=as_path)
-        (path,) = router.lookup(IPV4_UNICAST, prefix(NET))
+        (path,) = router.rib.lookup(IPV4_UNICAST, prefix(NET))
         assert path.refusal is (admission.CONFEDERATION_LOOP if times > allowed else None)
         peer.down()
         settle(router)
@@ -135,7 +135,7 @@ def test_a_confederation_whose_identifier_is_our_member_as_counts_it_once() -> N
     router = Router(LOCAL_AS, ROUTER_ID, confederation=Confederation(LOCAL_AS, frozenset({65101})))
     peer = Peer(router, "a", MEMBER, 1, asn=65101, settings={"allow_own_as": 1})
     peer.announce([NET], as_path=f"(65101 {LOCAL_AS}) 64500")
-    (path,) = router.lookup(IPV4_UNICAST, prefix(NET))
+    (path,) = router.rib.lookup(IPV4_UNICAST, prefix(NET))
     assert path.refusal is None
 
 
@@ -179,12 +179,14 @@ def test_the_decision_takes_members_as_internal(router: Router) -> None:
 
     def best() -> str:
         settle(router, member, inside, outside)
-        return router.lookup(IPV4_UNICAST, prefix(NET))[0].source.peer
+        return router.rib.lookup(IPV4_UNICAST, prefix(NET))[0].source.peer
 
     inside.announce([NET], as_path="64501")
     member.announce([NET], as_path="(65101) 64501")
     assert best() == "m", "by the BGP Identifier: neither kind goes before the other"
     outside.announce([NET], as_path="64500")
     assert best() == "x"
-    (verdict,) = [each for each in router.explain(IPV4_UNICAST, prefix(NET)) if each.path.source.peer == "m"]
+    (verdict,) = [
+        each for each in router.rib.explain(IPV4_UNICAST, prefix(NET)) if each.path.source.peer == "m"
+    ]
     assert verdict.rung is not None and verdict.rung.name == "external"

@@ -56,8 +56,8 @@ class Model:
 
     def ask(self, text: str, name: str) -> None:
         peer = self.peers[name]
-        if self.versions[text] and self.router.withheld(peer.member, IPV4_UNICAST, prefix(text)) is None:
-            errand = self.router.errand(peer.member, IPV4_UNICAST, prefix(text))
+        if self.versions[text] and self.router.rib.withheld(peer.member, IPV4_UNICAST, prefix(text)) is None:
+            errand = self.router.rib.errand(peer.member, IPV4_UNICAST, prefix(text))
             self.asked.append(Asked(peer, text, self.versions[text], errand))
 
     def turn(self) -> None:
@@ -70,7 +70,7 @@ class Model:
 
     def look(self) -> None:
         for one in list(self.asked):
-            if self.router.done(one.peer.member, one.errand):
+            if self.router.rib.done(one.peer.member, one.errand):
                 self.asked.remove(one)
                 self.done += 1
                 assert one.peer.heard(one.prefix).med >= one.version

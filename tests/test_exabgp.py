@@ -291,7 +291,7 @@ async def test_a_script_that_reads_nothing_is_not_locked_up() -> None:
             )
         async with asyncio.timeout(60):
             await program.process.stdin.drain()
-            while sum(1 for _ in speaker.router.best(IPV4_UNICAST)) < 20_000:
+            while sum(1 for _ in speaker.router.rib.best(IPV4_UNICAST)) < 20_000:
                 await asyncio.sleep(0.05)
 
 

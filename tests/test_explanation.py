@@ -38,7 +38,7 @@ def test_the_rule_of_import_is_named_for_every_path(router: Router) -> None:
     b.announce(["10.1.0.0/16"], as_path="64500 64501")
     c.announce(["10.1.0.0/16"], as_path="64003")
     settle(router, a, b, c)
-    told = router.explain(IPV4_UNICAST, NET)
+    told = router.rib.explain(IPV4_UNICAST, NET)
     assert [one.path.source.peer for one in told] == ["a", "b", "c"]
     first, second, third = told.paths
     assert first.best and first.rung is None and first.refusal is None
@@ -69,7 +69,7 @@ def test_the_rule_of_import_is_named_for_every_path(router: Router) -> None:
             "    received: ORIGIN IGP, AS_PATH 64003, NEXT_HOP 10.9.0.9",
         )
     )
-    (refused,) = router.explain(IPV4_UNICAST, prefix("10.9.1.0/24"))
+    (refused,) = router.rib.explain(IPV4_UNICAST, prefix("10.9.1.0/24"))
     assert refused.opinion is not None and not refused.opinion.accepted
     assert str(refused.opinion) == 'policy "edge" refuses it by term "bogons"'
 
@@ -78,7 +78,7 @@ def test_a_loop_is_found_before_policy_is_asked(router: Router) -> None:
     a = Peer(router, "a", CLIENT, 1, import_policy=EDGE)
     a.announce(["10.1.0.0/16"], as_path=f"64500 {LOCAL_AS}")
     settle(router, a)
-    (path,) = router.explain(IPV4_UNICAST, NET)
+    (path,) = router.rib.explain(IPV4_UNICAST, NET)
     assert path.refusal is not None and path.refusal.name == "as-loop" and path.opinion is None
 
 
@@ -98,7 +98,10 @@ def test_functions_are_called_by_their_names(router: Router) -> None:
         peer = Peer(router, f"p{number}", CLIENT, number, import_policy=policy)
         peer.announce(["10.1.0.0/16", "10.1.0.0/24"], med=number)
         settle(router, peer)
-    for one in (*router.explain(IPV4_UNICAST, NET), *router.explain(IPV4_UNICAST, prefix("10.1.0.0/24"))):
+    for one in (
+        *router.rib.explain(IPV4_UNICAST, NET),
+        *router.rib.explain(IPV4_UNICAST, prefix("10.1.0.0/24")),
+    ):
         said.setdefault(one.path.source.peer, []).append(str(one.opinion))
     name = "test_functions_are_called_by_their_names.<locals>."
     assert said == {
@@ -129,11 +132,11 @@ def test_towards_a_member(router: Router) -> None:
     n.announce(["10.1.0.0/16"], local_pref=50)
     n.announce(["10.2.0.0/16"], communities=(WellKnownCommunity.NO_EXPORT,))
     a.announce(["10.3.0.0/16"], communities=(65000 << 16 | 9,))
-    account = router.explain_to(b.member, IPV4_UNICAST, NET)
+    account = router.rib.explain_to(b.member, IPV4_UNICAST, NET)
     assert account.pending and str(account).endswith("the peer has not yet taken all that it is to be told")
     settle(router, a, b, n, m, x)
 
-    account = router.explain_to(b.member, IPV4_UNICAST, NET)
+    account = router.rib.explain_to(b.member, IPV4_UNICAST, NET)
     (told,) = account.told
     assert told.path.source.peer == "a" and told.attributes is not None
     assert (told.attributes.octets, told.attributes.next_hop) == (
@@ -158,14 +161,14 @@ def test_towards_a_member(router: Router) -> None:
     )
 
     def why(peer: Peer, text: str, number: int = 0) -> str:
-        return str(router.explain_to(peer.member, IPV4_UNICAST, prefix(text)).tellings[number])
+        return str(router.rib.explain_to(peer.member, IPV4_UNICAST, prefix(text)).tellings[number])
 
     assert why(a, "10.1.0.0/16") == "not told: it came from this very peer (RFC 4271 9.2)"
     assert why(m, "10.2.0.0/16") == "not told: internal paths are not sent to internal peers (RFC 4271 9.2)"
     assert why(x, "10.2.0.0/16") == "not told: NO_EXPORT keeps it within the AS or confederation (RFC 1997)"
     assert why(b, "10.3.0.0/16") == 'not told: term "secret" of policy "out" refuses it (RFC 4271 9.1.3)'
     assert why(x, "10.1.0.0/16") == "told"
-    nothing = router.explain_to(b.member, IPV4_UNICAST, prefix("192.0.2.0/24"))
+    nothing = router.rib.explain_to(b.member, IPV4_UNICAST, prefix("192.0.2.0/24"))
     assert not nothing.tellings and str(nothing).endswith("nothing: there is no path to it")
 
 
@@ -176,7 +179,7 @@ def test_with_add_path_and_what_does_not_fit(router: Router) -> None:
     a.announce(["10.1.0.0/16"], large_communities=large)
     c.announce(["10.1.0.0/16"], local_pref=1)
     settle(router, a, b, c)
-    account = router.explain_to(b.member, IPV4_UNICAST, NET)
+    account = router.rib.explain_to(b.member, IPV4_UNICAST, NET)
     reasons = {one.path.source.peer: one.reason and one.reason.name for one in account}
     if b.negotiated.maximum_send > 4096:
         assert reasons == {"a": None, "c": None}
@@ -188,7 +191,7 @@ def test_with_add_path_and_what_does_not_fit(router: Router) -> None:
 def test_a_family_that_was_not_negotiated(router: Router) -> None:
     a = Peer(router, "a", CLIENT, 1, families=(IPV4_UNICAST,))
     with pytest.raises(ValueError, match="ipv6-unicast was not negotiated with a"):
-        router.explain_to(a.member, IPV6_UNICAST, prefix("2001:db8::/32"))
+        router.rib.explain_to(a.member, IPV6_UNICAST, prefix("2001:db8::/32"))
 
 
 def test_words_for_all_attributes() -> None:

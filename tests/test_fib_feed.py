@@ -82,8 +82,8 @@ class Following:
     def expected(self) -> dict[str, str]:
         found = {}
         for family in FAMILIES:
-            for one, _ in self.router.best(family):
-                chosen = self.chooser.choose(family, one, self.router.multipath(family, one))
+            for one, _ in self.router.rib.best(family):
+                chosen = self.chooser.choose(family, one, self.router.rib.multipath(family, one))
                 if not isinstance(chosen, NotWanted):
                     found[nlri.text(family, one)] = str(chosen)
         return found

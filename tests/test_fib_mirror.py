@@ -148,7 +148,7 @@ def announced(speaker: Speaker) -> dict[str, int | None]:
     return {
         nlri.text(family, one): path.attributes.med
         for family in (IPV4_UNICAST, IPV6_UNICAST)
-        for one, path in speaker.router.best(family)
+        for one, path in speaker.router.rib.best(family)
     }
 
 

@@ -19,9 +19,9 @@ def test_what_is_not_installed_is_not_told_and_said_to_be_so() -> None:
     router.announce(IPV4_UNICAST, prefix(OWN), router.table.make())
     settle(router, open_, gated)
     assert open_.prefixes() == {ONE, TWO, OWN} and gated.prefixes() == {OWN}
-    (telling,) = router.explain_to(gated.member, IPV4_UNICAST, prefix(ONE))
+    (telling,) = router.rib.explain_to(gated.member, IPV4_UNICAST, prefix(ONE))
     assert telling.reason is NOT_INSTALLED and "not told: it is not installed" in str(telling)
-    assert {route.prefix for route in router.advertised(gated.member, IPV4_UNICAST)} == {prefix(OWN)}
+    assert {route.prefix for route in router.rib.advertised(gated.member, IPV4_UNICAST)} == {prefix(OWN)}
     router.installed(IPV4_UNICAST, prefix(ONE), True)
     assert gated.prefixes() == {OWN}
     settle(router, open_, gated)

@@ -64,7 +64,7 @@ def calls(speaker: Speaker) -> dict[str, Callable[[], object]]:
         "Speaker.multipath": lambda: speaker.multipath(NET),
         "Speaker.received": lambda: speaker.received(peer, family),
         "Speaker.advertised": lambda: speaker.advertised(peer, family),
-        "Speaker.walk": lambda: all_of(speaker.walk(speaker.router.walk_best(family))),
+        "Speaker.walk": lambda: all_of(speaker.walk(speaker.router.rib.walk_best(family))),
         "Speaker.explain": lambda: speaker.explain(NET),
         "Speaker.explain_to": lambda: speaker.explain_to(peer, NET),
         "Speaker.measure_lag": speaker.measure_lag,

@@ -72,7 +72,7 @@ def test_attributes_that_nobody_has_seen_for_hours_leave_nothing() -> None:
         router.pull(member)
         if now % HOUR == 0:
             gc.collect()
-            held.append((len(router.table), router.routes, router.attribute_octets))
+            held.append((len(router.table), router.rib.routes, router.rib.attribute_octets))
             blocks.append(sys.getallocatedblocks())
     assert connection.state is State.ESTABLISHED
     assert len(honest.prefixes()) == ROUTES

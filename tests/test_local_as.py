@@ -58,7 +58,7 @@ def test_our_own_routes_and_those_that_policy_sees() -> None:
     settle(router, customer, other)
     assert path_of(customer, OTHER) == "64510 65000"
     assert [aspath.text(path) for path in seen] == ["64510 64497"], "as it will be installed"
-    (path,) = router.lookup(IPV4_UNICAST, prefix(NET))
+    (path,) = router.rib.lookup(IPV4_UNICAST, prefix(NET))
     assert aspath.text(path.received.as_path) == "64497"
 
 
@@ -69,7 +69,7 @@ def test_the_other_as_is_ours_in_a_loop(allowed: int, as_path: str, ours: int) -
     settings = {"allow_own_as": allowed}
     peer = Peer(router, "a", Kind.EXTERNAL, 1, asn=64496, shown=ALIAS, settings=settings)
     peer.announce([NET], as_path=as_path)
-    (path,) = router.lookup(IPV4_UNICAST, prefix(NET))
+    (path,) = router.rib.lookup(IPV4_UNICAST, prefix(NET))
     assert path.refusal is (AS_LOOP if ours > allowed else None)
 
 
@@ -78,7 +78,7 @@ def test_among_other_peers_that_as_is_none_of_ours() -> None:
     Peer(router, "a", Kind.EXTERNAL, 1, asn=64496, shown=ALIAS)
     peer = Peer(router, "b", Kind.EXTERNAL, 2, asn=64497)
     peer.announce([NET], as_path="64497 64510")
-    (path,) = router.lookup(IPV4_UNICAST, prefix(NET))
+    (path,) = router.rib.lookup(IPV4_UNICAST, prefix(NET))
     assert path.refusal is None
 
 

@@ -269,7 +269,7 @@ class World:
 
     def settle(self) -> list[tuple[str, int]]:
         settle(self.router, *self.clients)
-        hops = self.router.multipath(IPV4_UNICAST, ONE)
+        hops = self.router.rib.multipath(IPV4_UNICAST, ONE)
         assert self.learned.get(ONE, ()) == hops, "what the watcher learned is what the view says"
         return [(hop.path.slot.peer, hop.weight) for hop in hops]
 
@@ -290,7 +290,7 @@ def test_watchers_learn_of_each_change() -> None:
     world.router.watch(lambda family, changes: best.append(changes))
     world.clients[1].withdraw([ONE])
     assert world.settle() == [("c1", 1)] and not best
-    world.router.next_hop(bytes((10, 9, 0, 1)), None)
+    world.router.next_hops.learn({bytes((10, 9, 0, 1)): None})
     assert world.settle() == [("c3", 1)]
     world.clients[2].down()
     assert world.settle() == []

@@ -35,7 +35,7 @@ class World:
 
     def best(self, one: bytes = ONE) -> str:
         settle(self.router, *self.peers.values())
-        return dict(self.router.best(IPV4_UNICAST))[one].slot.peer
+        return dict(self.router.rib.best(IPV4_UNICAST))[one].slot.peer
 
 
 def test_the_first_one_stays() -> None:
@@ -44,7 +44,7 @@ def test_the_first_one_stays() -> None:
     world.announce(1)
     world.announce(2)
     assert world.best() == "e3"
-    verdicts = world.router.explain(IPV4_UNICAST, ONE)
+    verdicts = world.router.rib.explain(IPV4_UNICAST, ONE)
     lost = {verdict.path.slot.peer: verdict.rung.name for verdict in verdicts if verdict.rung is not None}
     assert lost == {"e1": "oldest", "e2": "oldest"}
     without = World(prefer_oldest=False)
@@ -120,9 +120,9 @@ def test_another_policy_and_another_cost_keep_the_age(by_prefix: bool) -> None:
     policy: Policy = same
     world.router.set_import_policy(world.peers[3].member, policy)
     assert world.best() == "e3"
-    world.router.next_hop(bytes((10, 9, 0, 3)), 5)
+    world.router.next_hops.learn({bytes((10, 9, 0, 3)): 5})
     assert world.best() == "e1"
-    world.router.next_hop(bytes((10, 9, 0, 3)), 0)
+    world.router.next_hops.learn({bytes((10, 9, 0, 3)): 0})
     assert world.best() == "e3"
     world.router.set_import_policy(world.peers[3].member, ACCEPT_ALL)
     assert world.best() == "e3"
@@ -147,7 +147,7 @@ def test_internal_and_confederation_paths_have_no_age() -> None:
     router = Router(65000, ROUTER_ID, decision=DecisionOptions(prefer_oldest=True))
     client = Peer(router, "c", Kind.CLIENT, 1)
     client.announce([ONE, TWO], next_hop="10.9.0.1")
-    assert {each.age for _, each in router.best(IPV4_UNICAST)} == {0}
+    assert {each.age for _, each in router.rib.best(IPV4_UNICAST)} == {0}
 
 
 def test_paths_of_one_update_are_shared_and_let_go() -> None:
@@ -156,19 +156,19 @@ def test_paths_of_one_update_are_shared_and_let_go() -> None:
     world.announce(1, *some)
     world.announce(1, *some)
     settle(world.router)
-    assert len({id(each) for _, each in world.router.best(IPV4_UNICAST)}) == 1
+    assert len({id(each) for _, each in world.router.rib.best(IPV4_UNICAST)}) == 1
     for one in some:
         world.announce(1, one, communities=[1])
     settle(world.router)
-    assert len({id(each) for _, each in world.router.best(IPV4_UNICAST)}) == 50
-    octets = world.router.attribute_octets
+    assert len({id(each) for _, each in world.router.rib.best(IPV4_UNICAST)}) == 50
+    octets = world.router.rib.attribute_octets
     world.peers[1].withdraw(some[:49])
     settle(world.router)
-    assert world.router.attribute_octets * 50 == octets
+    assert world.router.rib.attribute_octets * 50 == octets
     for peer in world.peers.values():
         peer.down()
     settle(world.router)
-    assert world.router.routes == world.router.attribute_octets == 0
+    assert world.router.rib.routes == world.router.rib.attribute_octets == 0
 
 
 steps = st.lists(
@@ -211,6 +211,6 @@ def test_ages_are_those_of_a_list_of_who_came_first(
                 for some in said.values():
                     some[:] = [item for item in some if item[0] != number]
     settle(world.router, *world.peers.values())
-    best = {one: each.slot.peer for one, each in world.router.best(IPV4_UNICAST)}
+    best = {one: each.slot.peer for one, each in world.router.rib.best(IPV4_UNICAST)}
     assert best == {one: f"e{items[0][0]}" for one, items in said.items() if items}
-    assert not list(world.router.best(IPV6_UNICAST))
+    assert not list(world.router.rib.best(IPV6_UNICAST))

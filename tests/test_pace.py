@@ -11,7 +11,8 @@ from routers import LOCAL_AS, ROUTER_ID, Peer, prefix, settle
 from bgp.family import IPV4_UNICAST
 from bgp.policy import ACCEPT, ACCEPT_ALL, Policy, Rules, Term, change, match
 from bgp.rib.path import Kind
-from bgp.router import Advertised, Router
+from bgp.router import Router
+from bgp.views import Advertised
 from bgp.wire.message import RouteRefresh
 
 INTERVAL = 5.0
@@ -187,11 +188,11 @@ def test_groups_without_an_interval_have_nothing_of_it(router: Router, feeder: P
     feeder.announce(["10.1.0.0/16"])
     settle(router, feeder)
     (group,) = router.groups.values()
-    assert not group._paces and group.deadline is None and not router._paced
+    assert not group._paces and group.deadline is None and not router._grouping._paced
     peer = paced(router)
-    assert len(router._paced) == 1
+    assert len(router._grouping._paced) == 1
     peer.down()
-    assert not router._paced
+    assert not router._grouping._paced
 
 
 steps = st.lists(
@@ -321,7 +322,7 @@ class Machine(RuleBasedStateMachine):
             }
 
     def advertised(self, peer: Peer) -> Iterator[Advertised]:
-        return self.router.advertised(peer.member, IPV4_UNICAST)
+        return self.router.rib.advertised(peer.member, IPV4_UNICAST)
 
     def teardown(self) -> None:
         self.quiet()

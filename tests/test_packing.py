@@ -19,7 +19,7 @@ def fewest(router: Router, peer: Peer) -> tuple[int, int]:
     messages: list[bytes] = []
     for family in peer.negotiated.families:
         alike: dict[tuple[bytes, bytes], list[tuple[bytes, int | None]]] = {}
-        for route in router.advertised(peer.member, family):
+        for route in router.rib.advertised(peer.member, family):
             attributes = route.attributes
             alike.setdefault((attributes.octets, attributes.next_hop), []).append(
                 (route.prefix, route.path_id)
@@ -149,7 +149,7 @@ def test_a_dump_is_as_short_as_can_be(data: st.DataObject) -> None:
     readers = [Peer(router, f"r-{n}", kind, 10 + n, asn=asn, add_path=several) for n in (1, 2)]
     assert taken(router, *readers) == [fewest(router, reader) for reader in readers]
     assert len({frozenset(reader.held.items()) for reader in readers}) == 1
-    assert {key[1] for key in readers[0].held} <= {one for one, _ in router.best(IPV4_UNICAST)}
+    assert {key[1] for key in readers[0].held} <= {one for one, _ in router.rib.best(IPV4_UNICAST)}
 
 
 def test_what_several_peers_say_alike_goes_in_one_message_to_the_others(router: Router) -> None:

@@ -297,7 +297,7 @@ async def test_a_big_table_is_shown_while_the_loop_goes_on(tmp_path: Path) -> No
             for number in range(20_000):
                 cluster.clients[0].announce(f"11.{number >> 8}.{number & 255}.0/24", next_hop="10.0.0.1")
         async with asyncio.timeout(60):
-            while cluster.service.speaker.router.routes < 20_004:
+            while cluster.service.speaker.router.rib.routes < 20_004:
                 await asyncio.sleep(0.02)
         turns = 0
 

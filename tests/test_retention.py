@@ -152,7 +152,7 @@ def test_nobody_hears_of_a_peer_that_comes_back_and_says_the_same() -> None:
     world.tell()
     world.end()
     assert world.heard == ALL and world.phases() == {} and world.other.messages == world.before
-    assert world.router.routes == 4 and world.router.deadline is None
+    assert world.router.rib.routes == 4 and world.router.deadline is None
 
 
 def test_what_is_not_said_again_goes_with_end_of_rib_of_its_family() -> None:
@@ -173,7 +173,7 @@ def test_who_does_not_come_back_in_time_is_forgotten() -> None:
     world.pass_(89)
     assert world.heard == ALL
     world.pass_(1)
-    assert world.heard == set() and world.router.routes == 0 and world.router.deadline is None
+    assert world.heard == set() and world.router.rib.routes == 0 and world.router.deadline is None
 
 
 @pytest.mark.parametrize(
@@ -307,17 +307,19 @@ def test_policies_and_limits_see_what_is_kept() -> None:
 def test_views_and_explanations_say_that_it_is_stale() -> None:
     world = up_and_lost()
     net = NETS[V4][0]
-    assert "stale: kept while its peer restarts (RFC 4724 4.2)" in str(world.router.explain(V4, prefix(net)))
-    (path,) = world.router.lookup(V4, prefix(net))
+    assert "stale: kept while its peer restarts (RFC 4724 4.2)" in str(
+        world.router.rib.explain(V4, prefix(net))
+    )
+    (path,) = world.router.rib.lookup(V4, prefix(net))
     assert path.retained
     assert {one for one, _ in world.router.received_before("client", V4)} == set(map(prefix, NETS[V4]))
     assert {family: held.routes for family, held in world.router.kept("client").items()} == {V4: 2, V6: 2}
     world.come()
-    assert [one.retained for _, one in world.router.received(world.member, V4)] == [True, True]
+    assert [one.retained for _, one in world.router.rib.received(world.member, V4)] == [True, True]
     world.tell([net])
-    (path,) = world.router.lookup(V4, prefix(net))
+    (path,) = world.router.rib.lookup(V4, prefix(net))
     assert not path.retained
-    assert "restarts" not in str(world.router.explain(V4, prefix(net)))
+    assert "restarts" not in str(world.router.rib.explain(V4, prefix(net)))
 
 
 def test_a_refresh_is_answered_with_what_is_kept() -> None:
@@ -332,7 +334,7 @@ def test_a_peer_that_is_removed_is_forgotten() -> None:
     assert list(world.router.kept_names()) == ["client"]
     world.router.forget("client")
     world.settle()
-    assert world.heard == set() and world.router.routes == 0
+    assert world.heard == set() and world.router.rib.routes == 0
 
 
 def test_our_own_address_stays_ours_while_routes_are_kept() -> None:
@@ -341,11 +343,13 @@ def test_our_own_address_stays_ours_while_routes_are_kept() -> None:
     client.announce(["10.1.0.0/16"], next_hop="192.0.2.1")
     client.lose(0.0)
     settle(router)
-    (path,) = router.lookup(V4, prefix("10.1.0.0/16"))
+    (path,) = router.rib.lookup(V4, prefix("10.1.0.0/16"))
     assert path.refusal is not None and path.refusal.name == "next-hop-ours"
     settle(router, now=90.0)
     assert (
-        router.routes == 0 and not router._lingering and not router._next_hops.is_own(bytes((192, 0, 2, 1)))
+        router.rib.routes == 0
+        and not router._lingering
+        and not router.next_hops._next_hops.is_own(bytes((192, 0, 2, 1)))
     )
 
 
@@ -380,13 +384,13 @@ def stale_world(**listeners: LongLivedGracefulRestart | None) -> World:
 def test_behind_the_restart_time_routes_are_marked_and_stay_for_long() -> None:
     world = stale_world()
     assert world.heard == ALL and world.other.heard(NETS[V4][0]).communities == (STALE,)
-    (path,) = world.router.lookup(V4, prefix(NETS[V4][0]))
+    (path,) = world.router.rib.lookup(V4, prefix(NETS[V4][0]))
     assert path.retained and path.attributes.stale and not path.received.stale
     assert world.router.deadline == 1090
     world.pass_(999)
     assert world.heard == ALL
     world.pass_(1)
-    assert world.heard == set() and world.router.routes == 0
+    assert world.heard == set() and world.router.rib.routes == 0
 
 
 def test_only_who_knows_llgr_hears_of_them() -> None:
@@ -395,7 +399,7 @@ def test_only_who_knows_llgr_hears_of_them() -> None:
     knows, knows_not = world.others
     assert knows.prefixes(V4) == set(NETS[V4]) and not knows_not.held
     net = NETS[V4][0]
-    account = str(world.router.explain_to(knows_not.member, V4, prefix(net)))
+    account = str(world.router.rib.explain_to(knows_not.member, V4, prefix(net)))
     assert "long-lived stale" in account and "RFC 9494 4.3" in account
     late = Peer(world.router, "late", Kind.NON_CLIENT, 50, restarts=GracefulRestart(), llgr=llgr(V4))
     settle(world.router, late, *world.others, now=world.now)
@@ -471,7 +475,7 @@ def test_routes_with_no_llgr_go_when_the_others_are_marked() -> None:
     world.pass_(89)
     assert world.heard == {*NETS[V4], "10.3.0.0/16"}
     world.pass_(1)
-    assert world.heard == {NETS[V4][0]} and world.router.routes == 1
+    assert world.heard == {NETS[V4][0]} and world.router.rib.routes == 1
 
 
 def test_received_marks_count_from_peers_that_were_told_of_llgr() -> None:
@@ -650,5 +654,5 @@ def test_routes_that_move_to_the_long_lived_phase_move_in_slices() -> None:
     world.come(BOTH, llgr(V4, V6))
     world.tell(nets[::2])
     world.end()
-    assert world.heard == set(nets[::2]) and world.router.routes == 1000
-    assert all(not path.attributes.stale for _, path in world.router.best(V4))
+    assert world.heard == set(nets[::2]) and world.router.rib.routes == 1000
+    assert all(not path.attributes.stale for _, path in world.router.rib.best(V4))

@@ -69,11 +69,11 @@ def test_the_ingress_procedure(
         attributes = router.table.intern(attributes.octets, bytes.fromhex("20010db8" + "00" * 11 + "09"))
     peer.announce([net], attributes, family=family)  # type: ignore[arg-type]
     settle(router, peer, client)
-    (path,) = router.lookup(family, prefix(net))  # type: ignore[arg-type]
+    (path,) = router.rib.lookup(family, prefix(net))  # type: ignore[arg-type]
     assert path.received is attributes, "what the peer said is kept as it said it"
     if isinstance(result, Refusal):
         assert path.refusal is result and not client.held
-        (verdict,) = router.explain(family, prefix(net))  # type: ignore[arg-type]
+        (verdict,) = router.rib.explain(family, prefix(net))  # type: ignore[arg-type]
         assert "RFC 9234 5" in str(verdict)
     else:
         assert path.refusal is None
@@ -96,8 +96,8 @@ def test_what_passes_from_whom_to_whom(router: Router, ours: Role, theirs: Role)
         marked = THEIRS if not from_below else LOCAL_AS if theirs in (*_BELOW, Role.PEER) else None
         assert target.heard(NET).only_to_customer == marked
     else:
-        (path,) = router.lookup(IPV4_UNICAST, prefix(NET))
-        assert router.told(target.member, IPV4_UNICAST, path) is ONLY_TO_CUSTOMER
+        (path,) = router.rib.lookup(IPV4_UNICAST, prefix(NET))
+        assert router.rib.told(target.member, IPV4_UNICAST, path) is ONLY_TO_CUSTOMER
         assert "RFC 9234 5" in str(ONLY_TO_CUSTOMER)
 
 
@@ -133,7 +133,7 @@ def test_import_policy_sees_the_mark_and_cannot_take_it_away(router: Router) -> 
     assert seen == [THEIRS]
     router.set_import_policy(peer.member, meddling)
     settle(router)
-    (path,) = router.lookup(IPV4_UNICAST, prefix(NET))
+    (path,) = router.rib.lookup(IPV4_UNICAST, prefix(NET))
     assert path.refusal is admission.POLICY_FAILED
 
 
@@ -143,7 +143,7 @@ def test_a_leak_is_refused_before_any_policy_is_asked(router: Router) -> None:
 
     peer = Peer(router, "a", EXTERNAL, 1, asn=THEIRS, role=Role.PROVIDER, import_policy=never)
     peer.announce([NET], said(router, THEIRS))
-    (path,) = router.lookup(IPV4_UNICAST, prefix(NET))
+    (path,) = router.rib.lookup(IPV4_UNICAST, prefix(NET))
     assert path.refusal is roles.LEAK and router.admission.policy_failures == 0
 
 

@@ -50,7 +50,7 @@ def router() -> Router:
 
 
 def refusal_of(router: Router, net: str = NET, family: Family = IPV4_UNICAST) -> Refusal | None:
-    (path,) = router.lookup(family, prefix(net))
+    (path,) = router.rib.lookup(family, prefix(net))
     return path.refusal
 
 
@@ -107,8 +107,8 @@ def test_a_refused_path_replaces_the_usable_one(router: Router) -> None:
     assert b.held
     a.announce([NET], as_path=f"{LOCAL_AS}")
     settle(router, b)
-    assert not b.held and router.routes == 1
-    (verdict,) = router.explain(IPV4_UNICAST, prefix(NET))
+    assert not b.held and router.rib.routes == 1
+    (verdict,) = router.rib.explain(IPV4_UNICAST, prefix(NET))
     assert not verdict.best and "AS_PATH" in str(verdict) and "RFC 4271" in str(verdict)
 
 
@@ -147,10 +147,10 @@ def test_a_peer_whose_address_we_name_is_told_ourselves(router: Router) -> None:
     router.withdraw(IPV4_UNICAST, prefix(NET))
     router.withdraw(IPV4_UNICAST, prefix(NET))
     settle(router, a, b)
-    assert not a.held and not b.held and not router._named and not router._pointed
+    assert not a.held and not b.held and not router._grouping._named and not router._grouping._pointed
     a.down()
     b.down()
-    assert not router._at
+    assert not router._grouping._at
 
 
 def test_external_peers_need_a_policy(router: Router) -> None:
@@ -162,7 +162,7 @@ def test_external_peers_need_a_policy(router: Router) -> None:
     settle(router, mute, client, deaf)
     assert refusal_of(router) is admission.NO_POLICY
     assert not client.held and not deaf.held and mute.prefixes() == {"11.0.0.0/8"}
-    assert dict(router.received(mute.member, IPV4_UNICAST)), "kept, though not eligible"
+    assert dict(router.rib.received(mute.member, IPV4_UNICAST)), "kept, though not eligible"
 
 
 def test_off_subnet_next_hops_of_single_hop_external_peers(router: Router) -> None:
@@ -215,7 +215,7 @@ def test_import_policy_refuses_changes_and_fails(router: Router, caplog: pytest.
     a.announce([NET], med=3)
     settle(router, b)
     assert b.heard(NET).local_pref == 500
-    (path,) = router.lookup(IPV4_UNICAST, prefix(NET))
+    (path,) = router.rib.lookup(IPV4_UNICAST, prefix(NET))
     assert path.received.local_pref is None, "what was received stays as it is"
 
 
@@ -225,22 +225,22 @@ def test_reachability_is_fed_from_outside(router: Router) -> None:
     b.announce([NET], next_hop="10.9.0.2")
     settle(router, c)
     assert c.heard(NET).next_hop == address("10.9.0.1")
-    router.next_hop(address("10.9.0.1"), 10)
+    router.next_hops.learn({address("10.9.0.1"): 10})
     settle(router, c)
     assert c.heard(NET).next_hop == address("10.9.0.2")
-    verdicts = router.explain(IPV4_UNICAST, prefix(NET)).paths
+    verdicts = router.rib.explain(IPV4_UNICAST, prefix(NET)).paths
     assert verdicts[1].rung is not None and verdicts[1].rung.name == "interior-cost"
-    router.next_hop(address("10.9.0.2"), None)
+    router.next_hops.learn({address("10.9.0.2"): None})
     settle(router, c)
     assert c.heard(NET).next_hop == address("10.9.0.1")
-    router.next_hop(address("10.9.0.1"), None)
+    router.next_hops.learn({address("10.9.0.1"): None})
     settle(router, c)
     assert not c.held
-    assert {path.refusal for path in router.lookup(IPV4_UNICAST, prefix(NET))} == {
+    assert {path.refusal for path in router.rib.lookup(IPV4_UNICAST, prefix(NET))} == {
         admission.NEXT_HOP_UNREACHABLE
     }
-    router.next_hop(address("10.9.0.1"), 0)
-    router.next_hop(address("10.9.0.1"), 0)
+    router.next_hops.learn({address("10.9.0.1"): 0})
+    router.next_hops.learn({address("10.9.0.1"): 0})
     settle(router, c)
     assert c.heard(NET).next_hop == address("10.9.0.1")
 
@@ -300,7 +300,7 @@ def test_an_update_that_does_not_fit_the_session_changes_nothing(router: Router)
     ):
         with pytest.raises(ValueError, match="negotiated with a"):
             router.update(peer.member, Update((), (good, bad)))
-        assert router.routes == 0
+        assert router.rib.routes == 0
 
 
 def test_end_of_rib_is_noted(router: Router) -> None:
@@ -357,7 +357,7 @@ def test_the_router_bounds_what_it_holds() -> None:
         with pytest.raises(Notify) as raised:
             say()
         assert (raised.value.code, raised.value.subcode) == (ErrorCode.CEASE, CeaseSubcode.OUT_OF_RESOURCES)
-    assert router.routes == 3 and router.attribute_octets < 300
+    assert router.rib.routes == 3 and router.rib.attribute_octets < 300
     b.down()
     settle(router)
     a.announce(["12.0.0.0/8"])
@@ -393,7 +393,7 @@ def test_no_order_of_announcements_passes_the_bound(bound: int, said: list[tuple
             peers[other].down()
             settle(router)
             peers[other] = Peer(router, other, CLIENT, 3)
-        assert router.routes == len(held["a"]) + len(held["b"]) <= bound
+        assert router.rib.routes == len(held["a"]) + len(held["b"]) <= bound
         assert not condemned
 
 
@@ -425,7 +425,7 @@ def test_departures_are_sliced_and_told(router: Router) -> None:
         turns += 1
         assert len(b.held) == 1000 - 100 * turns
     settle(router, b)
-    assert turns >= 9 and not b.held and router.routes == 0
+    assert turns >= 9 and not b.held and router.rib.routes == 0
     assert b.withdrawn == 1000 and b.messages < 50, "withdrawals of many attribute sets share messages"
 
 
@@ -439,7 +439,7 @@ def test_a_session_that_comes_back_replaces_its_routes(router: Router) -> None:
     a.announce([f"10.{n}.0.0/16" for n in range(60)])
     settle(router, a, b)
     assert len(b.held) == 60 and b.announced == 0 and b.withdrawn == 40
-    assert a.member.received(IPV4_UNICAST) == 60 == router.routes and not a.held
+    assert a.member.received(IPV4_UNICAST) == 60 == router.rib.routes and not a.held
 
 
 @pytest.mark.parametrize("restarting", [True, False])
@@ -485,7 +485,7 @@ def test_markers_without_the_capability_are_ignored(router: Router) -> None:
     for subtype in (RouteRefreshSubtype.BEGIN_OF_ROUTE_REFRESH, RouteRefreshSubtype.END_OF_ROUTE_REFRESH):
         router.refresh(a.member, RouteRefresh(1, 1, subtype))
     settle(router, a)
-    assert router.routes == 1
+    assert router.rib.routes == 1
 
 
 def test_a_refresh_of_a_family_that_is_not_ours_is_ignored(router: Router) -> None:
@@ -503,7 +503,7 @@ def test_a_peer_that_goes_in_the_middle_of_a_refresh_leaves_nothing(router: Rout
     a.announce([NET])
     a.down()
     settle(router)
-    assert router.routes == 0
+    assert router.rib.routes == 0
 
 
 # --- Our own routes -------------------------------------------------------------------------------
@@ -533,7 +533,7 @@ def test_our_own_routes(router: Router) -> None:
 def test_an_own_route_needs_a_next_hop_that_can_be_one(router: Router) -> None:
     with pytest.raises(ValueError, match="next hop"):
         router.announce(IPV4_UNICAST, prefix(NET), router.table.make(next_hop="127.0.0.1"))
-    assert router.routes == 0
+    assert router.rib.routes == 0
 
 
 # --- Views ----------------------------------------------------------------------------------------
@@ -546,22 +546,25 @@ def test_views(router: Router) -> None:
     b.announce([NET], local_pref=200)
     b.announce(["11.0.0.0/8"], as_path=f"{LOCAL_AS}")
     # Also before anything is flushed.
-    assert [path.slot.peer for path in router.lookup(IPV4_UNICAST, prefix(NET))] == ["b", "a"]
-    assert {one: path.slot.peer for one, path in router.best(IPV4_UNICAST)} == {prefix(NET): "b"}
-    assert {one for one, _ in router.received(b.member, IPV4_UNICAST)} == {prefix(NET), prefix("11.0.0.0/8")}
+    assert [path.slot.peer for path in router.rib.lookup(IPV4_UNICAST, prefix(NET))] == ["b", "a"]
+    assert {one: path.slot.peer for one, path in router.rib.best(IPV4_UNICAST)} == {prefix(NET): "b"}
+    assert {one for one, _ in router.rib.received(b.member, IPV4_UNICAST)} == {
+        prefix(NET),
+        prefix("11.0.0.0/8"),
+    }
     settle(router, a, b, c)
-    best, second = router.lookup(IPV4_UNICAST, prefix(NET))
-    assert router.told(b.member, IPV4_UNICAST, best) is SENDER
-    assert router.told(a.member, IPV4_UNICAST, best) is SPLIT_HORIZON
-    assert isinstance(router.told(c.member, IPV4_UNICAST, second), Told)
-    assert list(router.advertised(a.member, IPV4_UNICAST)) == []
-    routes = list(router.advertised(c.member, IPV4_UNICAST))
+    best, second = router.rib.lookup(IPV4_UNICAST, prefix(NET))
+    assert router.rib.told(b.member, IPV4_UNICAST, best) is SENDER
+    assert router.rib.told(a.member, IPV4_UNICAST, best) is SPLIT_HORIZON
+    assert isinstance(router.rib.told(c.member, IPV4_UNICAST, second), Told)
+    assert list(router.rib.advertised(a.member, IPV4_UNICAST)) == []
+    routes = list(router.rib.advertised(c.member, IPV4_UNICAST))
     assert {route.path_id for route in routes} == {key[2] for key in c.held}
     assert {route.attributes.local_pref for route in routes} == {100, 200}
-    assert router.lookup(IPV4_UNICAST, prefix("12.0.0.0/8")) == ()
-    assert router.explain(IPV4_UNICAST, prefix("12.0.0.0/8")).paths == ()
+    assert router.rib.lookup(IPV4_UNICAST, prefix("12.0.0.0/8")) == ()
+    assert router.rib.explain(IPV4_UNICAST, prefix("12.0.0.0/8")).paths == ()
     assert "refused" not in repr(best) and "b" in repr(best.source)
-    refused = router.lookup(IPV4_UNICAST, prefix("11.0.0.0/8"))[0]
+    refused = router.rib.lookup(IPV4_UNICAST, prefix("11.0.0.0/8"))[0]
     assert "as-loop" in repr(refused)
 
 
@@ -625,7 +628,7 @@ def test_sessions_that_come_and_go_leave_nothing() -> None:
             if number in (59, 119):
                 counts.append(sum(isinstance(one, Path | Attributes) for one in gc.get_objects()))
         assert counts[0] == counts[1]
-        assert router.routes == 0 and len(router.table) == 0 and router.attribute_octets == 0
+        assert router.rib.routes == 0 and len(router.table) == 0 and router.rib.attribute_octets == 0
         assert len(router._slots) == 3, "our own, that of aggregates, and the steady peer's"
     finally:
         gc.enable()
@@ -639,5 +642,5 @@ def test_a_flush_keeps_nothing_of_what_it_told(router: Router) -> None:
         a.announce([NET], med=med)
         settle(router, a, b)
     assert len(router.table) < 1200, "the train holds on to some until it is trimmed"
-    assert ACCEPT_ALL(router.lookup(IPV4_UNICAST, prefix(NET))[0]) is not None
+    assert ACCEPT_ALL(router.rib.lookup(IPV4_UNICAST, prefix(NET))[0]) is not None
     assert table is not router.table and BOTH

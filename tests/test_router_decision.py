@@ -82,7 +82,7 @@ class DecisionMachine(Machine):
     def check(self) -> None:
         for family, prefixes in PREFIXES.items():
             for one in prefixes:
-                hops = self.router.multipath(family, one)
+                hops = self.router.rib.multipath(family, one)
                 assert self.learned.get((family, one), ()) == hops
                 expected = self.reference.multipath(family, one)
                 found = [(hop.path.slot.peer, hop.path.attributes.octets) for hop in hops]

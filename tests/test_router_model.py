@@ -508,7 +508,7 @@ class Machine(RuleBasedStateMachine):
     )
     def next_hop(self, next_hop: str, cost: int | None) -> None:
         self.ways.costs[address(next_hop)] = cost
-        self.router.next_hop(address(next_hop), cost)
+        self.router.next_hops.learn({address(next_hop): cost})
         self.reference.costs[address(next_hop)] = cost
 
     @rule(family=families, data=st.data(), installed=st.booleans())
@@ -534,7 +534,7 @@ class Machine(RuleBasedStateMachine):
         self.reference.costs.clear()
         if somebody:
             self.reference.costs.update(self.ways.costs)
-        self.router.resolve_next_hops(self.ways if somebody else None)
+        self.router.next_hops.resolve(self.ways if somebody else None)
 
     @property
     def late(self) -> bool:
@@ -608,14 +608,14 @@ class Machine(RuleBasedStateMachine):
                     route.attributes.next_hop,
                 )
                 for family in peer.negotiated.families
-                for route in self.router.advertised(peer.member, family)
+                for route in self.router.rib.advertised(peer.member, family)
             }
             assert viewed == {key: (some.octets, some.next_hop) for key, some in peer.held.items()}, name
             assert viewed == {
                 (family, one, telling.path_id or 0): (telling.attributes.octets, telling.attributes.next_hop)
                 for family in peer.negotiated.families
                 for one in {*PREFIXES[family], *AGGREGATES[family], b"\0"}
-                for telling in self.router.explain_to(peer.member, family, one).told
+                for telling in self.router.rib.explain_to(peer.member, family, one).told
                 if telling.attributes is not None
             }, name
             assert sorted(peer.end_of_rib, key=str) == sorted(peer.negotiated.families, key=str)
@@ -623,17 +623,17 @@ class Machine(RuleBasedStateMachine):
             assert len(begun) * 2 == len(peer.refreshes)
             for family in peer.negotiated.families:
                 for refused in (None, True, False):
-                    assert walked(self.router.walk_received(peer.member, family, refused)) == set(
-                        self.router.received(peer.member, family, refused)
+                    assert walked(self.router.rib.walk_received(peer.member, family, refused)) == set(
+                        self.router.rib.received(peer.member, family, refused)
                     )
-                assert walked(self.router.walk_advertised(peer.member, family)) == {
+                assert walked(self.router.rib.walk_advertised(peer.member, family)) == {
                     route
-                    for route in self.router.advertised(peer.member, family)
+                    for route in self.router.rib.advertised(peer.member, family)
                     if route.path.slot is not default.SLOT
                 }
         for family in (IPV4_UNICAST, IPV6_UNICAST):
-            assert walked(self.router.walk_best(family)) == set(self.router.best(family))
-            best = {one: path.slot.peer for one, path in self.router.best(family)}
+            assert walked(self.router.rib.walk_best(family)) == set(self.router.rib.best(family))
+            best = {one: path.slot.peer for one, path in self.router.rib.best(family)}
             chosen = {
                 one: self.reference.best(family, one)
                 for known, one in self.reference.prefixes()
@@ -649,13 +649,13 @@ class Machine(RuleBasedStateMachine):
         aggregates = sum(
             is_aggregate(path)
             for family, one in self.reference.aggregates
-            for path in self.router.lookup(family, one)
+            for path in self.router.rib.lookup(family, one)
         )
         conditional = sum(
-            any(path.source.kind is Kind.LOCAL for path in self.router.lookup(family, one))
+            any(path.source.kind is Kind.LOCAL for path in self.router.rib.lookup(family, one))
             for family, one in self.reference.conditional
         )
-        assert self.router.routes == len(said) + aggregates + conditional
+        assert self.router.rib.routes == len(said) + aggregates + conditional
         for name, peer in self.peers.items():
             for family in peer.negotiated.families:
                 mine = [key for key in said if key[0] is family and key[2] == name]
@@ -676,7 +676,7 @@ class Machine(RuleBasedStateMachine):
         for family, one in self.reference.conditional:
             self.router.withdraw(family, one)
         settle(self.router, now=self.now)
-        assert self.router.routes == 0 and self.router.attribute_octets == 0
+        assert self.router.rib.routes == 0 and self.router.rib.attribute_octets == 0
         assert not self.router.groups
 
 

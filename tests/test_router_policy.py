@@ -95,7 +95,7 @@ class PolicyMachine(Machine):
         if peer is None:
             return
         self.quiet()
-        differences = list(self.router.preview_import(peer.member, policy))
+        differences = list(self.router.rib.preview_import(peer.member, policy))
         said = {(one.family, one.prefix, one.path.slot.number): _shown(one.after) for one in differences}
         moved = {(one.family, one.prefix): _chosen(one.instead) for one in differences if one.moves}
         before, best = self._verdicts(peer), self._best()
@@ -111,7 +111,7 @@ class PolicyMachine(Machine):
         told = self._told(peer)
         changes = {
             (one.family, one.prefix, one.path.slot.number): _shown(one.after)
-            for one in self.router.preview_export(peer.member, policy)
+            for one in self.router.rib.preview_export(peer.member, policy)
             if not (isinstance(one.after, Withheld) and isinstance(one.before, Withheld))
         }
         self.swap_export(name, policy)
@@ -128,21 +128,21 @@ class PolicyMachine(Machine):
         return {
             (family, one): _chosen(path)
             for family in (IPV4_UNICAST, IPV6_UNICAST)
-            for one, path in self.router.best(family)
+            for one, path in self.router.rib.best(family)
         }
 
     def _verdicts(self, peer: Peer) -> dict[object, object]:
         return {
             (family, one, path.slot.number): _shown(path.refusal or path.attributes)
             for family in peer.negotiated.families
-            for one, path in self.router.received(peer.member, family)
+            for one, path in self.router.rib.received(peer.member, family)
         }
 
     def _told(self, peer: Peer) -> dict[object, object]:
         return {
             (family, route.prefix, route.path.slot.number): _shown(route.attributes)
             for family in peer.negotiated.families
-            for route in self.router.advertised(peer.member, family)
+            for route in self.router.rib.advertised(peer.member, family)
         }
 
 
@@ -174,11 +174,11 @@ def test_a_refused_path_names_its_term(router: Router) -> None:
     b = Peer(router, "b", CLIENT, 2, export_policy=Rules("none", [], REFUSE))
     a.announce(["10.1.0.0/16", "192.0.2.0/24"])
     settle(router, a, b)
-    (verdict,) = router.explain(IPV4_UNICAST, prefix("10.1.0.0/16"))
+    (verdict,) = router.rib.explain(IPV4_UNICAST, prefix("10.1.0.0/16"))
     assert str(verdict) == 'refused: term "bogons" of policy "edge" refuses it (RFC 4271 9.1.1)'
-    (verdict,) = router.explain(IPV4_UNICAST, prefix("192.0.2.0/24"))
+    (verdict,) = router.rib.explain(IPV4_UNICAST, prefix("192.0.2.0/24"))
     assert verdict.best
-    told = router.told(b.member, IPV4_UNICAST, verdict.path)
+    told = router.rib.told(b.member, IPV4_UNICAST, verdict.path)
     assert str(told) == 'no term of policy "none" accepts it (RFC 4271 9.1.3)'
 
 
@@ -188,9 +188,9 @@ def test_prefixes_of_one_verdict_share_a_path(router: Router) -> None:
     b = Peer(router, "b", CLIENT, 2)
     a.announce(["10.1.0.0/16", "10.2.0.0/24", "10.3.0.0/25", "10.4.0.0/26", "10.1.0.0/16"])
     settle(router, a, b)
-    paths = {path for _, path in router.received(a.member, IPV4_UNICAST)}
+    paths = {path for _, path in router.rib.received(a.member, IPV4_UNICAST)}
     assert sorted((path.count, path.attributes.local_pref) for path in paths) == [(2, 7), (2, 100)]
-    assert a.member.received(IPV4_UNICAST) == router.routes == 4
+    assert a.member.received(IPV4_UNICAST) == router.rib.routes == 4
     assert {text: b.heard(text).local_pref for text in ("10.2.0.0/24", "10.3.0.0/25")} == {
         "10.2.0.0/24": 100,
         "10.3.0.0/25": 7,
@@ -302,7 +302,7 @@ def test_a_failing_policy_is_contained_and_logged_once(
     assert b.prefixes() == {"10.0.0.0/8"}
     assert router.admission.policy_failures == 2
     assert [record.exc_info is not None for record in caplog.records] == [True]
-    assert {path.refusal.name for _, path in router.received(a.member, IPV4_UNICAST) if path.refusal} == {
+    assert {path.refusal.name for _, path in router.rib.received(a.member, IPV4_UNICAST) if path.refusal} == {
         "policy-failed"
     }
 
@@ -353,7 +353,7 @@ def test_who_leaves_in_the_middle_of_a_swap_leaves_nothing(router: Router) -> No
     router.work(10)
     a.down()
     settle(router, b)
-    assert not b.held and router.routes == 0
+    assert not b.held and router.rib.routes == 0
     assert all(table.order.count(None) == len(table.order) for table in router._tables.values())
 
 
@@ -499,7 +499,8 @@ def test_taking_the_policy_from_an_external_peer_takes_its_routes(router: Router
     settle(router, a, b)
     assert not a.held and not b.held
     assert (
-        router.told(b.member, IPV4_UNICAST, router.lookup(IPV4_UNICAST, prefix("10.0.0.0/8"))[0]) is NO_POLICY
+        router.rib.told(b.member, IPV4_UNICAST, router.rib.lookup(IPV4_UNICAST, prefix("10.0.0.0/8"))[0])
+        is NO_POLICY
     )
 
 
@@ -561,15 +562,15 @@ def test_next_hops_that_policy_sets_by_prefix_are_judged_anew(router: Router) ->
     a.announce(["10.1.0.0/16", "10.2.0.0/16", "10.3.0.0/16"])
     settle(router, a, b)
     for address_, prefixes in (("10.9.0.2", {"10.2.0.0/16", "10.3.0.0/16"}), ("10.9.0.9", {"10.1.0.0/16"})):
-        router.next_hop(address(address_), None)
+        router.next_hops.learn({address(address_): None})
         while router.work(1):
             router.flush()
         settle(router, a, b)
         assert b.prefixes() == prefixes
-        router.next_hop(address(address_), 5)
+        router.next_hops.learn({address(address_): 5})
         settle(router, a, b)
         assert len(b.held) == 3
-    costs = {path.cost for _, path in router.best(IPV4_UNICAST)}
+    costs = {path.cost for _, path in router.rib.best(IPV4_UNICAST)}
     assert costs == {5}
 
 
@@ -605,20 +606,24 @@ def test_a_dry_run_lists_what_would_change_and_changes_nothing(router: Router) -
         ACCEPT,
     )
     held = dict(b.held)
-    listed = {nlri.text(one.family, one.prefix): one.after for one in router.preview_import(a.member, rules)}
+    listed = {
+        nlri.text(one.family, one.prefix): one.after for one in router.rib.preview_import(a.member, rules)
+    }
     refused, changed = listed["10.0.0.0/8"], listed["11.0.0.0/8"]
     assert len(listed) == 2
     assert isinstance(refused, Refusal) and 'term "ten"' in refused.text
     assert isinstance(changed, Attributes) and changed.med == 3
-    out = {nlri.text(one.family, one.prefix): one.after for one in router.preview_export(b.member, rules)}
+    out = {nlri.text(one.family, one.prefix): one.after for one in router.rib.preview_export(b.member, rules)}
     withheld, told = out["10.0.0.0/8"], out["11.0.0.0/8"]
     assert len(out) == 2
     assert isinstance(withheld, Withheld) and 'term "ten"' in withheld.text
     assert isinstance(told, Attributes) and told.med == 3 and told.get(AttributeType.CLUSTER_LIST)
-    assert list(router.preview_export(a.member, rules)) == [], "it is not told its own"
+    assert list(router.rib.preview_export(a.member, rules)) == [], "it is not told its own"
     settle(router, a, b)
     assert b.held == held
-    assert isinstance(router.told(b.member, IPV4_UNICAST, next(iter(router.best(IPV4_UNICAST)))[1]), Told)
+    assert isinstance(
+        router.rib.told(b.member, IPV4_UNICAST, next(iter(router.rib.best(IPV4_UNICAST)))[1]), Told
+    )
 
 
 def test_the_model_covers_every_kind_of_peer() -> None:

@@ -213,7 +213,7 @@ def test_what_was_found_out_for_a_dump_is_forgotten_with_the_paths() -> None:
         sender.announce(["10.0.0.0/8"], local_pref=100 + n)
     late = receiver(router, "late", 9, best_n(2))
     settle(router, *senders, late)
-    gone = [ref(one) for one in router.lookup(IPV4_UNICAST, prefix("10.0.0.0/8"))]
+    gone = [ref(one) for one in router.rib.lookup(IPV4_UNICAST, prefix("10.0.0.0/8"))]
     for sender in senders:
         sender.withdraw(["10.0.0.0/8"])
     settle(router, *senders, late)
@@ -355,7 +355,7 @@ class Machine(RuleBasedStateMachine):
             assert {key: sorted(some) for key, some in held.items()} == expected, name
             viewed = {
                 (IPV4_UNICAST, route.prefix, route.path_id or 0): route.attributes.octets
-                for route in self.router.advertised(peer.member, IPV4_UNICAST)
+                for route in self.router.rib.advertised(peer.member, IPV4_UNICAST)
             }
             assert viewed == {key: some.octets for key, some in peer.held.items()}, name
 

@@ -106,8 +106,8 @@ async def test_routes_through_a_reflector(listen: str, range_: str, sources: tup
             )
             (told,) = middle.explain_to(middle.peers[1], "198.51.100.0/24").told
             assert told.attributes is not None and told.attributes.octets == attributes.octets
-            rows = [row async for row in middle.walk(middle.router.walk_best(IPV4_UNICAST))]
-            assert rows == list(middle.router.best(IPV4_UNICAST))
+            rows = [row async for row in middle.walk(middle.router.rib.walk_best(IPV4_UNICAST))]
+            assert rows == list(middle.router.rib.best(IPV4_UNICAST))
             (kept,) = middle.peers[0].explain("198.51.100.0/24")
             assert kept.reason is not None and kept.reason.name == "sender"
         assert [prefix for prefix, _ in middle.received(middle.peers[0], IPV4_UNICAST)] == ["198.51.100.0/24"]

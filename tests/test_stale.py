@@ -28,7 +28,7 @@ def test_routes_that_outlive_their_session_are_the_last_resort() -> None:
     settle(router, old, new, third)
     assert third.heard("10.0.0.0/8").as_path_length == 3
     assert third.heard("10.1.0.0/16").communities == (WellKnownCommunity.LLGR_STALE,)
-    best, last = router.decision.explain(router.lookup(IPV4_UNICAST, prefix("10.0.0.0/8")))
+    best, last = router.decision.explain(router.rib.lookup(IPV4_UNICAST, prefix("10.0.0.0/8")))
     assert best.path.source.peer == "new" and last.rung is not None and last.rung.name == "stale"
     assert last.path.attributes.stale and last.path.received.communities == (7,)
     # Announced again it is as any other.

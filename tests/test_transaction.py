@@ -238,7 +238,7 @@ async def test_before_the_start_and_across_the_end() -> None:
         await ours.stop()
         await asyncio.wait_for(task, TIMEOUT)
         await turns()
-    assert sum(1 for _ in ours.router.best(IPV4_UNICAST)) in (0, 5_001)
+    assert sum(1 for _ in ours.router.rib.best(IPV4_UNICAST)) in (0, 5_001)
 
 
 @pytest.mark.parametrize("turn", range(8))

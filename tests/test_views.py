@@ -29,19 +29,19 @@ def test_what_stays_is_found_once(data: st.DataObject) -> None:
             settle(router, *peers, reader)
 
     def best() -> set[tuple[bytes, Path]]:
-        return set(router.best(IPV4_UNICAST))
+        return set(router.rib.best(IPV4_UNICAST))
 
     for _ in range(data.draw(st.integers(1, 15))):
         happen()
     walks = (
-        router.walk_best(IPV4_UNICAST),
-        router.walk_received(peers[0].member, IPV4_UNICAST),
-        router.walk_advertised(reader.member, IPV4_UNICAST),
+        router.rib.walk_best(IPV4_UNICAST),
+        router.rib.walk_received(peers[0].member, IPV4_UNICAST),
+        router.rib.walk_advertised(reader.member, IPV4_UNICAST),
     )
     stayed = [
         best(),
-        set(router.received(peers[0].member, IPV4_UNICAST)),
-        set(router.advertised(reader.member, IPV4_UNICAST)),
+        set(router.rib.received(peers[0].member, IPV4_UNICAST)),
+        set(router.rib.advertised(reader.member, IPV4_UNICAST)),
     ]
     seen = [set(each) for each in stayed]
     found: list[list[object]] = [[], [], []]
@@ -52,8 +52,8 @@ def test_what_stays_is_found_once(data: st.DataObject) -> None:
             happen()
         now = [
             best(),
-            set(router.received(peers[0].member, IPV4_UNICAST)),
-            set(router.advertised(reader.member, IPV4_UNICAST)),
+            set(router.rib.received(peers[0].member, IPV4_UNICAST)),
+            set(router.rib.advertised(reader.member, IPV4_UNICAST)),
         ]
         for at, rows_now in enumerate(now):
             stayed[at] &= rows_now  # type: ignore[arg-type]
@@ -68,7 +68,7 @@ def test_a_step_is_bounded() -> None:
     a = Peer(router, "a", Kind.CLIENT, 1)
     a.announce([prefix(f"{n >> 16 | 10}.{n >> 8 & 255}.{n & 255}.0/24") for n in range(5000)])
     settle(router, a)
-    walk = router.walk_best(IPV4_UNICAST)
+    walk = router.rib.walk_best(IPV4_UNICAST)
     sizes = []
     while not walk.done:
         sizes.append(len(walk.step(100)))

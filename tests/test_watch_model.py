@@ -18,7 +18,7 @@ from routers import LOCAL_AS, ROUTER_ID, Peer, add_path, address, prefix
 from bgp.aio.watch import InSync, Lagged, RouteEvent, Snapshot, Watch, WatchEvent, interest
 from bgp.family import IPV4_UNICAST, IPV6_UNICAST, Family
 from bgp.policy import ACCEPT_ALL
-from bgp.rib import history
+from bgp.rib import follower
 from bgp.rib.interest import Interest
 from bgp.rib.path import Kind, Path
 from bgp.rib.selection import BEST, best_n, select
@@ -108,12 +108,12 @@ class Consumer:
 
 @contextmanager
 def small_steps() -> Iterator[None]:
-    before = history._STEP
-    history._STEP = 2
+    before = follower._STEP
+    follower._STEP = 2
     try:
         yield
     finally:
-        history._STEP = before
+        follower._STEP = before
 
 
 class Machine(RuleBasedStateMachine):
@@ -153,7 +153,7 @@ class Machine(RuleBasedStateMachine):
 
     @rule(cost=st.sampled_from((0, 5, None)))
     def next_hop(self, cost: int | None) -> None:
-        self.router.next_hop(address("10.9.0.2"), cost)
+        self.router.next_hops.learn({address("10.9.0.2"): cost})
 
     @rule(name=names, family=families, data=st.data())
     def announce(self, name: str, family: Family, data: st.DataObject) -> None:
@@ -224,7 +224,7 @@ class Machine(RuleBasedStateMachine):
             assert selection is not None
             for family, prefixes in PREFIXES.items():
                 for one in prefixes:
-                    for path in select(self.router.decision, selection, self.router.lookup(family, one)):
+                    for path in select(self.router.decision, selection, self.router.rib.lookup(family, one)):
                         slot = None if selection == BEST else (path.slot.peer, path.slot.path_id)
                         state[family, one, slot] = path
 

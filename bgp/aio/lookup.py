@@ -68,35 +68,35 @@ class Rib:
         best, lost or was refused."""
         self._home.check()
         family, octets = arguments.prefix("prefix", prefix)
-        paths = self._router.lookup(family, octets)
+        paths = self._router.rib.lookup(family, octets)
         return Route(family, octets, paths) if paths else None
 
     def longest_match(self, destination: Destination) -> Route | None:
         """Return the usable route that traffic to an address, or to all of a prefix, follows."""
         self._home.check()
         family, octets = arguments.prefix("destination", destination)
-        found = self._router.longest_match(family, octets)
+        found = self._router.rib.longest_match(family, octets)
         return None if found is None else self._route(family, found)
 
     def covering(self, destination: Destination) -> Iterator[Route]:
         """Yield the routes to `destination` and to all that covers it, the most specific one first."""
         self._home.check()
         family, octets = arguments.prefix("destination", destination)
-        for found in self._router.covering(family, octets):
+        for found in self._router.rib.covering(family, octets):
             yield self._route(family, found)
 
     async def covered(self, prefix: str | Network) -> AsyncIterator[Route]:
         """Yield the routes to `prefix` and to all more specific ones, in slices."""
         self._home.check()
         family, octets = arguments.prefix("prefix", prefix)
-        async for found, paths in _slices(self._router.walk_within(family, octets)):
+        async for found, paths in _slices(self._router.rib.walk_within(family, octets)):
             yield Route(family, found, paths)
 
     async def routes(self, family: Family) -> AsyncIterator[Route]:
         """Yield all routes of `family`, in slices."""
         self._home.check()
         arguments.family("family", family)
-        async for found, paths in _slices(self._router.walk_within(family, b"\0")):
+        async for found, paths in _slices(self._router.rib.walk_within(family, b"\0")):
             yield Route(family, found, paths)
 
     async def received(self, peer: Peer, family: Family) -> AsyncIterator[tuple[str, Path]]:
@@ -106,7 +106,7 @@ class Rib:
         arguments.family("family", family)
         member = peer.member
         if member is not None and family in member.negotiated.families:
-            async for found, path in _slices(self._router.walk_received(member, family)):
+            async for found, path in _slices(self._router.rib.walk_received(member, family)):
                 yield nlri.text(family, found), path
 
     async def advertised(self, peer: Peer, family: Family) -> AsyncIterator[tuple[str, Attributes]]:
@@ -118,15 +118,15 @@ class Rib:
         if member is None or family not in member.negotiated.families:
             return
         if family in member.packer.defaults:
-            first = next(self._router.advertised(member, family))
+            first = next(self._router.rib.advertised(member, family))
             yield nlri.text(family, first.prefix), first.attributes
-        async for sent in _slices(self._router.walk_advertised(member, family)):
+        async for sent in _slices(self._router.rib.walk_advertised(member, family)):
             if peer.member is not member:
                 return
             yield nlri.text(family, sent.prefix), sent.attributes
 
     def _route(self, family: Family, prefix: bytes) -> Route:
-        return Route(family, prefix, self._router.lookup(family, prefix))
+        return Route(family, prefix, self._router.rib.lookup(family, prefix))
 
 
 async def _slices(walk: Walk[T]) -> AsyncIterator[T]:

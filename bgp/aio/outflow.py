@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from bgp.family import Family
 from bgp.member import Member
 from bgp.rib.walk import Walk
-from bgp.router import Advertised, Router
+from bgp.router import Router
+from bgp.views import Advertised
 
 # Seconds between two counts, and routes that are looked at in a turn.
 INTERVAL = 10.0
@@ -51,7 +52,7 @@ class Outflow:
     def _step(self) -> None:
         loop = asyncio.get_running_loop()
         if self._walk is None:
-            self._walk, self._count = self._router.walk_advertised(self._member, self._left[0]), 0
+            self._walk, self._count = self._router.rib.walk_advertised(self._member, self._left[0]), 0
         self._count += len(self._walk.step(_QUOTA))
         family = self._left[0]
         if self._count > self._maxima[family]:

@@ -180,7 +180,7 @@ class Peer:
         member = self.member
         if member is None:
             raise ValueError(f"nothing is told to {self.name}: its session is not Established")
-        return self._host.router.explain_to(member, family, octets)
+        return self._host.router.rib.explain_to(member, family, octets)
 
     async def established(self) -> None:
         """Wait until the session is Established; raise ConnectionError if the peer is removed."""

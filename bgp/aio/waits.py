@@ -96,7 +96,7 @@ class Waits:
         line = self._lines.get(member)
         if line is None:
             line = self._lines[member] = _Line(peer, link)
-        errand = self._router.errand(member, telling.family, telling.prefix)
+        errand = self._router.rib.errand(member, telling.family, telling.prefix)
         wait = _Wait(telling, errand, asyncio.get_running_loop().create_future())
         line.pulling.append(wait)
         self._turns.look = self._look
@@ -135,7 +135,7 @@ class Waits:
             wait = pulling.popleft()
             if wait.future.done():
                 moved += 1
-            elif wait.telling.coming() or not self._router.done(member, wait.errand):
+            elif wait.telling.coming() or not self._router.rib.done(member, wait.errand):
                 pulling.append(wait)
             else:
                 moved += 1
@@ -160,7 +160,7 @@ class Waits:
     def _reason(self, member: Member, telling: Telling) -> Withheld | None:
         if not telling.active():
             return WITHDRAWN
-        return self._router.withheld(member, telling.family, telling.prefix)
+        return self._router.rib.withheld(member, telling.family, telling.prefix)
 
     def _fail(self, line: _Line) -> None:
         text = f"{line.peer.name}: the session ended: {line.peer.last_error or 'it was stopped'}"

@@ -23,8 +23,10 @@ from bgp.aio.home import Home
 from bgp.aio.peer import Peer
 from bgp.aio.turn import SLICE
 from bgp.family import FAMILIES, Family
-from bgp.rib.history import BACKLOG, Began, Follower, Lost, Portion, Remark, Synced
+from bgp.rib.follower import Follower
+from bgp.rib.history import BACKLOG
 from bgp.rib.interest import Interest
+from bgp.rib.news import Began, Lost, Portion, Remark, Synced
 from bgp.rib.path import Path, Slot
 from bgp.rib.selection import ALL, BEST, Selection
 from bgp.router import Router

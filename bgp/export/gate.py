@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from bgp.export.log import Route
 from bgp.export.pack import Packer
 from bgp.export.rules import Withheld
+from bgp.export.terms import Terms
 from bgp.family import FAMILIES, Family
 from bgp.rib.changes import Changes
 from bgp.rib.path import Kind, Path, Slot
@@ -46,6 +47,10 @@ class Gate:
     def passes(self, family: Family, prefix: bytes, path: Path) -> bool:
         """Whether `path` may be told to a peer behind the gate."""
         return path.source.kind is _LOCAL or prefix in self._shown[family]
+
+    def shuts(self, terms: Terms, family: Family, prefix: bytes, path: Path) -> bool:
+        """Whether `path` is kept from who is told on these terms."""
+        return terms.installed_only and not self.passes(family, prefix, path)
 
     def turn(self, family: Family) -> Mapping[bytes, bool]:
         """Let the news count from now on, and return them."""

@@ -44,11 +44,11 @@ class Multipath:
     BIRD compares neither.  A path whose next hop is that of a better one adds nothing, so it is left out.
     """
 
-    __slots__ = ("_decision", "_external", "_internal", "_relax", "enabled")
+    __slots__ = ("_external", "_internal", "_relax", "decision", "enabled")
 
     def __init__(self, decision: Decision) -> None:
         options = decision.options
-        self._decision = decision
+        self.decision = decision
         self._external = options.maximum_paths_external
         self._internal = options.maximum_paths_internal
         self._relax = options.multipath_relax
@@ -56,7 +56,7 @@ class Multipath:
 
     def paths(self, paths: Sequence[Path]) -> tuple[Path, ...]:
         """Return the multipath set among the paths of a prefix, best first; empty where none is usable."""
-        best = self._decision.best(paths)
+        best = self.decision.best(paths)
         if best is None:
             return ()
         kind = best.source.kind
@@ -66,7 +66,7 @@ class Multipath:
         if maximum == 1:
             return (best,)
         found: dict[bytes, Path] = {}
-        for path in self._decision.equal(paths):
+        for path in self.decision.equal(paths):
             if path.source.kind is not Kind.LOCAL and (self._relax or _alike(best, path)):
                 found.setdefault(path.attributes.next_hop, path)
         return tuple(found.values())[:maximum]

@@ -69,7 +69,7 @@ class Resolver(Protocol):
     def resolve(self, next_hop: bytes) -> int | None:
         """Return the interior cost to `next_hop`, None where it is not reachable.
 
-        From then on, tell the router (`Router.next_hops`) whenever that changes.
+        From then on, tell the router (`Router.next_hops.learn`) whenever that changes.
         """
 
     def why(self, next_hop: bytes) -> str:

@@ -21,9 +21,9 @@ def of_router(router: Router) -> dict[str, int]:
         "members": len(router.members),
         "groups": len(groups),
         "jobs": int(router.work(0)),
-        "routes": router.routes,
+        "routes": router.rib.routes,
         "prefixes": sum(len(table.entries) for table in tables),
-        "attribute octets": router.attribute_octets,
+        "attribute octets": router.rib.attribute_octets,
         "paths by source": sum(len(paths) for table in tables for paths in table._paths.values()),
         "train octets": sum(group.train.octets for group in groups),
     }

@@ -115,7 +115,7 @@ class _Player:
     @property
     def routes(self) -> int:
         """How many routes the router has of the peer."""
-        return sum(1 for family in BY_NAME.values() for _ in self._router.best(family))
+        return sum(1 for family in BY_NAME.values() for _ in self._router.rib.best(family))
 
     def random_number(self) -> float:
         # More than were recorded: the difference shows in a deadline.

@@ -100,7 +100,7 @@ def check(data: bytes) -> None:
         kind = Kind.CLIENT if internal else Kind.EXTERNAL
         asn = member.negotiated.remote_as
         source = Source("fuzz", kind, asn, (2).to_bytes(4, "big"), _ADDRESS, family=reach.family)
-        held = dict(router.received(member, reach.family))
+        held = dict(router.rib.received(member, reach.family))
         for prefix in reach.prefixes:
             plain = plainly(policy, Path(source, Slots().get("fuzz", None), reach.attributes), prefix)
             if plain is not None:

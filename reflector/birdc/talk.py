@@ -120,7 +120,7 @@ class BirdTalk:
         router, reply = self._service.speaker.router, Reply()
         yield reply.line(Code.MEMORY, "BIRD memory usage")
         yield reply.line(Code.MEMORY, f"{'':17} {'Effective':>9}    {'Overhead':>9}")
-        for name, octets in (("Route attributes:", router.attribute_octets), ("Total:", resident())):
+        for name, octets in (("Route attributes:", router.rib.attribute_octets), ("Total:", resident())):
             yield reply.line(Code.MEMORY, f"{name:17} {octets / 1024:>6.1f} kB {0:>9.1f}  B")
         yield Reply.end()
 
@@ -227,7 +227,7 @@ class BirdTalk:
 
     def _totals(self, family: Family) -> tuple[int, int]:
         router = self._service.speaker.router
-        return router.routes_of(family), router.prefixes[family]
+        return router.rib.routes_of(family), router.rib.prefixes[family]
 
     async def _found(
         self, query: RouteQuery, family: Family

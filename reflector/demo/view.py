@@ -96,7 +96,7 @@ def _session(scenario: Scenario, node: Node) -> Session:
     advertised: tuple[int, ...] = (0, 0)
     if member is not None:
         received = tuple(member.received(family) for family in FAMILIES)
-        advertised = tuple(sum(1 for _ in router.advertised(member, family)) for family in FAMILIES)
+        advertised = tuple(sum(1 for _ in router.rib.advertised(member, family)) for family in FAMILIES)
     up = peer is not None and peer.state is State.ESTABLISHED
     return Session(
         name=node.name,
@@ -115,7 +115,7 @@ def explain(scenario: Scenario, prefix: str = SERVICE) -> Explanation:
     """Explain the reflector's decision for `prefix`."""
     router = scenario.reflector.speaker.router
     family, octets = nlri.parse(prefix)
-    verdicts = [considered.verdict for considered in router.explain(family, octets)]
+    verdicts = [considered.verdict for considered in router.rib.explain(family, octets)]
     paths = tuple(_path(scenario, verdict) for verdict in verdicts)
     told: list[str] = []
     withheld: dict[str, list[str]] = {}
@@ -124,7 +124,7 @@ def explain(scenario: Scenario, prefix: str = SERVICE) -> Explanation:
         peer = scenario.peer(node)
         if best is None or peer is None or peer.member is None:
             continue
-        answer = router.told(peer.member, family, best)
+        answer = router.rib.told(peer.member, family, best)
         if isinstance(answer, Withheld):
             withheld.setdefault(str(answer), []).append(node.name)
         else:

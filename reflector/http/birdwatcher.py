@@ -140,7 +140,7 @@ class _Birdwatcher:
 
     async def _count_table(self, request: "web.Request") -> "web.StreamResponse":
         router = self._service.speaker.router
-        return self._json({"routes": sum(router.routes_of(family) for family in self._of(request))})
+        return self._json({"routes": sum(router.rib.routes_of(family) for family in self._of(request))})
 
     # --- Lists of routes ------------------------------------------------------------------------------------
 

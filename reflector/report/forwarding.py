@@ -65,7 +65,7 @@ def explained(service: "Service", kernel: "KernelFib", family: Family, octets: b
     why = ""
     if isinstance(found.choice, NotWanted):
         why = found.choice.text
-        paths = service.speaker.router.lookup(family, octets)
+        paths = service.speaker.router.rib.lookup(family, octets)
         if paths and paths[0].refusal is not None:
             why = f"{why}: {paths[0].refusal.text}"
     elif state.conflict is not None:
@@ -91,7 +91,7 @@ def _meant(service: "Service", kernel: "KernelFib", prefix: Network) -> Row:
     """Return the row of the prefix, or of the route that leads to it where nothing is known of itself."""
     family, octets = family_of(prefix), nlri.parse(prefix)[1]
     row = explained(service, kernel, family, octets)
-    if row["state"] == _ABSENT and not service.speaker.router.lookup(family, octets):
+    if row["state"] == _ABSENT and not service.speaker.router.rib.lookup(family, octets):
         covering = service.speaker.rib.longest_match(prefix)
         if covering is None:
             raise Unanswerable(f"there is no route to {prefix}")

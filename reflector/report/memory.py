@@ -24,10 +24,14 @@ async def memory(service: "Service") -> AsyncGenerator[Row, None]:
     speaker, router = service.speaker, service.speaker.router
     groups = router.groups.values()
     yield {"what": "process", "count": 1, "octets": resident(), "text": "resident in memory"}
-    for family, count in router.prefixes.items():
+    for family, count in router.rib.prefixes.items():
         yield {"what": f"prefixes {family}", "count": count, "text": "entries of the table"}
-    yield {"what": "routes", "count": router.routes, "text": "several paths to a prefix are several routes"}
-    interned, octets = len(router.table), router.attribute_octets
+    yield {
+        "what": "routes",
+        "count": router.rib.routes,
+        "text": "several paths to a prefix are several routes",
+    }
+    interned, octets = len(router.table), router.rib.attribute_octets
     yield {
         "what": "attribute sets",
         "count": interned,

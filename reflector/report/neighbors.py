@@ -120,8 +120,10 @@ async def neighbor(service: "Service", *, peer: Peer) -> AsyncGenerator[Row, Non
         refused, advertised = {}, {}
         for family in negotiated.families:
             router = service.speaker.router
-            refused[family.name] = await _count(service, router.walk_received(member, family, refused=True))
-            advertised[family.name] = await _count(service, router.walk_advertised(member, family))
+            refused[family.name] = await _count(
+                service, router.rib.walk_received(member, family, refused=True)
+            )
+            advertised[family.name] = await _count(service, router.rib.walk_advertised(member, family))
         found |= {
             "session": session(negotiated),
             "end_of_rib": [family.name for family in negotiated.families if family in member.end_of_rib],

@@ -120,7 +120,7 @@ def _within(text: str, prefix: Network) -> bool:
 
 
 def _is_best(service: "Service", family: Family, text: str, found: Path) -> bool:
-    paths = service.speaker.router.lookup(*nlri.parse(text))
+    paths = service.speaker.router.rib.lookup(*nlri.parse(text))
     return bool(paths) and paths[0] is found and found.usable
 
 

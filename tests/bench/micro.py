@@ -541,12 +541,14 @@ def _look_up(size: int) -> Set:
         "look-up, per address",
         "an exact one",
         (
-            Case("exact", "look-up", rounds, case(lambda router, host: router.lookup(IPV4_UNICAST, host))),
+            Case(
+                "exact", "look-up", rounds, case(lambda router, host: router.rib.lookup(IPV4_UNICAST, host))
+            ),
             Case(
                 "longest match",
                 "look-up",
                 rounds,
-                case(lambda router, host: router.longest_match(IPV4_UNICAST, host)),
+                case(lambda router, host: router.rib.longest_match(IPV4_UNICAST, host)),
             ),
         ),
     )

@@ -40,7 +40,7 @@ def in_memory(count: int, samples: int) -> Iterator[tuple[int, dict[str, int], d
     for first in range(0, count, TOGETHER):
         there = [_Session(router, config, number) for number in range(first, first + TOGETHER)]
         _turns(router, there)
-        assert router.routes == TOGETHER * ROUTES, router.routes
+        assert router.rib.routes == TOGETHER * ROUTES, router.rib.routes
         for session in there:
             # Each of a session's own routes is kept from it, the others' are told.
             assert session.heard > 0
@@ -116,7 +116,7 @@ async def over_tcp(
         for first in range(0, count, TOGETHER):
             numbers = range(first, first + TOGETHER)
             await asyncio.gather(*(_visit(speaker.listening[0], number) for number in numbers))
-            while speaker.peers or speaker.router.routes or speaker._host.closing:
+            while speaker.peers or speaker.router.rib.routes or speaker._host.closing:
                 await asyncio.sleep(0)
             done = first + TOGETHER
             if done % every == 0:

@@ -86,7 +86,7 @@ async def trial(routes: int, remembered: int = HISTORY) -> Found:
             found.lost = await _take(stopped, state)
             found.snapshot = time.perf_counter() - began
             _note(found, lag, "while the watch catches up")
-            best = dict(speaker.router.best(IPV4_UNICAST))
+            best = dict(speaker.router.rib.best(IPV4_UNICAST))
             found.differences = len(best.keys() ^ state.keys()) + sum(
                 state.get(prefix) is not path for prefix, path in best.items()
             )

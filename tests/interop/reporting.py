@@ -57,11 +57,11 @@ def _peer(service: app.Service, peer: Peer) -> dict[str, object]:
         for family in member.negotiated.families:
             advertised += [
                 asdict(route(family, told.prefix, told.attributes))
-                for told in router.advertised(member, family)
+                for told in router.rib.advertised(member, family)
             ]
             received += [
                 asdict(route(family, octets, path.attributes))
-                for octets, path in router.received(member, family)
+                for octets, path in router.rib.received(member, family)
             ]
     return {
         "negotiated": _negotiated(peer),
