@@ -4,6 +4,7 @@ Each node is a client of two of them.  All are whole speakers; time is virtual, 
 """
 
 import asyncio
+import itertools
 import sys
 from collections.abc import Awaitable
 
@@ -15,9 +16,8 @@ ASN, ROUTES, HOLD_TIME = 65000, 20, 9
 def design(nodes: int, reflectors: int) -> Simulation:
     simulation = Simulation(seed=1, conditions=Conditions(latency=(0.0005, 0.02)))
     names = [simulation.node(f"rr{number}", ASN).name for number in range(reflectors)]
-    for number, one in enumerate(names):
-        for other in names[:number]:
-            simulation.session(one, other, {"hold_time": HOLD_TIME})
+    for one, other in itertools.combinations(names, 2):
+        simulation.session(other, one, {"hold_time": HOLD_TIME})
     for number in range(nodes):
         node = simulation.node(f"node{number}", ASN)
         for at in {number % reflectors, (number + 1) % reflectors}:
@@ -42,19 +42,18 @@ async def report(simulation: Simulation, what: str, change: Awaitable[None], lea
     began, told = simulation.time, simulation.updates
     await change
     await asyncio.sleep(least)
-    took = max(0.0, await simulation.quiet() - began)
-    print(f"{what}: at rest after {took:.2f} s and {simulation.updates - told} UPDATEs", flush=True)
+    took = await simulation.quiet() - began
+    print(f"{what}: at rest after {max(0.0, took):.2f} s and {simulation.updates - told} UPDATEs", flush=True)
 
 
-async def watch(simulation: Simulation, held: list[tuple[float, float]]) -> None:
+async def watch(network: Simulation, held: list[tuple[float, float]]) -> None:
     """Write down how many routes all tables hold together, every 50 ms."""
     while True:
-        ribs = [node.speaker.router.rib for node in simulation if node.speaker]
-        held.append((simulation.time, sum(rib.routes for rib in ribs)))
+        held.append((network.time, sum(node.speaker.router.rib.routes for node in network if node.speaker)))
         await asyncio.sleep(0.05)
 
 
-held: list[tuple[float, float]] = []
+held = list[tuple[float, float]]()
 design(int(sys.argv[1]), int(sys.argv[2])).run(lambda simulation: life(simulation, held))
 if not sys.argv[3:] or not chart.draw(held, sys.argv[3], "routes in all tables"):
     print(*chart.lines(held), sep="\n")

@@ -72,7 +72,7 @@ async def test_what_an_earlier_life_left_stays_until_everybody_was_heard() -> No
         progress = both.fib.progress(IPV4_UNICAST)
         assert (progress.adopted, progress.added, progress.swept) == (1, 1, 1)
         # What was there already counts as installed, for peers that are told only such routes.
-        path = both.router.rib.best(IPV4_UNICAST)["10.1.0.0/24"]
+        path = both.router.best(IPV4_UNICAST)["10.1.0.0/24"]
         assert both.router.router._gate.passes(*nlri.parse("10.1.0.0/24"), path)
         one.withdraw()
         await until(lambda: "10.1.0.0/24" not in shown(backend), "the route is gone")
@@ -89,7 +89,7 @@ async def test_unreachable_next_hops_are_no_routes_and_it_is_said_why() -> None:
         await until(
             lambda: both.router.router.rib.lookup(*nlri.parse("10.1.0.0/24")), "the other one is known"
         )
-        assert "10.7.0.1 not reachable, no route to 10.7.0.1" in str(both.router.rib.explain("10.1.0.0/24"))
+        assert "10.7.0.1 not reachable, no route to 10.7.0.1" in str(both.router.explain("10.1.0.0/24"))
         with pytest.raises(NotInstalled, match="there is no usable path"):
             await both.fib.in_fib("10.1.0.0/24")
         # A way appears, and goes another way, and is gone.
@@ -111,7 +111,7 @@ async def test_a_decision_that_does_not_heed_next_hops_leaves_that_to_the_fib() 
     async with pair(backend, decide=False) as both:
         both.dial()
         both.announce("10.1.0.0/24", "10.7.0.1")
-        await until(lambda: "10.1.0.0/24" in both.router.rib.best(IPV4_UNICAST), "a best path")
+        await until(lambda: "10.1.0.0/24" in both.router.best(IPV4_UNICAST), "a best path")
         with pytest.raises(NotInstalled, match=r"next hop 10\.7\.0\.1: no route to 10\.7\.0\.1"):
             await both.fib.in_fib("10.1.0.0/24")
         put(backend, entry("10.7.0.0/16", via("10.0.0.3", interface="eth0")))
