@@ -218,7 +218,7 @@ def _log_state(speaker: Speaker, lag: LoopLag) -> None:
         lag.percentile(0.99) * 1000,
         lag.maximum * 1000,
         speaker.internal_errors,
-        extra=said("state-of-service", sessions=len(router.members), routes=router.routes),
+        extra=said("state-of-service", sessions=len(router.members), routes=router.rib.routes),
     )
     lag.reset()
 

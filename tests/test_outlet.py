@@ -176,7 +176,7 @@ async def test_ten_thousand_routes_and_their_errors_make_few_lines(
         await raw.establish(an_open(asn=64512))
         await raw.send(*[BAD_ORIGIN] * 2000)
         async with asyncio.timeout(60):
-            while cluster.service.speaker.router.routes < 10_004:
+            while cluster.service.speaker.router.rib.routes < 10_004:
                 await asyncio.sleep(0.05)
             (peer,) = [each for each in cluster.service.speaker.peers if each.name == "127.0.0.77"]
             while peer.traffic.received[MessageType.UPDATE] < 2000:
