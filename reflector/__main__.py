@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from reflector.config import Configuration
     from reflector.document import Problem
 
-# The exit status where the configuration is at fault.
-REFUSED = 2
+# Exit statuses: the configuration is at fault, or this machine does not let us run.
+REFUSED, FAILED = 2, 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         case "check":
             return _check(options.file)
         case "run":
-            return _run(options.file)
+            return _run(options.file, options.user)
         case "demo":
             return _demo(options.seconds, options.plain)
         case _:
@@ -37,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     run = commands.add_parser("run", help="reflect routes as a configuration file says")
     run.add_argument("file", metavar="CONFIG.toml")
+    run.add_argument("--user", help="become this user; by default the one in [router] user, if any")
     check = commands.add_parser("check", help="say what is wrong with a configuration file")
     check.add_argument("file", metavar="CONFIG.toml")
     asking.add(commands)
@@ -83,14 +84,26 @@ def _check(file: str) -> int:
     return 0
 
 
-def _run(file: str) -> int:
+def _run(file: str, user: str | None) -> int:
     hangup = Hangup()
     # All else is imported behind this, which takes its time.
-    from reflector import process
+    from reflector import privileges, process
 
     configuration = _load(file)
     if configuration is None:
         return REFUSED
+    name = user or configuration.router.user
+    if name is not None:
+        try:
+            changed = privileges.leave_root(configuration, name)
+        except (privileges.PrivilegeError, OSError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return FAILED
+        # So it and its secrets are what a reload will find.
+        configuration = _load(file) if changed else configuration
+        if configuration is None:
+            print(f"{file}: read as the user {name}, as each reload will", file=sys.stderr)
+            return REFUSED
     return process.run(configuration, file, hangup)
 
 

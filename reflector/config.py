@@ -66,6 +66,7 @@ class Router:
     max_paths: int = MAX_PATHS
     max_attribute_octets: int = MAX_ATTRIBUTE_OCTETS
     lag_age: float = LAG_AGE
+    user: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +223,7 @@ def _checked(
         network.values["condition"] = find_condition(network, "if", conditions)
     refuse_circles(networks, aggregates)
     if fib is not None:
-        check_fib(fib)
+        check_fib(fib, router)
     if router.values.get("listen") == ():
         check_listening(neighbors, ranges)
     if document.problems:
