@@ -59,10 +59,10 @@ def relation(peer: Table, router: Table) -> AsExpected:
 
 
 def check_fib(fib: Table, router: Table) -> None:
-    """Refuse what contradicts itself in the `[fib]` table."""
+    """Refuse what contradicts itself in the `[fib]` table, and warn of what cannot work as root's user."""
     if "netns" in fib.values and "user" in router.values:
         what = "takes root, whom user in [router] leaves"
-        fib.where("netns").refuse(what, "start with `ip netns exec NAME reflector run`, or leave out user")
+        fib.where("netns").warn(what, "start with `ip netns exec NAME reflector run`, or leave out user")
     for name in ("tunnel", "tunnel_address", "tunnel_mtu"):
         if name in fib.values and not fib.values.get("ipip"):
             fib.where(name).refuse("is about a tunnel that nothing goes by", "add ipip, with pools")

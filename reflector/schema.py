@@ -36,7 +36,6 @@ ROUTER = (
     Key("cluster_id", addresses.identifier, "our CLUSTER_ID (RFC 4456); by default the router_id"),
     Key("confederation", terms.confederation, "the confederation in which our asn is a member (RFC 5065)"),
     Key("listen", list_of(addresses.endpoint), "where to listen, a list of address:port"),
-    Key("log_level", one_of(LOG_LEVELS), "the least severe lines that are logged"),
     Key("user", values.nul_free, "who runs the service if root starts it, by name or number"),
     Key("client_to_client", values.flag, "reflect the routes of clients to clients (RFC 4456 5)"),
     Key("max_paths", number(1, 1 << 40), "the most routes that all peers together may send"),
