@@ -81,7 +81,7 @@ class Service:
         self._end = True, ""  # whether it is to start again, and what neighbors are told
         self.errors = Errors()
         self.convergence: float | None = None  # the seconds that it took
-        self._http = HttpServer(self, configuration.http) if control and configuration.http.listen else None
+        self._http = HttpServer(self, configuration.http) if control else None
         answering = configuration.control
         self.counts = Counts(self.speaker.router)
         self._servers: list[LineServer] = []

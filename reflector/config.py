@@ -33,6 +33,7 @@ from reflector.check import (
 )
 from reflector.conditions import find_condition, read_conditions, refuse_circles, resolve
 from reflector.document import ConfigurationError, Document, Problem, parse, read
+from reflector.exposure import Http, check_http
 from reflector.forwarding import Forwarding
 from reflector.log import Log
 from reflector.policies import find_policy, read_policies
@@ -111,15 +112,6 @@ class Control:
     socket: FilePath | None = None
     mode: int = 0o660
     birdc: FilePath | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Http:
-    """The `[http]` table: where metrics and the state of health are, by default nowhere."""
-
-    listen: tuple[str, ...] = ()
-    ready_after: float = 120.0
-    birdwatcher: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +214,7 @@ def _checked(
         check_network(network)
         network.values["condition"] = find_condition(network, "if", conditions)
     refuse_circles(networks, aggregates)
+    check_http(http)
     if fib is not None:
         check_fib(fib, router)
     if router.values.get("listen") == ():

@@ -28,7 +28,7 @@ Apply = Callable[[Speaker], Awaitable[None]]
 
 # Of [router] these change while we run; for the others we start anew.
 _LIVE = {"listen", "max_paths", "max_attribute_octets", "lag_age"}
-_SECRET = {"password", "tcp_ao"}
+_SECRET = {"password", "tcp_ao", "token", "read_token"}
 
 
 class Kind(Enum):

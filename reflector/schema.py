@@ -7,7 +7,7 @@ in `reflector.config` for the rest.
 from dataclasses import dataclass
 
 from bgp.rib.ladder import MAXIMUM_PATHS
-from reflector import addresses, forwarding, signing, terms, values
+from reflector import addresses, exposure, forwarding, signing, terms, values
 from reflector.logform import FORMATS
 from reflector.restarting import graceful_restart
 from reflector.values import Reader, duration, list_of, number, one_of
@@ -90,6 +90,11 @@ HTTP = (
     Key("listen", list_of(addresses.endpoint), "where to answer over HTTP, a list of address:port"),
     Key("ready_after", duration(0, 86400), "seconds after which we count as ready though not converged"),
     Key("birdwatcher", values.flag, "whether /birdwatcher/... answers as birdwatcher does, for Alice-LG"),
+    Key("open", list_of(one_of(exposure.OPEN)), 'what is for everybody, from anywhere: "metrics", "probes"'),
+    Key("certificate", values.path, "the file with our certificate for TLS, in PEM, and what leads to it"),
+    Key("key", values.path, "the file with its private key, in PEM"),
+    Key("token", exposure.read_token, "a secret; who has it may read and change all"),
+    Key("read_token", exposure.read_token, "another one, for reading only"),
 )
 
 # The fields of `bgp.rib.decision.DecisionOptions`.

@@ -14,6 +14,7 @@ from bgp import PeerOptions, Speaker
 from reflector.app import Service
 from reflector.config import loads
 from reflector.control.client import Unanswered, ask
+from reflector.control.protocol import line
 
 ROOT = Path(__file__).parent.parent
 ASN = 64512
@@ -63,6 +64,15 @@ class Cluster:
 
     async def ask(self, question: str, **given: object) -> list[dict[str, Any]]:
         return await asyncio.to_thread(lambda: list(ask(self.path, question, given)))
+
+    async def talk(self, question: str, given: dict[str, object]) -> str:
+        """Return the lines that the socket answers."""
+        reader, writer = await asyncio.open_unix_connection(str(self.path))
+        writer.write(line({"ask": question, "with": given}))
+        writer.write_eof()
+        octets = await asyncio.wait_for(reader.read(), 60)
+        writer.close()
+        return octets.decode()
 
     async def until(self, question: str, wanted: int, **given: object) -> list[dict[str, Any]]:
         """Ask until there are so many rows."""

@@ -23,8 +23,8 @@ async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
 
 
 async def fetch(cluster: Cluster, path: str, status: int = 200) -> Json:
-    assert cluster.service._http is not None
-    host, port = cluster.service._http.addresses[0]
+    assert cluster.service.doors is not None
+    host, port = cluster.service.doors.http.addresses[0]
     url = f"http://{host}:{port}/birdwatcher{path}"
     async with aiohttp.ClientSession() as session, session.get(url) as response:
         assert response.status == status, await response.text()
@@ -185,8 +185,8 @@ async def test_who_is_not_told_a_route_and_what_is_not_there(cluster: Cluster) -
 
 async def test_it_is_off_unless_asked_for(tmp_path: Path) -> None:
     async with running(tmp_path, HTTP.replace("birdwatcher = true", "")) as cluster:
-        assert cluster.service._http is not None
-        host, port = cluster.service._http.addresses[0]
+        assert cluster.service.doors is not None
+        host, port = cluster.service.doors.http.addresses[0]
         url = f"http://{host}:{port}/birdwatcher/status"
         async with aiohttp.ClientSession() as session, session.get(url) as response:
             assert response.status == 404

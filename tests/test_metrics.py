@@ -26,8 +26,8 @@ async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
 
 
 async def fetch(cluster: Cluster, path: str) -> tuple[int, str, str]:
-    assert cluster.service._http is not None
-    host, port = cluster.service._http.addresses[0]
+    assert cluster.service.doors is not None
+    host, port = cluster.service.doors.http.addresses[0]
     async with aiohttp.ClientSession() as session, session.get(f"http://{host}:{port}{path}") as response:
         return response.status, response.headers.get("Content-Type", ""), await response.text()
 
@@ -106,8 +106,8 @@ async def test_who_waits_in_vain_is_ready_after_a_while(tmp_path: Path) -> None:
 
 
 async def test_an_address_that_is_taken_is_named(cluster: Cluster, tmp_path: Path) -> None:
-    assert cluster.service._http is not None
-    host, port = cluster.service._http.addresses[0]
+    assert cluster.service.doors is not None
+    host, port = cluster.service.doors.http.addresses[0]
     text = CONFIGURATION.replace("SOCKET", str(tmp_path / "s")) + f'\n[http]\nlisten = ["{host}:{port}"]\n'
     service = Service(loads(text), control=True)
     with pytest.raises(OSError, match=rf"\[http\] listen: cannot answer on {host}:{port}"):

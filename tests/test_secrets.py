@@ -197,8 +197,8 @@ class Running:
         return await asyncio.to_thread(lambda: list(ask(path, question, given)))
 
     async def fetch(self, path: str) -> str:
-        assert self.service._http is not None
-        host, port = self.service._http.addresses[0]
+        assert self.service.doors is not None
+        host, port = self.service.doors.http.addresses[0]
         async with aiohttp.ClientSession() as session, session.get(f"http://{host}:{port}{path}") as response:
             return await response.text()
 

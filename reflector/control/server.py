@@ -23,6 +23,7 @@ class ControlTalk:
 
     def __init__(self, service: "Service") -> None:
         self._service = service
+        self._asked = ""
         self.endless = False
 
     async def answer(self, asked: bytes) -> AsyncGenerator[bytes, None]:
@@ -36,7 +37,8 @@ class ControlTalk:
         except Unanswerable as error:
             yield line({"error": str(error)})
         except Exception as error:
-            logger.exception("internal error while answering %r", asked[:200])
+            # Not with what came with it, which may be secret.
+            logger.exception("internal error while answering %r", self._asked)
             yield line({"error": f"internal error: {type(error).__name__}: {error}; the log has more"})
         else:
             yield line({"end": count})
@@ -52,5 +54,6 @@ class ControlTalk:
         if not isinstance(given, dict):
             raise Unanswerable("with: must be an object with the arguments")
         question = find(message.get("ask"))
+        self._asked = question.name
         self.endless = question.endless
         return answer(self._service, question, given)

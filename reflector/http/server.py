@@ -1,4 +1,4 @@
-"""The HTTP server of a running service: read-only, and only where the configuration says.
+"""The HTTP server of a running service: only where the configuration says, and each request past the guard.
 
 `/metrics` is for Prometheus, `/livez` says that the loop turns, and `/readyz` that the first routes of all
 neighbors are there, or were waited for long enough.
@@ -9,15 +9,16 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from bgp.aio.address import parse_endpoint
-from reflector.http import birdwatcher
+from reflector.exposure import Http
+from reflector.http import birdwatcher, doing
+from reflector.http.guard import Guard
+from reflector.http.listening import IDLE, Certificate, Listening
 from reflector.metrics import exposition
 
 if TYPE_CHECKING:
     from aiohttp import web
 
     from reflector.app import Service
-    from reflector.config import Http
 
 logger = logging.getLogger(__name__)
 
@@ -25,46 +26,78 @@ _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class HttpServer:
-    """Answers at the addresses of `[http]`."""
+    """Answers at the addresses of `[http]`, which may change."""
 
-    def __init__(self, service: "Service", options: "Http") -> None:
+    def __init__(self, service: "Service", options: Http) -> None:
         self._service = service
         self._options = options
+        self._guard = Guard(options)
+        self._certificate: Certificate | None = None
         self._runner: web.AppRunner | None = None
+        self._listening = Listening(lambda: None if self._runner is None else self._runner.server)
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
         """Where it answers, with the real ports where 0 was asked for."""
-        return [] if self._runner is None else [address[:2] for address in self._runner.addresses]
+        return self._listening.addresses
+
+    @property
+    def connections(self) -> int:
+        """How many there are."""
+        server = None if self._runner is None else self._runner.server
+        return 0 if server is None else len(server.connections)
 
     async def start(self) -> None:
-        """Begin to answer; raise OSError, naming the address, where one cannot be had."""
+        """Begin to answer, if anywhere; raise OSError, naming the address, where one cannot be had."""
+        await self.change(self._options)
+
+    async def change(self, options: Http) -> None:
+        """Answer as these options say from now on; raise OSError, with nothing changed, where that cannot be.
+
+        What is being answered is answered to its end.
+        """
+        certificate = None
+        if options.certificate is not None and options.key is not None:
+            certificate = Certificate(options.certificate, options.key)
+        if self._runner is None and options.listen:
+            self._runner = await self._made()
+        # Nobody is let in by the old rules where the new ones are stricter, nor by the new ones if they fail.
+        before, self._guard.options = self._guard.options, options
+        try:
+            await self._listening.change(options.listen, certificate and certificate.context)
+        except OSError:
+            self._guard.options = before
+            raise
+        self._options, self._certificate = options, certificate
+        if options.listen:
+            kind = "HTTP" if certificate is None else "HTTPS"
+            logger.info("%s on %s", kind, ", ".join(f"{host}:{port}" for host, port in self.addresses))
+
+    async def _made(self) -> "web.AppRunner":
         try:
             from aiohttp import web
         except ImportError:
             what = "[http] listen needs aiohttp: pip install 'martlet[http]', or leave it out"
             raise OSError(errno.ENOPKG, what) from None
-        app = web.Application()
+        app = web.Application(middlewares=[self._guard.middleware()], client_max_size=doing.LONGEST)
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/livez", self._live)
         app.router.add_get("/readyz", self._ready)
         if self._options.birdwatcher:
             birdwatcher.add_to(app, self._service)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        doing.add_to(app, self._service)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=IDLE)
         await runner.setup()
-        self._runner = runner
-        for text in self._options.listen:
-            endpoint = parse_endpoint(text)
-            try:
-                await web.TCPSite(runner, endpoint.host, endpoint.port).start()
-            except OSError as error:
-                reason = f"[http] listen: cannot answer on {text}: {error.strerror}"
-                await self.stop()
-                raise OSError(error.errno, reason) from None
-        logger.info("HTTP on %s", ", ".join(f"{host}:{port}" for host, port in self.addresses))
+        return runner
+
+    def renew(self) -> None:
+        """Take what the files of certificate and key hold by now; raise OSError, and go on with the old ones."""
+        if self._certificate is not None:
+            self._certificate.renew()
 
     async def stop(self) -> None:
         """Answer no more."""
+        self._listening.close()
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
