@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import logging
 import time
 from collections.abc import Callable
@@ -13,14 +12,11 @@ from typing import TYPE_CHECKING
 from bgp.aio.events import PeerEvent
 from bgp.family import FAMILIES
 from bgp.speaker import Speaker
-from reflector.birdc.talk import BirdTalk
 from reflector.config import Configuration, load
-from reflector.control.lines import ControlError, LineServer
-from reflector.control.protocol import default_path
-from reflector.control.server import ControlTalk
+from reflector.control.lines import ControlError
 from reflector.counts import Counts
+from reflector.doors import Doors
 from reflector.drain import Drain
-from reflector.http.server import HttpServer
 from reflector.journal import Journal
 from reflector.log import SessionLog
 from reflector.metrics import Errors
@@ -81,20 +77,8 @@ class Service:
         self._end = True, ""  # whether it is to start again, and what neighbors are told
         self.errors = Errors()
         self.convergence: float | None = None  # the seconds that it took
-        self._http = HttpServer(self, configuration.http) if control else None
-        answering = configuration.control
+        self.doors = Doors(self) if control else None
         self.counts = Counts(self.speaker.router)
-        self._servers: list[LineServer] = []
-        # Who may fail to start: to reflect matters more than to be asked, unless somebody has said where.
-        self._lenient: LineServer | None = None
-        if control and answering.enabled:
-            path, control_talk = answering.socket or default_path(), functools.partial(ControlTalk, self)
-            server = LineServer(path, answering.mode, control_talk, "socket in [control]")
-            self._servers.append(server)
-            self._lenient = server if answering.socket is None else None
-        if control and answering.birdc is not None:
-            bird_talk = functools.partial(BirdTalk, self)
-            self._servers.append(LineServer(answering.birdc, answering.mode, bird_talk, "birdc in [control]"))
 
     async def start(self) -> None:
         """Listen, originate, and start all sessions; raise OSError if an address cannot be had."""
@@ -108,15 +92,8 @@ class Service:
         self.speaker.measure_lag()
         self.loop = asyncio.get_running_loop()
         self._converging = self.loop.create_task(self._converge())
-        if self._http is not None:
-            await self._http.start()
-        for server in self._servers:
-            try:
-                await server.start()
-            except ControlError as error:
-                if server is not self._lenient:
-                    raise
-                logger.warning("nobody can ask this service: %s", error.strerror)
+        if self.doors is not None:
+            await self.doors.open(self.configuration.control, self.configuration.http)
 
     def _hear(self, event: PeerEvent) -> None:
         self.errors.hear(event)
@@ -142,7 +119,7 @@ class Service:
 
     def plan(self) -> Plan:
         """Return what the configuration file asks for by now; raise ConfigurationError with its faults."""
-        return plan(self.configuration, load(self.file))
+        return plan(self.configuration, load(self.file), self.doors)
 
     async def reload(self) -> tuple[Plan, list[tuple[Step, str]]]:
         """Go over to what the configuration file says by now; return what that was, and what of it failed.
@@ -152,7 +129,7 @@ class Service:
         """
         async with self._reloading:
             after = load(self.file)
-            found = plan(self.configuration, after)
+            found = plan(self.configuration, after, self.doors)
             if found.restart:
                 return found, []
             for warning in after.warnings:
@@ -176,11 +153,9 @@ class Service:
 
     async def stop(self, communication: str, *, restart: bool = False) -> None:
         """End all sessions with a Cease that carries `communication` (RFC 9003)."""
-        for server in self._servers:
-            await server.stop()
+        if self.doors is not None:
+            await self.doors.close()
         self.counts.stop()
-        if self._http is not None:
-            await self._http.stop()
         if self.fib is not None:
             await self.fib.close()
         await self.speaker.stop(communication, restart=restart)

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from enum import Enum
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bgp.aio.changing import Effect, effect
 from bgp.aio.options import PeerOptions
@@ -20,6 +20,9 @@ from bgp.speaker import Speaker
 from reflector.config import Aggregated, Configuration, ListenRange, Originated
 from reflector.log import Log, change
 from reflector.originate import aggregate, originate
+
+if TYPE_CHECKING:
+    from reflector.doors import Doors
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +63,7 @@ class Difference:
 class Step:
     """One thing that changes, what that costs, and how it is done.
 
-    `table` is the field of a configuration that it is of, `before` and `after` the thing as it is there, None
+    `table` is the field of a configuration that it is of (none where that says the same), `before` and `after` the thing as it is there, None
     where it is not.  One that `stays` for a reason is shown, and not done.  `apply` may raise OSError or
     ValueError: then the thing is as it was before.
     """
@@ -117,8 +120,8 @@ class Plan:
         return "\n".join([*lines, *map(str, self.steps)]) or "nothing has changed"
 
 
-def plan(before: Configuration, after: Configuration) -> Plan:
-    """Return the steps, in the order in which they are to be done."""
+def plan(before: Configuration, after: Configuration, doors: "Doors | None" = None) -> Plan:
+    """Return the steps, in the order in which they are to be done, for a service that has these doors."""
     restart = [each for each in _differences(before.router, after.router) if each.key not in _LIVE]
     for name in sorted({each.name for each in fields(Configuration)} - _STEPWISE):
         old, new = getattr(before, name), getattr(after, name)
@@ -133,11 +136,15 @@ def plan(before: Configuration, after: Configuration) -> Plan:
         *_ranges(before.listen_ranges, after.listen_ranges),
         *_neighbors(before.neighbors, after.neighbors),
         *_networks(before.networks, after.networks),
+        # The last ones, for whoever asked may have come by them.
+        *_doors(before, after, doors),
     )
     return Plan(steps, tuple(restart))
 
 
-_STEPWISE = {"router", "log", "neighbors", "listen_ranges", "networks", "aggregates", "warnings"}
+_STEPWISE = frozenset(
+    ("router", "log", "neighbors", "listen_ranges", "networks", "aggregates", "control", "http", "warnings")
+)
 
 
 async def carry_out(steps: Sequence[Step], speaker: Speaker) -> list[tuple[Step, str]]:
@@ -159,6 +166,9 @@ def settled(before: Configuration, after: Configuration, failed: Sequence[Step])
     """Return what is in force: `after`, but for what failed and is as it was `before`."""
     changed: dict[str, Any] = {}
     for step in failed:
+        if step.table in ("", "control", "http"):
+            changed |= {step.table: step.before} if step.table else {}
+            continue
         if step.table == "router":
             old = {each.key: each.before for each in step.differences}
             changed["router"] = replace(changed.get("router", after.router), **old)
@@ -373,6 +383,30 @@ def _by_prefix(
         if will != was:
             found = () if was is None else _differences(was, will)
             yield Step(table, was, will, f"{name} {prefix}", found, None, add(will))
+
+
+def _doors(before: Configuration, after: Configuration, doors: "Doors | None") -> Iterator[Step]:
+    async def control(speaker: Speaker) -> None:
+        if doors is not None:
+            await doors.change_control(after.control)
+
+    async def http(speaker: Speaker) -> None:
+        if doors is not None:
+            await doors.http.change(after.http)
+
+    async def renew(speaker: Speaker) -> None:
+        if doors is not None:
+            doors.http.renew()
+
+    if before.control != after.control:
+        found = _differences(before.control, after.control)
+        yield Step("control", before.control, after.control, "[control]", found, None, control)
+    if before.http != after.http:
+        found = _differences(before.http, after.http)
+        yield Step("http", before.http, after.http, "[http]", found, None, http)
+    elif doors is not None and doors.http.is_renewed:
+        what = "[http]: the certificate has changed in its file"
+        yield Step("", before.http, after.http, what, (), None, renew)
 
 
 # --- Words ------------------------------------------------------------------------------------------------

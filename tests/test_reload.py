@@ -103,6 +103,8 @@ def test_the_same_again_is_nothing() -> None:
         ("127.0.0.1:0", "127.0.0.2:0", "~ [router]: listen [127.0.0.1:0] -> [127.0.0.2:0]"),
         ("asn = 64512", "asn = 64512\nlag_age = 20", "~ [router]: lag_age 300.0 -> 20.0"),
         ("limit = 5", 'password = "geheim"', "password none -> (hidden)"),
+        ("enabled = false", "enabled = true", "~ [control]: enabled false -> true"),
+        ("[control]", '[http]\ntoken = "geheimgeheimgeheim"\n[control]', "~ [http]: token none -> (hidden)"),
     ],
 )
 def test_what_changes_is_said(old: str, new: str, said: str) -> None:
@@ -121,7 +123,6 @@ def test_what_changes_is_said(old: str, new: str, said: str) -> None:
             "[decision]\nprefer_oldest = true\n[group.nodes]",
             "[decision] prefer_oldest false -> true",
         ),
-        ("enabled = false", "enabled = true", "[control] enabled false -> true"),
     ],
 )
 def test_what_takes_a_restart_is_said(old: str, new: str, key: str) -> None:

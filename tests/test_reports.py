@@ -19,6 +19,7 @@ from service import ASN, Cluster, running
 from bgp import IPV4_UNICAST
 from reflector.app import Service
 from reflector.control.client import Unanswered, ask
+from reflector.doors import Doors
 from reflector.control.lines import ControlError
 from reflector.report.catalog import QUESTIONS
 
@@ -147,7 +148,7 @@ async def test_monitor_tells_what_is_there_and_then_what_changes(cluster: Cluste
     assert rows[-1]["change"] == "added" and rows[-1]["path"]["peer"] == "127.0.0.11"
     # Who went away is not told any more.
     async with asyncio.timeout(20):
-        while cluster.service._servers[0]._conversations:
+        while cluster.service.doors is not None and cluster.service.doors.askers:
             await asyncio.sleep(0.01)
 
 
@@ -235,7 +236,7 @@ async def test_the_socket_is_ours_alone(
     assert stat.S_IMODE(os.stat(cluster.path).st_mode) == 0o660
     configuration = cluster.service.configuration
     with pytest.raises(ControlError, match="another service answers there"):
-        await Service(configuration, control=True)._servers[0].start()
+        await Doors(cluster.service).change_control(configuration.control)
     assert len(await cluster.ask("groups")) == 1
     await cluster.service.stop("over")
     assert not cluster.path.exists()
@@ -260,7 +261,7 @@ async def test_the_socket_is_ours_alone(
     await first.stop("")
     cluster.path.write_text("precious")
     with pytest.raises(ControlError, match="no socket"):
-        await Service(configuration, control=True)._servers[0].start()
+        await Doors(cluster.service).change_control(configuration.control)
     assert cluster.path.read_text() == "precious"
 
 

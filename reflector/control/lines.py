@@ -61,6 +61,11 @@ class LineServer:
     def path(self) -> Path:
         return self._path
 
+    @property
+    def askers(self) -> int:
+        """How many are connected."""
+        return len(self._conversations)
+
     async def start(self) -> None:
         """Begin to answer; raise ControlError where the socket cannot be had, or another service has it."""
         path = self._path
@@ -113,11 +118,15 @@ class LineServer:
 
     async def stop(self) -> None:
         """Answer no more, and remove the socket if it is still ours."""
+        self.close()
+        for conversation in list(self._conversations):
+            await conversation.close()
+
+    def close(self) -> None:
+        """Let nobody else ask, and remove the socket if it is still ours; who is there may go on."""
         if self._server is None:
             return
         self._server.close()
-        for conversation in list(self._conversations):
-            await conversation.close()
         self._server = None
         with contextlib.suppress(OSError):
             found = os.stat(self._path)

@@ -8,6 +8,7 @@ import errno
 import socket
 import ssl
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -33,12 +34,26 @@ class Certificate:
     def __init__(self, certificate: Path, key: Path) -> None:
         """Read both; raise OSError, naming them, where they are of no use."""
         self._files = certificate, key
+        self._held = self._content()
         self.context = self._loaded(ssl.create_default_context(ssl.Purpose.CLIENT_AUTH))
 
     def renew(self) -> None:
         """Read the files again, for the connections to come; raise OSError, and go on with what there was."""
+        content = self._content()
         self._loaded(ssl.create_default_context(ssl.Purpose.CLIENT_AUTH))
         self._loaded(self.context)
+        self._held = content
+
+    @property
+    def is_renewed(self) -> bool:
+        """Whether the files hold something else than what was read."""
+        return self._content() != self._held
+
+    def _content(self) -> list[bytes]:
+        try:
+            return [sha256(each.read_bytes()).digest() for each in self._files]
+        except OSError:
+            return []
 
     def _loaded(self, context: ssl.SSLContext) -> ssl.SSLContext:
         certificate, key = self._files

@@ -28,12 +28,13 @@ _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 class HttpServer:
     """Answers at the addresses of `[http]`, which may change."""
 
-    def __init__(self, service: "Service", options: Http) -> None:
+    def __init__(self, service: "Service") -> None:
         self._service = service
-        self._options = options
-        self._guard = Guard(options)
+        self._options = Http()
+        self._guard = Guard(self._options)
         self._certificate: Certificate | None = None
         self._runner: web.AppRunner | None = None
+        self._old: list[web.AppRunner] = []  # which are answering still, maybe
         self._listening = Listening(lambda: None if self._runner is None else self._runner.server)
 
     @property
@@ -47,10 +48,6 @@ class HttpServer:
         server = None if self._runner is None else self._runner.server
         return 0 if server is None else len(server.connections)
 
-    async def start(self) -> None:
-        """Begin to answer, if anywhere; raise OSError, naming the address, where one cannot be had."""
-        await self.change(self._options)
-
     async def change(self, options: Http) -> None:
         """Answer as these options say from now on; raise OSError, with nothing changed, where that cannot be.
 
@@ -59,21 +56,28 @@ class HttpServer:
         certificate = None
         if options.certificate is not None and options.key is not None:
             certificate = Certificate(options.certificate, options.key)
-        if self._runner is None and options.listen:
-            self._runner = await self._made()
+        fresh = await self._made(options) if options.listen else None
         # Nobody is let in by the old rules where the new ones are stricter, nor by the new ones if they fail.
         before, self._guard.options = self._guard.options, options
+        old, self._runner = self._runner, fresh
         try:
             await self._listening.change(options.listen, certificate and certificate.context)
         except OSError:
-            self._guard.options = before
+            self._guard.options, self._runner = before, old
+            if fresh is not None:
+                await fresh.cleanup()
             raise
         self._options, self._certificate = options, certificate
+        if old is not None:
+            self._old.append(old)
+            if old.server is not None:
+                # Each connection ends when what it has asked for is answered.
+                old.server.pre_shutdown()
         if options.listen:
             kind = "HTTP" if certificate is None else "HTTPS"
             logger.info("%s on %s", kind, ", ".join(f"{host}:{port}" for host, port in self.addresses))
 
-    async def _made(self) -> "web.AppRunner":
+    async def _made(self, options: Http) -> "web.AppRunner":
         try:
             from aiohttp import web
         except ImportError:
@@ -83,12 +87,17 @@ class HttpServer:
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/livez", self._live)
         app.router.add_get("/readyz", self._ready)
-        if self._options.birdwatcher:
+        if options.birdwatcher:
             birdwatcher.add_to(app, self._service)
         doing.add_to(app, self._service)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=IDLE)
         await runner.setup()
         return runner
+
+    @property
+    def is_renewed(self) -> bool:
+        """Whether the files of certificate and key hold something else by now."""
+        return self._certificate is not None and self._certificate.is_renewed
 
     def renew(self) -> None:
         """Take what the files of certificate and key hold by now; raise OSError, and go on with the old ones."""
@@ -98,8 +107,10 @@ class HttpServer:
     async def stop(self) -> None:
         """Answer no more."""
         self._listening.close()
-        runner, self._runner = self._runner, None
-        if runner is not None:
+        runners = [*self._old, *([] if self._runner is None else [self._runner])]
+        self._runner = None
+        self._old.clear()
+        for runner in runners:
             await runner.cleanup()
 
     async def _metrics(self, request: "web.Request") -> "web.StreamResponse":
