@@ -13,7 +13,6 @@ from bgp.aio.events import PeerEvent
 from bgp.family import FAMILIES
 from bgp.speaker import Speaker
 from reflector.config import Configuration, load
-from reflector.control.lines import ControlError
 from reflector.counts import Counts
 from reflector.doors import Doors
 from reflector.drain import Drain

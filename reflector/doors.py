@@ -1,6 +1,6 @@
-"""The ways by which a running service is asked: its sockets and HTTP, while the configuration of them changes.
+"""The ways by which a running service is asked: its sockets and HTTP, while their configuration changes.
 
-What is being answered is answered to its end, so whoever asks for a change that closes the door hears how it went.
+What is being answered is answered to its end, so whoever asks for what closes the door hears how it went.
 """
 
 import functools
@@ -38,18 +38,21 @@ class Doors:
         return sum(server.askers for server in (*self._servers.values(), *self._closed))
 
     async def open(self, control: "Control", http: Http) -> None:
-        """Answer from now on; raise OSError with the reason where somebody has said where, and it cannot be."""
+        """Answer from now on; raise OSError with the reason where what somebody named cannot be had."""
         await self.http.change(http)
         await self.change_control(control, lenient=True)
 
     async def change_control(self, control: "Control", *, lenient: bool = False) -> None:
-        """Answer on these sockets and no others; raise OSError, with nothing changed, where one cannot be had.
+        """Answer on these sockets alone; raise OSError, with nothing changed, where one cannot be had.
 
         If `lenient`, the usual socket need not be had: to reflect matters more than to be asked.
         """
         wanted: dict[tuple[str, Path], LineServer] = {}
         if control.enabled:
-            path, control_talk = control.socket or default_path(), functools.partial(ControlTalk, self._service)
+            path, control_talk = (
+                control.socket or default_path(),
+                functools.partial(ControlTalk, self._service),
+            )
             wanted["socket", path] = LineServer(path, control.mode, control_talk, "socket in [control]")
         if control.birdc is not None:
             bird_talk = functools.partial(BirdTalk, self._service)

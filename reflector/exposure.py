@@ -1,8 +1,8 @@
 """What the service answers over HTTP, and to whom: the `[http]` table, and what it must not say.
 
-Who asks from this machine may read.  From elsewhere it takes TLS and a token, but for what is `open`: metrics and
-the state of health hold no secrets, and scrapers and probes come from elsewhere.  To change anything takes
-the token, wherever one is.
+Who asks from this machine may read.  From elsewhere it takes TLS and a token, but for what is `open`:
+metrics and the state of health hold no secrets, and scrapers and probes come from elsewhere.  To change
+anything takes the token, wherever one is.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The sockets and HTTP of a running service change by a reload, which is heard to its end by whoever asked for it."""
+"""The sockets and HTTP of a running service change by a reload, which who asked for it hears to its end."""
 
 import asyncio
 import os
@@ -59,7 +59,9 @@ async def test_doors_change_while_somebody_stands_in_them(tmp_path: Path) -> Non
         changing = Changing(cluster, tmp_path / "rr.toml")
         assert cluster.service.doors is not None and not cluster.service.doors.http.addresses
         # HTTP appears.
-        changing.change(("[group.nodes]", f'[http]\nlisten = ["127.0.0.1:0"]\ntoken = "{TOKEN}"\n[group.nodes]'))
+        changing.change(
+            ("[group.nodes]", f'[http]\nlisten = ["127.0.0.1:0"]\ntoken = "{TOKEN}"\n[group.nodes]')
+        )
         (row,) = await cluster.ask("reload")
         assert row["done"] and "[http]: listen [] -> [127.0.0.1:0]; token none -> (hidden)" in row["change"]
         assert await changing.get("/livez") == 200
@@ -73,9 +75,9 @@ async def test_doors_change_while_somebody_stands_in_them(tmp_path: Path) -> Non
         assert len(await rows(other, "neighbors")) == 2
         # Asked over HTTP, another token and another address: the answer still comes.
         before = changing.url
-        changing.change((TOKEN, TOKEN[::-1]), ("127.0.0.1:0", "127.0.0.2:0"))
-        changing.file.write_text(changing.file.read_text().replace('listen = ["127.0.0.2:0"]', 'listen = ["127.0.0.1:0"]', 1))
-        changing.change(('[http]\nlisten = ["127.0.0.1:0"]', '[http]\nlisten = ["127.0.0.2:0"]'))
+        changing.change(
+            (TOKEN, TOKEN[::-1]), ('[http]\nlisten = ["127.0.0.1:0"]', '[http]\nlisten = ["127.0.0.2:0"]')
+        )
         status, said = await changing.do("reload")
         assert status == 200 and '"end":' in said and TOKEN not in said and TOKEN[::-1] not in said
         assert changing.url != before and (await changing.do("undrain"))[0] == 401
@@ -91,7 +93,9 @@ async def test_doors_change_while_somebody_stands_in_them(tmp_path: Path) -> Non
         # And both go away.
         text = changing.file.read_text()
         start, end = text.index("[http]"), text.index("[group.nodes]")
-        changing.file.write_text((text[:start] + text[end:]).replace("[control]", "[control]\nenabled = false"))
+        changing.file.write_text(
+            (text[:start] + text[end:]).replace("[control]", "[control]\nenabled = false")
+        )
         assert all(row["done"] for row in await rows(other, "reload"))
         assert not cluster.service.doors.http.addresses
         with pytest.raises(Unanswered):

@@ -46,8 +46,14 @@ def problems(http: str) -> list[str]:
 @pytest.mark.parametrize(
     ("http", "said"),
     [
-        ('listen = ["0.0.0.0:1"]', 'write open = ["metrics", "probes"] to show these only, or add certificate'),
-        ('listen = ["127.0.0.1:1", "[::]:1"]', '[http] listen, item 2: "[::]:1" is not only for this machine'),
+        (
+            'listen = ["0.0.0.0:1"]',
+            'write open = ["metrics", "probes"] to show these only, or add certificate',
+        ),
+        (
+            'listen = ["127.0.0.1:1", "[::]:1"]',
+            '[http] listen, item 2: "[::]:1" is not only for this machine',
+        ),
         ('listen = ["192.0.2.1:1"]\n' + FILES, "or add token"),
         (f'listen = ["192.0.2.1:1"]\ntoken = "{TOKEN}"', "or add certificate and key"),
         ('certificate = "/tls.crt"', "[http] certificate: is of no use without key; add key"),
@@ -153,7 +159,11 @@ def basic(asker: Asker, token: str) -> Asker:
         (bearer(WRITE, TOKEN + "0"), FULL, 401),
         (bearer(WRITE, ""), FULL, 401),
         (bearer(WRITE, ""), Http(token=Secret(fault="cannot be read")), 503),
-        (bearer(WRITE, "x" * 99), Http(token=Secret(fault="cannot be read"), read_token=FULL.read_token), 503),
+        (
+            bearer(WRITE, "x" * 99),
+            Http(token=Secret(fault="cannot be read"), read_token=FULL.read_token),
+            503,
+        ),
         (basic(WRITE, TOKEN), FULL, 401),
         (bearer(replace(WRITE, origin="http://127.0.0.1:9179"), TOKEN), FULL, 0),
         (bearer(replace(WRITE, origin="http://evil.example"), TOKEN), FULL, 403),
@@ -181,7 +191,7 @@ def test_who_may_what(asker: Asker, options: Http, status: int) -> None:
 def test_nobody_gets_in_by_anything_but_a_token(
     method: str, path: str, local: bool, secure: bool, said: str, options: Http
 ) -> None:
-    """Whatever stands in the headers: nothing is changed without the token, and little is read from elsewhere."""
+    """Whatever the headers say: nothing is changed without the token, and little read from elsewhere."""
     guard = Guard(options)
     opened = method in ("GET", "HEAD") and bool(options.open) and path in ("/metrics", "/livez")
     for authorization in (said, f"Bearer {said}", f"Basic {said}", f"bearer {TOKEN[:16]}{said}"):
@@ -273,10 +283,13 @@ async def test_commands_by_both_ways_give_the_same_answers(tmp_path: Path) -> No
         assert (await post(url + "reset", {"peer": "127.0.0.11"}))[0] == 200
         async with aiohttp.ClientSession() as session, session.get(url + "reset") as response:
             assert response.status == 405
-        async with aiohttp.ClientSession() as session:
-            async with session.get(base(cluster) + "/livez", headers={"Host": "evil.example"}) as response:
-                assert response.status == 403
-                assert "Access-Control-Allow-Origin" not in response.headers
+        evil = {"Host": "evil.example"}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(base(cluster) + "/livez", headers=evil) as response,
+        ):
+            assert response.status == 403
+            assert "Access-Control-Allow-Origin" not in response.headers
 
 
 async def test_tls_with_certificates_that_change(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -19,8 +19,8 @@ from service import ASN, Cluster, running
 from bgp import IPV4_UNICAST
 from reflector.app import Service
 from reflector.control.client import Unanswered, ask
-from reflector.doors import Doors
 from reflector.control.lines import ControlError
+from reflector.doors import Doors
 from reflector.report.catalog import QUESTIONS
 
 

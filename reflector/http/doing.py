@@ -1,4 +1,4 @@
-"""Commands over HTTP: `POST /api/do/COMMAND`, with its arguments as a JSON object, is answered as on the socket.
+"""Commands over HTTP: `POST /api/do/COMMAND`, its arguments a JSON object, is answered as on the socket.
 
     curl -H "Authorization: Bearer $TOKEN" --json '{"peer": "node7"}' http://127.0.0.1:9179/api/do/reset
 
@@ -33,7 +33,9 @@ def add_to(app: "web.Application", service: "Service") -> None:
         name = request.match_info["command"]
         known = {question.name for question in QUESTIONS.values() if question.changes}
         if name not in known:
-            return refused(request, Refusal(404, f"there is no command {name!r}; there are {', '.join(sorted(known))}"))
+            return refused(
+                request, Refusal(404, f"there is no command {name!r}; there are {', '.join(sorted(known))}")
+            )
         given = await _object(request)
         if isinstance(given, Refusal):
             return refused(request, given)

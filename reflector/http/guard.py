@@ -1,8 +1,9 @@
 """Who may ask what over HTTP: every request passes here before anything else looks at it.
 
-Each connection counts as from this machine or from elsewhere by the address at which it came in.  A token comes in
-the header `Authorization: Bearer TOKEN`; who only reads may give it as a password, as browsers do.  Browsers
-send passwords by themselves wherever some page asks them to, so that never suffices to change anything.
+Each connection counts as from this machine or from elsewhere by the address at which it came in.  A token
+comes in the header `Authorization: Bearer TOKEN`; who only reads may give it as a password, as browsers do.
+Browsers send passwords by themselves wherever some page asks them to, so that never suffices to change
+anything.
 """
 
 import base64
@@ -10,7 +11,6 @@ import binascii
 import hmac
 import logging
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from ipaddress import ip_address
@@ -21,8 +21,7 @@ from reflector.secrets import Secret
 
 if TYPE_CHECKING:
     from aiohttp import web
-
-    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+    from aiohttp.typedefs import Handler, Middleware
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +64,7 @@ class Guard:
         self._wrong = 0
         self._said: float | None = None
 
-    def middleware(self) -> "Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]":
+    def middleware(self) -> "Middleware":
         """Return what aiohttp asks before each handler."""
         from aiohttp import web
 
@@ -170,7 +169,7 @@ def _asker(request: "web.Request") -> Asker:
     return Asker(
         path=request.path,
         method=request.method,
-        local=bool(name) and is_loopback(ip_address(name[0].partition("%")[0])),
+        local=name is not None and is_loopback(ip_address(str(name[0]).partition("%")[0])),
         secure=transport is not None and transport.get_extra_info("ssl_object") is not None,
         host=request.headers.get("Host", ""),
         scheme=request.scheme,

@@ -1,6 +1,6 @@
-"""Where HTTP listens: sockets that stay while what is answered there changes, and TLS that takes new certificates.
+"""Where HTTP listens: sockets that stay while what is answered there changes, TLS with changing certificates.
 
-What asks slowly, or does not read its answer, costs one of a limited number of connections, for a limited time.
+Who asks slowly, or does not read the answer, costs one of a limited number of connections for a limited time.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from bgp.aio.address import parse_endpoint
 if TYPE_CHECKING:
     from aiohttp import web
 
-# So many connections at a time, and seconds: for a TLS handshake, without a request, without taking an answer.
+# So many connections at a time; seconds for a handshake, without a request, and of not taking an answer.
 CONNECTIONS, _HANDSHAKE, IDLE, _UNTAKEN = 256, 10.0, 30.0, 60.0
 
 
@@ -82,7 +82,7 @@ class Listening:
         return [each.getsockname()[:2] for each in self._sockets.values()]
 
     async def change(self, addresses: Sequence[str], context: ssl.SSLContext | None) -> None:
-        """Listen at these addresses; raise OSError, naming the one that cannot be had, with nothing changed."""
+        """Listen at these addresses; raise OSError, with nothing changed, naming one that cannot be had."""
         fresh: dict[str, socket.socket] = {}
         try:
             for text in addresses:

@@ -61,7 +61,8 @@ class HttpServer:
         before, self._guard.options = self._guard.options, options
         old, self._runner = self._runner, fresh
         try:
-            await self._listening.change(options.listen, certificate and certificate.context)
+            context = None if certificate is None else certificate.context
+            await self._listening.change(options.listen, context)
         except OSError:
             self._guard.options, self._runner = before, old
             if fresh is not None:
@@ -100,7 +101,7 @@ class HttpServer:
         return self._certificate is not None and self._certificate.is_renewed
 
     def renew(self) -> None:
-        """Take what the files of certificate and key hold by now; raise OSError, and go on with the old ones."""
+        """Take what the files of the certificate hold by now; raise OSError, and go on with the old one."""
         if self._certificate is not None:
             self._certificate.renew()
 
