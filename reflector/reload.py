@@ -64,8 +64,8 @@ class Step:
     """One thing that changes, what that costs, and how it is done.
 
     `table` is the field of a configuration that it is of, none where that says the same, `before` and `after`
-    the thing as it is there, None where it is not.  One that `stays` for a reason is shown, and not done.  `apply` may raise OSError or
-    ValueError: then the thing is as it was before.
+    the thing as it is there, None where it is not.  One that `stays` for a reason is shown, and not done.
+    `apply` may raise OSError or ValueError: then the thing is as it was before.
     """
 
     table: str
