@@ -166,12 +166,12 @@ def settled(before: Configuration, after: Configuration, failed: Sequence[Step])
     """Return what is in force: `after`, but for what failed and is as it was `before`."""
     changed: dict[str, Any] = {}
     for step in failed:
-        if step.table in ("", "control", "http"):
-            changed |= {step.table: step.before} if step.table else {}
-            continue
         if step.table == "router":
             old = {each.key: each.before for each in step.differences}
             changed["router"] = replace(changed.get("router", after.router), **old)
+            continue
+        if not step.table or not isinstance(getattr(after, step.table), tuple):
+            changed |= {step.table: step.before} if step.table else {}
             continue
         things = list(changed.get(step.table, getattr(after, step.table)))
         if step.after is not None:
