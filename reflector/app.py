@@ -21,6 +21,7 @@ from reflector.log import SessionLog
 from reflector.metrics import Errors
 from reflector.originate import aggregate, originate
 from reflector.reload import Plan, Step, carry_out, plan, settled
+from reflector.report.groups import Numbers
 from reflector.version import version
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class Service:
         self.convergence: float | None = None  # the seconds that it took
         self.doors = Doors(self) if control else None
         self.counts = Counts(self.speaker.router)
+        self.group_numbers = Numbers()
 
     async def start(self) -> None:
         """Listen, originate, and start all sessions; raise OSError if an address cannot be had."""

@@ -4,6 +4,7 @@ One family after the other is written; those with a line for each neighbor come 
 thousand neighbors hold nobody up.
 """
 
+import asyncio
 import os
 import resource
 import time
@@ -17,9 +18,10 @@ from typing import TYPE_CHECKING
 from bgp.aio.events import EventKind, PeerEvent
 from bgp.aio.lag import BOUNDS
 from bgp.aio.peer import Peer
-from bgp.iana import MessageType
+from bgp.iana import ErrorCode, MessageType
 from bgp.session.event import State
-from bgp.wire.message import Notification
+from bgp.wire.notification import Notification, subcodes
+from reflector.control.lines import SLICE
 from reflector.report.memory import resident
 from reflector.report.words import identifier, kind
 
@@ -43,10 +45,18 @@ class Family:
 
 
 class Errors:
-    """Counts the NOTIFICATIONs that ended connections: (way, code, subcode)."""
+    """Counts the NOTIFICATIONs that ended connections: (way, code, subcode).
+
+    All that the RFCs name are there from the start, for what grows from nothing is no increase to Prometheus;
+    what they do not name is counted together, for a neighbor may send any number.
+    """
 
     def __init__(self) -> None:
-        self.counts: Counter[tuple[str, int, int]] = Counter()
+        self.counts: Counter[tuple[str, str, str]] = Counter()
+        for way in ("received", "sent"):
+            for code in ErrorCode:
+                for subcode in (0, *subcodes(code)):
+                    self.counts[way, str(int(code)), str(int(subcode))] = 0
 
     def hear(self, event: PeerEvent) -> None:
         """Take note of what ended a connection."""
@@ -56,11 +66,14 @@ class Errors:
 
     def _note(self, way: str, notification: Notification | None) -> None:
         if notification is not None:
-            self.counts[way, notification.code, notification.subcode] += 1
+            key = way, str(notification.code), str(notification.subcode)
+            self.counts[key if key in self.counts else (way, "other", "other")] += 1
 
 
 async def exposition(service: "Service") -> AsyncGenerator[bytes, None]:
     """Yield the metrics in the text format, a piece at a time."""
+    clock = asyncio.get_running_loop().time
+    until = clock() + SLICE
     for family in FAMILIES:
         lines = [f"# HELP {family.name} {family.text}", f"# TYPE {family.name} {family.type}"]
         for labels, value in family.samples(service):
@@ -70,6 +83,10 @@ async def exposition(service: "Service") -> AsyncGenerator[bytes, None]:
             if len(lines) >= _LINES:
                 yield _octets(lines)
                 lines = []
+                # Who reads fast enough never has us wait, and the loop has other things to do.
+                if clock() >= until:
+                    await asyncio.sleep(0)
+                    until = clock() + SLICE
         if lines:
             yield _octets(lines)
 
@@ -161,6 +178,18 @@ def _advertised(service: "Service") -> Iterator[Sample]:
             yield {"peer": peer.name, "family": family.name}, count
 
 
+def _refused(service: "Service") -> Iterator[Sample]:
+    for peer in list(service.speaker.peers):
+        for family in service.counts.told(peer.name):
+            yield {"peer": peer.name, "family": family.name}, service.counts.refused(peer.name, family)
+
+
+def _slow(service: "Service") -> float:
+    return sum(
+        each.behind for group in service.speaker.router.groups.values() for each in group.listeners.values()
+    )
+
+
 def _counted(service: "Service") -> Iterator[Sample]:
     age = service.counts.age
     if age is not None:
@@ -188,8 +217,8 @@ def _routes(service: "Service") -> Mapping[str, int]:
 def _groups(value: str) -> Callable[["Service"], Iterable[Sample]]:
     def samples(service: "Service") -> Iterator[Sample]:
         now = service.loop.time()
-        for number, (terms, group) in enumerate(service.speaker.router.groups.items(), start=1):
-            labels = {"group": number, "kind": kind(terms.kind)}
+        for terms, group in list(service.speaker.router.groups.items()):
+            labels = {"group": service.group_numbers.of(group), "kind": kind(terms.kind)}
             members = group.listeners.values()
             match value:
                 case "members":
@@ -282,12 +311,18 @@ FAMILIES = (
         _each(lambda peer: peer.times_established),
     ),
     Family("martlet_peer_messages_total", "counter", "Messages of each type.", _messages),
-    Family("martlet_peer_octets_total", "counter", "Octets over TCP.", _octets_moved),
+    Family("martlet_peer_bytes_total", "counter", "Octets over TCP.", _octets_moved),
     Family("martlet_peer_prefixes_received", "gauge", "Routes that the neighbor has sent.", _received),
     Family("martlet_peer_prefixes_advertised", "gauge", "Routes told, at the last count.", _advertised),
-    Family("martlet_advertised_count_age_seconds", "gauge", "How long ago that count was.", _counted),
+    Family("martlet_peer_prefixes_refused", "gauge", "Routes received, but not usable.", _refused),
     Family(
-        "martlet_peer_queue_octets",
+        "martlet_advertised_count_age_seconds",
+        "gauge",
+        "How long ago what is told and refused was counted.",
+        _counted,
+    ),
+    Family(
+        "martlet_peer_queue_bytes",
         "gauge",
         "Octets that the kernel has not taken.",
         _each(lambda peer: sum(link.unsent for link in peer.connections)),
@@ -298,12 +333,13 @@ FAMILIES = (
         "Whether it is so slow that it is told the latest state only.",
         _each(lambda peer: peer.member is not None and peer.member.behind),
     ),
+    Family("martlet_slow_peers", "gauge", "Neighbors that are told the latest state only.", _one(_slow)),
     Family("martlet_notifications_total", "counter", "NOTIFICATIONs that ended connections.", _errors),
     Family("martlet_prefixes", "gauge", "Prefixes of the tables.", _by_family(_prefixes)),
     Family("martlet_routes", "gauge", "Routes; several paths to a prefix are several.", _by_family(_routes)),
     Family("martlet_attribute_sets", "gauge", "Sets of attributes.", _sets),
     Family(
-        "martlet_attribute_octets",
+        "martlet_attribute_bytes",
         "gauge",
         "Their octets.",
         _one(attrgetter("speaker.router.rib.attribute_octets")),
@@ -311,7 +347,7 @@ FAMILIES = (
     Family("martlet_group_members", "gauge", "Members of each update group.", _groups("members")),
     Family("martlet_group_pending", "gauge", "Those with something to take.", _groups("pending")),
     Family("martlet_group_behind", "gauge", "Those that are told the latest state only.", _groups("behind")),
-    Family("martlet_group_queue_octets", "gauge", "Octets that not all have taken.", _groups("queue")),
+    Family("martlet_group_queue_bytes", "gauge", "Octets that not all have taken.", _groups("queue")),
     Family("martlet_group_lag_seconds", "gauge", "How far the last member is behind.", _groups("lag")),
     Family("martlet_loop_lag_seconds", "histogram", "How late the event loop runs.", _lag),
     Family(

@@ -77,6 +77,7 @@ async def test_explain_speaks_of_the_kernel_and_so_do_commands_and_metrics(clust
     assert "problem" in shown and "Nexthop has invalid gateway (errno 22)" in shown
     assert (await run("show", "fib", "10.1.0.0/16")).startswith("10.1.0.0/16: installed; the kernel has via")
     assert "4 routes" in await run("show", "fib", "--missing")
+    assert await run("release") == "kernel: 0 deletions released\n"
     text = b"".join([piece async for piece in exposition(cluster.service)]).decode()
     assert 'martlet_fib_refused{family="ipv4-unicast"} 1' in text
     assert 'martlet_fib_writes_total{family="ipv4-unicast",action="added"} 1' in text
@@ -84,6 +85,7 @@ async def test_explain_speaks_of_the_kernel_and_so_do_commands_and_metrics(clust
 
 async def test_without_a_fib_it_is_said_how_to_have_one(tmp_path: Path) -> None:
     async with running(tmp_path) as cluster:
-        assert "[fib] in the configuration" in await cluster.refusal("fib")
+        for question in ("fib", "release"):
+            assert "[fib] in the configuration" in await cluster.refusal(question)
         (row,) = await cluster.ask("explain", prefix="10.1.0.0/16")
         assert "fib" not in row

@@ -115,6 +115,11 @@ def describe_error(code: int, subcode: int = 0) -> str:
     return words
 
 
+def subcodes(code: int) -> tuple[int, ...]:
+    """Return the subcodes that the RFCs name for an error code."""
+    return tuple(_SUBCODES[code]) if code in _SUBCODES else ()
+
+
 def _label(member: IntEnum) -> str:
     return member.name.lower().replace("_", "-")
 

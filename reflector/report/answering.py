@@ -42,6 +42,7 @@ ANSWERS: Mapping[str, Rows] = {
     "reload": commands.reload,
     "drain": commands.drain,
     "undrain": commands.undrain,
+    "release": commands.release,
     "stop": commands.stop,
 }
 

@@ -143,6 +143,11 @@ QUESTIONS = {
             changes=True,
         ),
         Question(
+            "release",
+            "let the deletions of the kernel's routes pass that guard in [fib] holds back",
+            changes=True,
+        ),
+        Question(
             "stop",
             "end the service as SIGTERM does, with all sessions; it may be started again at once",
             (

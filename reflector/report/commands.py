@@ -91,6 +91,13 @@ async def undrain(service: "Service", *, peer: Peer | None = None) -> AsyncGener
     yield {"neighbor": "all" if peer is None else peer.name, "done": "not drained any more"}
 
 
+async def release(service: "Service") -> AsyncGenerator[Row, None]:
+    """Let the deletions of routes in the kernel pass that the guard holds back."""
+    if service.fib is None:
+        raise Unanswerable("the kernel's routes do not follow ours: [fib] in the configuration turns that on")
+    yield {"neighbor": "kernel", "done": f"{service.fib.release()} deletions released"}
+
+
 async def stop(service: "Service", *, for_good: bool = False, text: str = "") -> AsyncGenerator[Row, None]:
     """End the service; what it says last is that it does."""
     yield {"neighbor": "all", "done": "stopping for good" if for_good else "stopping, to start again"}

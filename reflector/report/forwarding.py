@@ -132,7 +132,7 @@ _FEW = 65536
 
 def _withheld(count: int) -> Iterator[str]:
     if count:
-        yield f"the guard holds {count} deletions back"
+        yield f"the guard holds {count} deletions back: `reflector release` lets them pass"
 
 
 async def _missing(service: "Service", kernel: "KernelFib", family: Family) -> AsyncIterator[Row]:

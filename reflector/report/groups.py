@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 from bgp.explanation import policy_name
 from bgp.export.group import Group
@@ -13,6 +14,23 @@ from reflector.report.words import kind
 if TYPE_CHECKING:
     from reflector.app import Service
 
+
+class Numbers:
+    """Gives each group a number that stays its own, and is no other's later."""
+
+    def __init__(self) -> None:
+        self._numbers: WeakKeyDictionary[Group, int] = WeakKeyDictionary()
+        self._given = 0
+
+    def of(self, group: Group) -> int:
+        """Return the number of a group."""
+        number = self._numbers.get(group)
+        if number is None:
+            self._given += 1
+            number = self._numbers[group] = self._given
+        return number
+
+
 # Names that a row lists.
 _NAMED = 20
 
@@ -21,8 +39,8 @@ async def groups(service: "Service") -> AsyncGenerator[Row, None]:
     """Yield a row for each group, the biggest one first."""
     now = asyncio.get_running_loop().time()
     found = sorted(service.speaker.router.groups.items(), key=lambda item: -len(item[1].listeners))
-    for number, (terms, group) in enumerate(found, start=1):
-        yield _row(number, terms, group, now)
+    for terms, group in found:
+        yield _row(service.group_numbers.of(group), terms, group, now)
         await asyncio.sleep(0)
 
 

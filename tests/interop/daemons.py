@@ -36,6 +36,7 @@ PROGRAMS = {
     "exabgp": ("python3-exabgp", "usr/sbin/python3-exabgp"),  # exabgp is a link that its script makes
     "tshark": ("tshark", "usr/bin/tshark"),
     "dumpcap": ("wireshark-common", "usr/bin/dumpcap"),
+    "promtool": ("prometheus", "usr/bin/promtool"),
     "ip": ("iproute2", "usr/sbin/ip"),
     "setpriv": ("util-linux", "usr/bin/setpriv"),
 }
