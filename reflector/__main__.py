@@ -80,6 +80,10 @@ def _check(file: str) -> int:
     if configuration is None:
         return REFUSED
     _report(configuration.warnings, "warning")
+    from reflector.room import shortages
+
+    for shortage in shortages(configuration):
+        print(f"warning: this machine: {shortage}", file=sys.stderr)
     print(f"{file}: good: {configuration.summary}")
     return 0
 
@@ -87,13 +91,14 @@ def _check(file: str) -> int:
 def _run(file: str, user: str | None) -> int:
     hangup = Hangup()
     # All else is imported behind this, which takes its time.
-    from reflector import privileges, process
+    from reflector import privileges, process, room
 
     configuration = _load(file)
     if configuration is None:
         return REFUSED
     name = user or configuration.router.user
     if name is not None:
+        room.raise_open_files(configuration)
         try:
             changed = privileges.leave_root(configuration, name)
         except (privileges.PrivilegeError, OSError) as error:

@@ -12,7 +12,6 @@ import contextlib
 import errno
 import logging
 import os
-import resource
 import signal
 from collections.abc import Callable
 from types import FrameType
@@ -27,6 +26,7 @@ from reflector.document import ConfigurationError
 from reflector.forwarding import is_forwarding_error
 from reflector.hangup import Hangup
 from reflector.log import said, set_up
+from reflector.room import raise_open_files, shortages
 from reflector.supervisor import Patience, Pulse, Supervisor
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ _ENDING = (signal.SIGTERM, signal.SIGINT)
 def run(configuration: Configuration, file: str, hangup: Hangup | None = None) -> int:
     """Serve until a signal or a command ends it; return the exit status."""
     set_up(configuration.log)
-    _raise_file_limit()
+    raise_open_files(configuration)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         return runner.run(Process(configuration, file, hangup).serve())
 
@@ -104,6 +104,9 @@ class Process:
         """Start the service unless its end is asked for before; return whether that went well."""
         service = self._service
         self._supervisor.status("starting")
+        # First, for it may be why we cannot start.
+        for shortage in shortages(self._configuration):
+            logger.warning("%s", shortage)
         patience = Patience(self._supervisor, self._loop)
         starting = self._loop.create_task(service.start())
         ending = self._loop.create_task(service.ended())
@@ -249,11 +252,3 @@ def _cannot_start(error: OSError) -> str:
     """Say what failed, and what to do about it."""
     remedy = _REMEDIES.get(error.errno or 0, "correct listen in [router]")
     return f"{error.strerror or error}; {remedy}"
-
-
-def _raise_file_limit() -> None:
-    """Allow as many open files as the system lets us have: each session takes one."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
