@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from reflector.control.client import Unanswered, ask
-from reflector.control.protocol import default_path
+from reflector.control.protocol import usual_path
 from reflector.report.catalog import QUESTIONS, Question, Sort
 from reflector.show import columns, details, tables
 
@@ -19,6 +19,10 @@ Parsers = Any  # what argparse returns for subcommands has no public name
 
 # The exit status where the service did not answer, or could not.
 UNANSWERED = 3
+# The one where it did, and something is not as it should be.
+UNWELL = 1
+# Seconds that a probe waits for an answer; everybody else waits as long as it takes.
+PROBE = 10.0
 
 
 def _table(found: tuple[columns.Column, ...], what: str) -> Callable[[Iterator[Row]], None]:
@@ -89,6 +93,11 @@ def _monitor(rows: Iterator[Row]) -> None:
         print(line, flush=True)
 
 
+def _healthy(rows: Iterator[Row]) -> None:
+    for row in rows:
+        print(row["text"])
+
+
 def _done(rows: Iterator[Row]) -> None:
     for row in rows:
         print(f"{row['neighbor']}: {row['done']}" + (f" (was {row['was']})" if "was" in row else ""))
@@ -109,6 +118,7 @@ _SHOWN: dict[str, Callable[[Iterator[Row]], None]] = {
     "routes": _table(columns.ROUTES, "path"),
     "fib": _fib,
     "groups": _table(columns.GROUPS, "group"),
+    "healthy": _healthy,
     "memory": _table(columns.MEMORY, "line"),
     "log": _log,
     "explain": _explain,
@@ -117,7 +127,7 @@ _SHOWN: dict[str, Callable[[Iterator[Row]], None]] = {
 }
 # What stands without a name on the command line.
 _POSITIONAL = {"neighbor": "peer", "routes": "prefix", "fib": "prefix", "explain": "prefix"}
-_ON_THEIR_OWN = ("explain", "monitor")
+_ON_THEIR_OWN = ("explain", "healthy", "monitor")
 
 
 def add(commands: Parsers) -> None:
@@ -156,9 +166,19 @@ def run(options: argparse.Namespace) -> int:
     """Ask, print the answer, and return the exit status."""
     question = QUESTIONS[options.asked]
     given = {argument.name: getattr(options, argument.name) for argument in question.arguments}
-    path = options.socket or default_path()
+    path = options.socket or usual_path()
+    status = 0
+
+    def heard() -> Iterator[Row]:
+        nonlocal status
+        for row in ask(path, question.name, given, PROBE if question.name == "healthy" else None):
+            failed = question.changes and ("failed" in row or row.get("sent") is False)
+            if failed or row.get("well") is False:
+                status = UNWELL
+            yield row
+
     try:
-        rows = ask(path, question.name, given)
+        rows = heard()
         if options.as_json:
             for row in rows:
                 print(json.dumps(row))
@@ -173,4 +193,4 @@ def run(options: argparse.Namespace) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         return 130
-    return 0
+    return status

@@ -19,13 +19,16 @@ class Unanswered(Exception):
     """There was no answer, or the service could not answer; the text says why."""
 
 
-def ask(path: Path, question: str, given: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the rows of the answer as they come; raise Unanswered."""
+def ask(
+    path: Path, question: str, given: Mapping[str, Any], timeout: float | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of the answer as they come, each within `timeout` seconds; raise Unanswered."""
     message = {
         "ask": question,
         "with": {name: value for name, value in given.items() if value is not None},
     }
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(timeout)
         try:
             sock.connect(str(path))
             sock.sendall(line(message))
@@ -47,5 +50,7 @@ def ask(path: Path, question: str, given: Mapping[str, Any]) -> Iterator[dict[st
 def _lines(answers: BinaryIO) -> Iterator[bytes]:
     try:
         yield from answers
+    except TimeoutError:
+        raise Unanswered("the service has not answered in time") from None
     except OSError as error:
         raise Unanswered(f"the service has ended the connection: {error.strerror or error}") from None

@@ -13,6 +13,8 @@ from typing import Any
 
 # Names where the socket is, in place of a configuration's word on it.
 ENVIRONMENT = "REFLECTOR_SOCKET"
+# That of root, and of the unit that systemd starts.
+SYSTEM = Path("/run/martlet/reflector.sock")
 
 
 def default_path() -> Path:
@@ -23,9 +25,15 @@ def default_path() -> Path:
     if runtime:
         return Path(runtime) / "reflector.sock"
     if os.geteuid() == 0:
-        return Path("/run/martlet/reflector.sock")
+        return SYSTEM
     directory = os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/martlet-{os.geteuid()}"
     return Path(directory) / "reflector.sock"
+
+
+def usual_path() -> Path:
+    """Return where to ask: our own service, or where there is none the one that the system runs."""
+    own = default_path()
+    return SYSTEM if not own.exists() and SYSTEM.exists() else own
 
 
 def line(message: dict[str, Any]) -> bytes:

@@ -6,7 +6,6 @@ neighbors are there, or were waited for long enough.
 
 import errno
 import logging
-import time
 from typing import TYPE_CHECKING
 
 from reflector.exposure import Http
@@ -14,6 +13,7 @@ from reflector.http import birdwatcher, doing
 from reflector.http.guard import Guard
 from reflector.http.listening import IDLE, Certificate, Listening
 from reflector.metrics import exposition
+from reflector.readiness import readiness
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -132,14 +132,5 @@ class HttpServer:
     async def _ready(self, _: "web.Request") -> "web.StreamResponse":
         from aiohttp import web
 
-        service = self._service
-        if service.speaker.is_converged:
-            return web.Response(text="ready\n")
-        waited = time.time() - service.started
-        if waited >= self._options.ready_after:
-            return web.Response(text=f"ready: waited for {waited:.0f} s\n")
-        missing = sum(peer.negotiated is None for peer in service.speaker.peers)
-        text = (
-            f"not ready: waiting for first routes since {waited:.0f} s, {missing} neighbors have no session\n"
-        )
-        return web.Response(text=text, status=503)
+        ready, text = readiness(self._service)
+        return web.Response(text=f"{text}\n", status=200 if ready else 503)

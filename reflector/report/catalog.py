@@ -101,6 +101,11 @@ QUESTIONS = {
             ),
         ),
         Question("groups", "update groups: who is told alike, and how far everybody is"),
+        Question(
+            "healthy",
+            "whether the service is ready, in the exit status: 0, or 1, or 3 where it does not answer",
+            (Argument("live", Sort.FLAG, "it is enough that it answers, as it may still be starting"),),
+        ),
         Question("memory", "tables, interned values and queues"),
         Question(
             "log",
