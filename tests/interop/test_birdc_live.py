@@ -24,7 +24,9 @@ async def test_birdc_reads_it(tmp_path: Path) -> None:
         assert "Daemon is up and running" in await ask("show", "status")
         shown = await ask("show", "protocols")
         assert "127.0.0.11 BGP" in shown and shown.count("Established") == 2
-        assert "2 imported, 2 exported, 1 preferred" in await ask("show", "protocols", "all", "127.0.0.11")
+        assert "1 imported, 1 filtered, 2 exported, 1 preferred" in await ask(
+            "show", "protocols", "all", "127.0.0.11"
+        )
         told = await ask("show", "route", "all")
         assert "10.1.0.0/16          unicast [127.0.0.11 " in told and "BGP.med: 2" in told
         assert "3 of 4 routes for 4 networks" in await ask("show", "route", "count")
