@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bgp.aio.options import PeerOptions
     from bgp.aio.peer import Peer
     from bgp.aio.signing import AoAlgorithm, AoKey
+    from bgp.aio.tap import Messages, Tap, TappedEnd, TappedMessage
     from bgp.aio.transaction import Transaction
     from bgp.aio.waits import NotAdvertised, PeerDown
     from bgp.aio.watch import (
@@ -101,6 +102,7 @@ __all__ = [
     "Lagged",
     "LimitAction",
     "ListenRange",
+    "Messages",
     "Negotiated",
     "NotAdvertised",
     "Notify",
@@ -128,6 +130,9 @@ __all__ = [
     "Snapshot",
     "Speaker",
     "State",
+    "Tap",
+    "TappedEnd",
+    "TappedMessage",
     "Term",
     "Transaction",
     "Update",
@@ -180,6 +185,7 @@ _MODULES = {
     "Lagged": "bgp.aio.watch",
     "LimitAction": "bgp.session.config",
     "ListenRange": "bgp.speaker",
+    "Messages": "bgp.aio.tap",
     "Negotiated": "bgp.session.negotiation",
     "NotAdvertised": "bgp.aio.waits",
     "Notify": "bgp.errors",
@@ -207,6 +213,9 @@ _MODULES = {
     "Snapshot": "bgp.aio.watch",
     "Speaker": "bgp.speaker",
     "State": "bgp.session.event",
+    "Tap": "bgp.aio.tap",
+    "TappedEnd": "bgp.aio.tap",
+    "TappedMessage": "bgp.aio.tap",
     "Term": "bgp.policy",
     "Transaction": "bgp.aio.transaction",
     "Update": "bgp.wire.update",

@@ -27,6 +27,7 @@ from bgp.aio.options import PeerOptions
 from bgp.aio.originals import Originals
 from bgp.aio.pace import Pace
 from bgp.aio.peer import Peer, PeerKey
+from bgp.aio.tap import Tap, Tapped, of_address
 from bgp.aio.transaction import Transaction
 from bgp.aio.turn import Turns
 from bgp.aio.watch import Community, RouteEvent, Watch, Watches, WatchEvent, interest
@@ -352,6 +353,17 @@ class Speaker:
         """
         self._host.home.check()
         return self._events.watch(limit)
+
+    def tap(self, address: str | IPv4Address | IPv6Address, callback: Callable[[Tapped], None]) -> Tap:
+        """Have `callback` called with each message of the peers with that address, until the tap is closed.
+
+        There need not be one yet: what connects from there later is heard from its first octet.
+        """
+        self._host.home.check()
+        wanted = arguments.address("address", address)
+        arguments.called("callback", callback)
+        tap = Tap(self._host.taps, callback, of_address(wanted))
+        return self._host.taps.add(tap, list(self._peers.values()))
 
     def watch(
         self,

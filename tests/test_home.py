@@ -13,6 +13,7 @@ from rawpeer import TIMEOUT
 from bgp import IPV4_UNICAST, Announcement, Peer, PeerOptions, Speaker
 from bgp.aio.events import Watcher
 from bgp.aio.lookup import Rib
+from bgp.aio.tap import Messages, Tap
 from bgp.aio.transaction import Transaction
 from bgp.aio.watch import Watch
 
@@ -25,11 +26,14 @@ INTERNAL = {
     Peer: {
         *("refuse", "remove", "drop", "accept", "prepare", "settings", "set_password", "change", "alarm"),
         *("link_opened", "link_established", "link_malformed", "link_ended", "link_changed", "notice"),
+        "link_attached",
     },
     Announcement: set(),
     Transaction: set(),
     Watch: {"finish"},
     Watcher: {"put", "finish"},
+    Tap: {"tell", "join", "leave"},
+    Messages: set(),
     Rib: set(),
 }
 
@@ -49,6 +53,7 @@ def calls(speaker: Speaker) -> dict[str, Callable[[], object]]:
     plain = speaker.announce("203.0.113.0/24")
     checked = speaker.announce(Announcement("203.0.113.9", check=check, interval=60))
     some, family = speaker.listen_ranges[0], IPV4_UNICAST
+    tap, messages = peer.tap(print), peer.messages()
     watch, watcher, transaction = speaker.watch(), speaker.events(), speaker.transaction()
     return {
         "Speaker.start": speaker.start,
@@ -56,6 +61,7 @@ def calls(speaker: Speaker) -> dict[str, Callable[[], object]]:
         "Speaker.__aenter__": speaker.__aenter__,
         "Speaker.listen": lambda: speaker.listen([]),
         "Speaker.set_limits": lambda: speaker.set_limits(max_paths=5),
+        "Speaker.tap": lambda: speaker.tap("127.0.0.8", print),
         "Speaker.converged": speaker.converged,
         "Speaker.events": speaker.events,
         "Speaker.watch": speaker.watch,
@@ -91,6 +97,12 @@ def calls(speaker: Speaker) -> dict[str, Callable[[], object]]:
         "Peer.stop": peer.stop,
         "Peer.reset": peer.reset,
         "Peer.request_refresh": peer.request_refresh,
+        "Peer.tap": lambda: peer.tap(print),
+        "Peer.messages": peer.messages,
+        "Tap.close": tap.close,
+        "Messages.close": messages.close,
+        "Messages.next": messages.next,
+        "Messages.__anext__": messages.__anext__,
         "Peer.set_policies": lambda: peer.set_policies(None, None),
         "Announcement.withdraw": plain.withdraw,
         "Announcement.replace": lambda: plain.replace(med=1),

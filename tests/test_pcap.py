@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from bgp.family import IPV4_UNICAST, IPV6_UNICAST
 from bgp.tools import capture, pcap
 from bgp.tools.capture import Captured, Missing
-from bgp.tools.cut import Cutter
 from bgp.tools.pcap import Packet
 from bgp.tools.reading import FormatError, Source
 from bgp.tools.reassembly import MAXIMUM_WAITING, Begin, End, Gap, Reassembler
 from bgp.tools.segment import FIN, RST, SYN, Endpoint, Segment, segment
 from bgp.wire.capability import Capabilities
 from bgp.wire.context import Context
+from bgp.wire.cut import Cutter
 from bgp.wire.framing import frame
 from bgp.wire.message import Keepalive, Open, encode
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 from math import inf
 
-from bgp.aio.address import Endpoint, parse_endpoint
+from bgp.aio.address import Endpoint, parse_address, parse_endpoint
 from bgp.family import Family
 from bgp.wire import prefix as nlri
 
@@ -91,6 +91,14 @@ def called(name: str, value: object) -> None:
     """Refuse what cannot be called."""
     if not callable(value):
         raise ValueError(f"{name}: must be a function, not {value!r}")
+
+
+def address(name: str, value: object) -> IPv4Address | IPv6Address:
+    """Return an address, without the scope that it may have."""
+    try:
+        return parse_address(str(value)).address
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 def policy(name: str, value: object) -> None:

@@ -11,6 +11,7 @@ from bgp.aio.address import end_of
 from bgp.aio.forwarding import Forwarding
 from bgp.aio.home import Home
 from bgp.aio.stream import Stream
+from bgp.aio.tap import Taps
 from bgp.aio.turn import Turns
 from bgp.aio.waits import Waits
 from bgp.aio.world import KERNEL, World
@@ -63,6 +64,7 @@ class Host:
     restart: RestartState = RUNNING  # what our OPENs say
     crashes: int = 0
     waits: Waits = field(init=False)
+    taps: Taps = field(default_factory=Taps)
     _quiet: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:

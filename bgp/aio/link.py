@@ -52,6 +52,9 @@ class Owner(Protocol):
     def settings(self, local: Endpoint, remote: Endpoint) -> PeerSettings:
         """Return what the router must know of a session between these two."""
 
+    def link_attached(self, link: "Link") -> None:
+        """Let the taps hear the TCP connection that `link` has; asked only where there are any."""
+
     def link_malformed(self, update: Update) -> None:
         """Report an UPDATE that RFC 7606 softens."""
 
@@ -145,6 +148,11 @@ class Link:
         if self._stream is not None:
             now.octets_received, now.octets_sent = self._stream.received, self._stream.sent
         return now + self._past
+
+    @property
+    def stream(self) -> Stream | None:
+        """The octets of the TCP connection."""
+        return self._stream
 
     @property
     def unsent(self) -> int:
@@ -416,6 +424,8 @@ class Link:
     # --- the TCP connection --------------------------------------------------------------------------------
     def _attach(self, sock: socket.socket) -> None:
         self._stream = Stream(sock, self)
+        if self._host.taps:
+            self._owner.link_attached(self)
         self._stream.resume()
 
     def _detach(self, final: bytes = b"", *, abort: bool) -> None:

@@ -10,6 +10,7 @@ import errno
 import logging
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Protocol
@@ -27,6 +28,7 @@ from bgp.aio.neighbors import neighbor_on
 from bgp.aio.options import PeerOptions
 from bgp.aio.outflow import Outflow
 from bgp.aio.signing import set_secret
+from bgp.aio.tap import LIMIT, Messages, Tap, Tapped
 from bgp.aio.traffic import Traffic
 from bgp.errors import Notify
 from bgp.explanation import Account
@@ -38,7 +40,7 @@ from bgp.rib.limits import LimitReached
 from bgp.rib.notice import Condemned, EndOfRib, Notice, Refresh
 from bgp.session.action import Down
 from bgp.session.collision import decide
-from bgp.session.config import LimitAction
+from bgp.session.config import LimitAction, SessionConfig
 from bgp.session.event import Event, State
 from bgp.session.negotiation import Negotiated
 from bgp.session.restart import DEFAULT, Parting
@@ -182,6 +184,11 @@ class Peer:
             raise ValueError(f"nothing is told to {self.name}: its session is not Established")
         return self._host.router.rib.explain_to(member, family, octets)
 
+    @property
+    def session_config(self) -> SessionConfig:
+        """What its connections are made with."""
+        return self._config
+
     async def established(self) -> None:
         """Wait until the session is Established; raise ConnectionError if the peer is removed."""
         self._host.home.check()
@@ -286,6 +293,26 @@ class Peer:
             return False
         asked = [link.request_refresh(family) for family in families or link.negotiated.families]
         return all(asked)
+
+    def tap(self, callback: Callable[[Tapped], None]) -> Tap:
+        """Have `callback` called with each message in and out from now on, until the tap is closed.
+
+        It hears a peer from a listen range also when that is gone and has come back.  It must be quick.
+        """
+        self._host.home.check()
+        arguments.called("callback", callback)
+        key = self.key if self.dynamic else None
+        tap = Tap(self._host.taps, callback, lambda peer: peer is self or (peer.dynamic and peer.key == key))
+        return self._host.taps.add(tap, [self])
+
+    def messages(self, limit: int = LIMIT) -> Messages:
+        """Return an asynchronous iterator over the messages in and out from now on.
+
+        At most `limit` octets wait in it; what is lost beyond is counted.  Nothing is paid for it but while
+        it is there.
+        """
+        self._host.home.check()
+        return Messages(self.tap, limit)
 
     def refuse(self, member: Member, fault: Notify) -> None:
         """End the session of `member` as the router demands, and let it start anew."""
@@ -464,6 +491,10 @@ class Peer:
         if member is not None:
             self._watch_outflow(member)
         self._overseer.peer_established(self)
+
+    def link_attached(self, link: Link) -> None:
+        """Let the taps hear the TCP connection that `link` has."""
+        self._host.taps.attached(self, link)
 
     def link_malformed(self, update: Update) -> None:
         """Report an UPDATE that RFC 7606 softens."""

@@ -16,6 +16,7 @@ and a RST makes the peer's kernel forget a NOTIFICATION that the peer has not re
 import asyncio
 import contextlib
 import errno
+import logging
 import os
 import socket
 from collections.abc import Callable, Iterable, Sequence
@@ -23,6 +24,8 @@ from itertools import chain
 from typing import Protocol
 
 from bgp.aio import sockopt
+
+logger = logging.getLogger(__name__)
 
 # What is read at once: as prefixes, some milliseconds of work.
 READ_SIZE = 32 * 1024
@@ -54,13 +57,26 @@ class Reader(Protocol):
         """Hear that the connection is gone: None for the peer's FIN."""
 
 
+class Overhearing(Protocol):
+    """What hears all octets that go in and out (`bgp.aio.tap`)."""
+
+    def received(self, data: bytes) -> None:
+        """Hear what was read."""
+
+    def sent(self, data: bytes) -> None:
+        """Hear what the kernel took."""
+
+    def ended(self, aborted: bool) -> None:
+        """Hear that the connection is over."""
+
+
 class Stream:
     """Move octets of one connected socket, which it owns from now on."""
 
     def __init__(self, sock: socket.socket, reader: Reader) -> None:
         self._loop = asyncio.get_running_loop()
         self._socket = sock
-        self._push = sock.send
+        self._pull, self._push = sock.recv, sock.send
         self._reader: Reader | None = reader
         self._partial: memoryview | None = None  # what is left of a message sent in part
         # Lists, since an empty deque has the room for 64 entries, and most streams are idle.
@@ -72,6 +88,7 @@ class Stream:
         self._error: OSError | None = None
         self._finishing: asyncio.TimerHandle | None = None
         self._closed: Callable[[], None] | None = None
+        self.ear: Overhearing | None = None
         self.received = 0
         self.sent = 0
         self._urged = 0  # urgent octets so far: they come before what was queued earlier
@@ -101,6 +118,48 @@ class Stream:
     def is_open(self) -> bool:
         """Whether the reader still hears of it."""
         return self._reader is not None
+
+    @property
+    def begun(self) -> bytes:
+        """What the kernel took already of a message of which it has not taken all."""
+        if self._partial is None:
+            return b""
+        chunk = bytes(self._partial.obj)  # whole messages, of which this is the end
+        taken, start = len(chunk) - len(self._partial), 0
+        while (end := start + int.from_bytes(chunk[start + 16 : start + 18], "big")) <= taken and end > start:
+            start = end
+        return chunk[start:taken]
+
+    def overhear(self, ear: Overhearing | None) -> None:
+        """Let `ear` hear what goes in and out from now on; with None nobody, at no cost."""
+        self.ear = ear
+        sock = self._socket
+        self._pull, self._push = sock.recv, sock.send
+        if ear is None:
+            return
+
+        def pull(size: int) -> bytes:
+            data = sock.recv(size)
+            try:
+                ear.received(data)
+            except Exception:
+                self._deafen()
+            return data
+
+        def push(octets: bytes | memoryview) -> int:
+            taken = sock.send(octets)
+            try:
+                ear.sent(bytes(octets[:taken]))
+            except Exception:
+                self._deafen()
+            return taken
+
+        self._pull, self._push = pull, push  # type: ignore[assignment]
+
+    def _deafen(self) -> None:
+        """Let nobody hear any more, for a bug in what did; the session goes on."""
+        logger.exception("internal error in a tap")
+        self.overhear(None)
 
     def resume(self) -> None:
         """Read when something arrives."""
@@ -196,7 +255,7 @@ class Stream:
 
     def _read(self) -> None:
         try:
-            data = self._socket.recv(READ_SIZE)
+            data = self._pull(READ_SIZE)
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
@@ -218,7 +277,7 @@ class Stream:
         taken = 0
         if self._queued:
             try:
-                taken = self._socket.send(self._joined())
+                taken = self._push(self._joined())
             except (BlockingIOError, InterruptedError):
                 pass
             except OSError as error:
@@ -330,6 +389,10 @@ class Stream:
         self._loop.remove_writer(self._socket)
         self._reading = self._writing = False
         self._forget()
+        ear = self.ear
+        if ear is not None:
+            self.overhear(None)
+            ear.ended(aborting)
         if aborting:
             sockopt.abort(self._socket)
         else:

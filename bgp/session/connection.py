@@ -190,6 +190,11 @@ class Connection:
             self.incoming, self._fsm.state, self._fsm.negotiated, self.connected_at, self.established_at
         )
 
+    @property
+    def unread(self) -> bytes:
+        """What was received and not looked at: messages beyond the quota, and one that is not whole."""
+        return self._framer.pending
+
     def outgoing(self) -> list[bytes | Close | Connect]:
         """Return what is to be done now, in order, once: octets to send, connections to open or close."""
         out, self._out = self._out, []

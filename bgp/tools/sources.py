@@ -14,10 +14,10 @@ from typing import Any
 from bgp.family import BY_CODE, IPV4_UNICAST
 from bgp.iana import BGP_PORT, EXTENDED_MESSAGE_LENGTH, HEADER_LENGTH, MAXIMUM_MESSAGE_LENGTH
 from bgp.tools import capture, mrt, pcap
-from bgp.tools.cut import Cutter
 from bgp.tools.reading import Source
 from bgp.tools.record_form import missing_form, record_form, where_form
 from bgp.wire.context import Context
+from bgp.wire.cut import Cutter
 from bgp.wire.framing import MARKER_OCTETS
 
 _BLOCK = 65536

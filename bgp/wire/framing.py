@@ -64,6 +64,11 @@ class Framer:
         """The octets received and not yet handed out."""
         return len(self._buffer) - self._position + self._late_octets
 
+    @property
+    def pending(self) -> bytes:
+        """These octets."""
+        return b"".join((self._buffer[self._position :], *self._late))
+
     def next(self) -> tuple[int, bytes] | None:
         """Return the next (type, body without header), or None where it is not complete.
 

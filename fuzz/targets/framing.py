@@ -12,7 +12,7 @@ from random import Random
 from bgp.errors import Notify
 from bgp.iana import EXTENDED_MESSAGE_LENGTH, MAXIMUM_MESSAGE_LENGTH, ErrorCode, HeaderSubcode
 from bgp.testing.generate import chance, octets
-from bgp.tools.cut import Cutter, Piece
+from bgp.wire.cut import Cutter, Piece
 from bgp.wire.framing import MARKER_OCTETS, Framer, frame
 from fuzz.seeds import message
 from fuzz.target import Reader, Target, hold
