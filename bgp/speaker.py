@@ -22,7 +22,7 @@ from bgp.aio.forwarding import Forwarding
 from bgp.aio.host import ConnectionMaker, Host
 from bgp.aio.lag import LoopLag
 from bgp.aio.listener import Listener, Listeners, Refusals
-from bgp.aio.lookup import Rib
+from bgp.aio.lookup import Rib, slices
 from bgp.aio.options import PeerOptions
 from bgp.aio.originals import Originals
 from bgp.aio.pace import Pace
@@ -200,6 +200,7 @@ class Speaker:
         self._listeners.open(self._endpoints, self._admit)
         self._started = True
         self._host.home.enter()
+        self._host.leaving = False
         # RFC 4724 section 4.1: the F bit "only if the forwarding state has indeed been preserved".
         self._host.restart = RestartState(self._restarted, frozenset(FAMILIES) - frozenset(self.preserved))
         self._converged.begin()
@@ -236,6 +237,7 @@ class Speaker:
         if self._lag_check is not None:
             self._lag_check.cancel()
         self._listeners.close()
+        self._host.leaving = True
         for peer in list(self._peers.values()):
             peer.stop(communication, restart=restart)
             self.peer_idle(peer)
@@ -453,11 +455,8 @@ class Speaker:
         That is for large tables: `walk` may be `speaker.router.rib.walk_best(family)`, for example.
         """
         arguments.instance("walk", walk, Walk, "a walk of the router, such as router.rib.walk_best(family)")
-        while not walk.done:
-            self._host.home.check()
-            for found in walk.step():
-                yield found
-            await asyncio.sleep(0)
+        async for found in slices(walk, self._host.home):
+            yield found
 
     def explain(self, prefix: str | Network) -> Explanation:
         """Say of each path of `prefix` why it is best, lost or was refused; `str` gives it in words."""

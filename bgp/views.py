@@ -192,7 +192,14 @@ class Views:
                 return False
             return refused is None or refused is (path.refusal is not None)
 
-        return Walk(self._tables[family], wanted, lambda path, some: ((prefix, path) for prefix in some))
+        table = self._tables[family]
+        # A client has a few routes of a million: it need not wait until all were looked at.
+        order = [path for source in member.sources(family) for path in table.paths_from(source)]
+        return Walk(table, wanted, lambda path, some: ((prefix, path) for prefix in some), order)
+
+    def refused(self, member: Member, family: Family) -> int:
+        """Return how many routes of `member` are refused."""
+        return sum(self._tables[family].refused_of(source) for source in member.sources(family))
 
     def walk_advertised(self, member: Member, family: Family) -> Walk[Advertised]:
         """Return a walk that finds what `advertised` yields, but for a default route that is in no table."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -48,7 +49,8 @@ class ConnectionMaker(Protocol):
 class Host:
     """What all links of a speaker share; `closing` are connections that say their last words.
 
-    `crashes` counts the bugs of ours that ended a session.
+    `crashes` counts the bugs of ours that ended a session.  Once the speaker is `leaving`, nobody new comes
+    in, and everybody hears why it ends, however many they are.
     """
 
     asn: int
@@ -63,9 +65,11 @@ class Host:
     forwarding: Forwarding | None = None
     restart: RestartState = RUNNING  # what our OPENs say
     crashes: int = 0
+    leaving: bool = False
     waits: Waits = field(init=False)
     taps: Taps = field(default_factory=Taps)
     _quiet: asyncio.Event = field(default_factory=asyncio.Event)
+    _closing_at: Counter[object] = field(default_factory=Counter)  # how many of `closing`, by address
 
     def __post_init__(self) -> None:
         self.waits = Waits(self.router, self.turns)
@@ -74,15 +78,14 @@ class Host:
         """Let a connection end by itself, with `final` as its last message."""
         remote = end_of(stream.socket.getpeername)
         address = None if remote is None else remote.address
-        if (
-            len(self.closing) >= _MOST_CLOSING_IN_ALL
-            or sum(other == address for other in self.closing.values()) >= _MOST_CLOSING
-        ):
+        most = len(self.closing) >= _MOST_CLOSING_IN_ALL and not self.leaving
+        if most or self._closing_at[address] >= _MOST_CLOSING:
             stream.abort()
             return
         with contextlib.suppress(OSError):
             sockopt.set_user_timeout(stream.socket, _ORPHAN_TIMEOUT)
         self.closing[stream] = address
+        self._closing_at[address] += 1
         self._quiet.clear()
         stream.finish((final,) if final else (), lambda: self._parted(stream))
 
@@ -93,6 +96,9 @@ class Host:
                 await asyncio.wait_for(self._quiet.wait(), timeout)
 
     def _parted(self, stream: Stream) -> None:
-        self.closing.pop(stream, None)
+        address = self.closing.pop(stream, None)
+        self._closing_at[address] -= 1
+        if not self._closing_at[address]:
+            del self._closing_at[address]
         if not self.closing:
             self._quiet.set()

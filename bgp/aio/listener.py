@@ -2,7 +2,8 @@
 
 Asyncio's own server makes a transport and a protocol for whoever connects and has one backlog for all;
 here an accepted socket is first looked at (address, limits), and costs nothing more if it is refused.  A
-turn of the loop takes a bounded number of connections, so that a flood of them does not hold up sessions.
+turn of the loop takes a bounded number of connections, in a bounded time, so that a flood of them does not
+hold up sessions.
 When descriptors run out a reserve one is spent to accept and close: otherwise the connection would stay
 in the queue and the loop would spin on it.
 """
@@ -20,6 +21,7 @@ from bgp.aio.address import Endpoint, from_sockaddr
 from bgp.aio.demand import Demand
 from bgp.aio.signing import Network, Secret, remove_secret, set_secret
 from bgp.aio.sockopt import largest_backlog, set_minimum_ttl, set_ttl
+from bgp.aio.turn import SLICE
 from bgp.aio.world import KERNEL, World
 
 logger = logging.getLogger(__name__)
@@ -104,9 +106,12 @@ class Listener:
             remove_secret(self._socket, network, self._keys.pop(network))
 
     def _accept(self) -> None:
+        end = self._loop.time() + SLICE
         try:
             for _ in range(ACCEPTS_PER_TURN):
                 self._accept_one()
+                if self._loop.time() >= end:
+                    return
         except BlockingIOError:
             return  # the queue is empty
         except OSError as error:

@@ -25,8 +25,10 @@ T = TypeVar("T")
 Network = IPv4Network | IPv6Network
 Destination = str | Network | IPv4Address | IPv6Address
 
-# So many prefixes are looked at between two looks at the rest of the loop's work.
-_STEP = 1024
+# So many prefixes are looked at between two looks at the time, and for so many seconds between two looks at
+# the rest of the loop's work: where that is much, a slice has to wait long for its turn.
+_STEP = 256
+_SLICE = 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +91,14 @@ class Rib:
         """Yield the routes to `prefix` and to all more specific ones, in slices."""
         self._home.check()
         family, octets = arguments.prefix("prefix", prefix)
-        async for found, paths in _slices(self._router.rib.walk_within(family, octets)):
+        async for found, paths in slices(self._router.rib.walk_within(family, octets), self._home):
             yield Route(family, found, paths)
 
     async def routes(self, family: Family) -> AsyncIterator[Route]:
         """Yield all routes of `family`, in slices."""
         self._home.check()
         arguments.family("family", family)
-        async for found, paths in _slices(self._router.rib.walk_within(family, b"\0")):
+        async for found, paths in slices(self._router.rib.walk_within(family, b"\0"), self._home):
             yield Route(family, found, paths)
 
     async def received(self, peer: Peer, family: Family) -> AsyncIterator[tuple[str, Path]]:
@@ -106,7 +108,7 @@ class Rib:
         arguments.family("family", family)
         member = peer.member
         if member is not None and family in member.negotiated.families:
-            async for found, path in _slices(self._router.rib.walk_received(member, family)):
+            async for found, path in slices(self._router.rib.walk_received(member, family), self._home):
                 yield nlri.text(family, found), path
 
     async def advertised(self, peer: Peer, family: Family) -> AsyncIterator[tuple[str, Attributes]]:
@@ -120,7 +122,7 @@ class Rib:
         if family in member.packer.defaults:
             first = next(self._router.rib.advertised(member, family))
             yield nlri.text(family, first.prefix), first.attributes
-        async for sent in _slices(self._router.rib.walk_advertised(member, family)):
+        async for sent in slices(self._router.rib.walk_advertised(member, family), self._home):
             if peer.member is not member:
                 return
             yield nlri.text(family, sent.prefix), sent.attributes
@@ -129,8 +131,14 @@ class Rib:
         return Route(family, prefix, self._router.rib.lookup(family, prefix))
 
 
-async def _slices(walk: Walk[T]) -> AsyncIterator[T]:
+async def slices(walk: Walk[T], home: Home) -> AsyncIterator[T]:
+    """Yield what a walk finds, and let the loop turn when a slice of its time is used up."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + _SLICE
     while not walk.done:
+        home.check()
         for found in walk.step(_STEP):
             yield found
-        await asyncio.sleep(0)
+        if loop.time() >= until:
+            await asyncio.sleep(0)
+            until = loop.time() + _SLICE

@@ -132,6 +132,8 @@ class Peer:
     @property
     def state(self) -> State:
         """The state of the most advanced connection; Active where the peer is waited for."""
+        if len(self._links) == 1:  # as nearly all of them have, nearly always
+            return self._links[0].state
         states = [link.state for link in self._links]
         waiting = self._running and self._dialer is None and not self.options.blocked
         return max(states, default=State.ACTIVE if waiting else State.IDLE)

@@ -13,7 +13,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import islice, takewhile
 from typing import Protocol
 
 from bgp.export.listener import Taker
@@ -260,10 +260,12 @@ class Turns:
 
     def _rotate(self, last: Party) -> None:
         """Let the next turn begin behind `last`."""
-        order = list(self._senders)
-        if last in self._senders:
-            split = order.index(last) + 1
-            self._senders = dict.fromkeys(order[split:] + order[:split])
+        senders = self._senders
+        if last in senders:
+            # Those up to `last` are few of thousands.
+            served = [*takewhile(lambda each: each is not last, senders), last]
+            for party in served:
+                senders[party] = senders.pop(party)
 
     def _guard(self, step: Callable[[], bool]) -> bool:
         """Take a step; an exception in it is a bug, and must not end the turns."""

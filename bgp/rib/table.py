@@ -489,6 +489,15 @@ class Table:
         """Return the octets of attributes of the paths that `source` sent."""
         return sum(len(path.received.octets) for path in self._paths.get(source, {}).values())
 
+    def refused_of(self, source: Source) -> int:
+        """Return how many routes of `source` are refused."""
+        paths = self._paths.get(source, {}).values()
+        return sum(path.count for path in paths if path.refusal is not None)
+
+    def paths_from(self, source: Source) -> list[Path]:
+        """Return the paths of `source`."""
+        return list(self._paths.get(source, {}).values())
+
     def unknown(self, slot: Slot, prefixes: Sequence[bytes]) -> int:
         """Return how many of `prefixes` have nothing in `slot`, or only what an earlier session said."""
         paths = (_in_slot(paths_of(self.entries.get(prefix)), slot) for prefix in set(prefixes))

@@ -5,7 +5,7 @@ there and stays as it is from the first step to the last is found, once.  Of one
 it was or what it is may be found, or both, or neither.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, TypeVar
 
 from bgp.rib.path import Path
@@ -18,17 +18,23 @@ class Walk(Generic[T]):
     """A walk through one table: `step` until it is `done`.
 
     `rows` makes what is to be found of a path and some of the prefixes that have it; `wanted` says of which
-    paths there is anything.
+    paths there is anything.  It goes through `order`, by default all paths of the table, those included that
+    come meanwhile.
     """
 
-    __slots__ = ("_found", "_offset", "_position", "_prefixes", "_rows", "_table", "_wanted")
+    __slots__ = ("_found", "_offset", "_order", "_position", "_prefixes", "_rows", "_table", "_wanted")
 
     def __init__(
-        self, table: Table, wanted: Callable[[Path], bool], rows: Callable[[Path, list[bytes]], Iterable[T]]
+        self,
+        table: Table,
+        wanted: Callable[[Path], bool],
+        rows: Callable[[Path, list[bytes]], Iterable[T]],
+        order: Sequence[Path | None] | None = None,
     ) -> None:
         self._table = table
         self._wanted = wanted
         self._rows = rows
+        self._order = order
         self._position = 0
         # Within a path: its list, how far it was looked at, and what was found there.
         self._prefixes: list[bytes] | None = None
@@ -38,12 +44,12 @@ class Walk(Generic[T]):
     @property
     def done(self) -> bool:
         """Whether all was looked at."""
-        return self._position >= len(self._table.order)
+        return self._position >= len(self._table.order if self._order is None else self._order)
 
     def step(self, quota: int = 1024) -> list[T]:
         """Look at about `quota` routes; return what was found, which may be nothing though it is not done."""
         found: list[T] = []
-        order = self._table.order
+        order = self._table.order if self._order is None else self._order
         while quota > 0 and self._position < len(order):
             path = order[self._position]
             quota -= 1

@@ -14,6 +14,7 @@ not: that is where the time goes, so it is decoded and delivered at once.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from bgp.errors import Notify
 from bgp.family import BY_CODE, IPV4_UNICAST, Family
@@ -60,6 +61,8 @@ _OVERHEAD = 96
 _UNREAD = 1.0
 
 _KEEPALIVE = encode(Keepalive())
+# OPENs to peers that are alike are the same, and to make one costs as much as all else of a connection.
+_encoded = lru_cache(64)(encode)
 _UPDATE = int(MessageType.UPDATE)
 _OUT_OF_RESOURCES = Notification(ErrorCode.CEASE, CeaseSubcode.OUT_OF_RESOURCES)
 
@@ -438,7 +441,7 @@ class Connection:
                     self._final = encode(notification)
                 case Send(MessageType.OPEN):
                     self._open = offer(self._config, self._plain, self._restart())
-                    self._send(MessageType.OPEN, encode(self._open))
+                    self._send(MessageType.OPEN, _encoded(self._open))
                 case Send():
                     # Where none of them gets out, one that waits is enough.
                     if not self._out or self._out[-1] is not _KEEPALIVE:

@@ -1,7 +1,7 @@
 """Unix sockets on which lines ask and lines answer: their files, who may use them, and in which slices.
 
-Nobody who asks delays a session: an answer is made as fast as it is read, a few milliseconds at a time, and
-who stops reading holds up only his own answer.
+Nobody who asks delays a session: an answer is made as fast as it is read, a few milliseconds at a time which
+all share who are being answered, and who stops reading holds up only his own answer.
 """
 
 import asyncio
@@ -18,8 +18,9 @@ from typing import Protocol, cast
 
 logger = logging.getLogger(__name__)
 
-# Seconds of one loop's turn that an answer may take, and octets that wait for a reader that is slow.
-SLICE = 0.002
+# Seconds of one loop's turn that all answers may take together, and one at least; octets that wait for a
+# reader that is slow.
+SLICE, LEAST = 0.004, 0.0005
 _HIGH_WATER = 1 << 18
 # So many questions of one asker may wait until no more are read.
 _WAITING = 64
@@ -146,6 +147,7 @@ class _Conversation(asyncio.Protocol):
         self._room = asyncio.Event()
         self._room.set()
         self._over = False  # nothing more is asked
+        self._answering = False
         self._task: asyncio.Task[None] | None = None
 
     # --- what the transport tells ------------------------------------------------------------------------
@@ -218,14 +220,23 @@ class _Conversation(asyncio.Protocol):
 
     async def _answer(self, asked: bytes) -> None:
         loop = asyncio.get_running_loop()
-        until = loop.time() + SLICE
-        async with contextlib.aclosing(self._talk.answer(asked)) as answer:
-            async for piece in answer:
-                self._say(piece)
-                await self._room.wait()
-                if loop.time() >= until:
-                    await asyncio.sleep(0)
-                    until = loop.time() + SLICE
+        self._answering = True
+        until = loop.time() + self._slice()
+        try:
+            async with contextlib.aclosing(self._talk.answer(asked)) as answer:
+                async for piece in answer:
+                    self._say(piece)
+                    await self._room.wait()
+                    if loop.time() >= until:
+                        await asyncio.sleep(0)
+                        until = loop.time() + self._slice()
+        finally:
+            self._answering = False
+
+    def _slice(self) -> float:
+        """Return the seconds of a turn that this answer may take."""
+        others = sum(each._answering and each._room.is_set() for each in self._all)
+        return max(SLICE / max(others, 1), LEAST)
 
     def _say(self, octets: bytes) -> None:
         if not self._transport.is_closing():

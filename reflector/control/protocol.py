@@ -36,9 +36,13 @@ def usual_path() -> Path:
     return SYSTEM if not own.exists() and SYSTEM.exists() else own
 
 
+# `json.dumps` would make one anew for each line.
+_encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
+
+
 def line(message: dict[str, Any]) -> bytes:
     """Return a message as it goes over the socket."""
-    return json.dumps(message, separators=(",", ":"), default=str).encode() + b"\n"
+    return _encode(message).encode() + b"\n"
 
 
 def parse(octets: bytes) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from bgp.explanation import policy_name
 from bgp.export.group import Group
 from bgp.export.terms import Terms
 from reflector.report.row import Row
+from reflector.report.slices import in_slices
 from reflector.report.words import kind
 
 if TYPE_CHECKING:
@@ -40,13 +41,18 @@ async def groups(service: "Service") -> AsyncGenerator[Row, None]:
     now = asyncio.get_running_loop().time()
     found = sorted(service.speaker.router.groups.items(), key=lambda item: -len(item[1].listeners))
     for terms, group in found:
-        yield _row(service.group_numbers.of(group), terms, group, now)
-        await asyncio.sleep(0)
+        yield await _row(service.group_numbers.of(group), terms, group, now)
 
 
-def _row(number: int, terms: Terms, group: Group, now: float) -> Row:
+async def _row(number: int, terms: Terms, group: Group, now: float) -> Row:
     members = list(group.listeners)
-    behind = [name for name, each in group.listeners.items() if each.behind]
+    behind, pending, dumping, lag = [], 0, 0, 0.0
+    async for some in in_slices(list(group.listeners.items())):
+        some = [(name, each) for name, each in some if group.listeners.get(name) is each]  # others have left
+        behind += [name for name, each in some if each.behind]
+        pending += sum([each.pending for _, each in some])
+        dumping += sum([bool(each.dumps) for _, each in some])
+        lag = max([lag, *[group.lag(each, now) for _, each in some]])
     return {
         "group": number,
         "kind": kind(terms.kind),
@@ -55,10 +61,10 @@ def _row(number: int, terms: Terms, group: Group, now: float) -> Row:
         "members": len(members),
         "names": members[:_NAMED],
         "behind": behind[:_NAMED],
-        "pending": sum(each.pending for each in group.listeners.values()),
-        "dumping": sum(bool(each.dumps) for each in group.listeners.values()),
+        "pending": pending,
+        "dumping": dumping,
         "queue": group.train.octets,
-        "lag": max((group.lag(each, now) for each in group.listeners.values()), default=0.0),
+        "lag": lag,
     }
 
 

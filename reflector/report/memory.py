@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reflector.report.row import Row
+from reflector.report.slices import in_slices
 
 if TYPE_CHECKING:
     from reflector.app import Service
@@ -45,7 +46,9 @@ async def memory(service: "Service") -> AsyncGenerator[Row, None]:
         "octets": waiting,
         "text": "with messages that not all have taken",
     }
-    unsent = sum(link.unsent for peer in speaker.peers for link in peer.connections)
+    unsent = 0
+    async for peers in in_slices(speaker.peers):
+        unsent += sum([link.unsent for peer in peers for link in peer.connections])
     yield {
         "what": "peers",
         "count": len(speaker.peers),

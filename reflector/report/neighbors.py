@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncGenerator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bgp.aio.peer import Peer
 from bgp.iana import MessageType
@@ -17,8 +17,10 @@ from reflector.report.words import identifier, kind
 if TYPE_CHECKING:
     from reflector.app import Service
 
-# So many rows between two turns of the loop.
-_STEP = 64
+# So many neighbors may be passed over between two turns of the loop; who takes rows sees to that himself.
+_STEP = 1024
+# Up to so many prefixes what one neighbor is told is counted there and then.
+_AT_ONCE = 2000
 
 
 async def neighbors(
@@ -30,9 +32,8 @@ async def neighbors(
             await asyncio.sleep(0)
         if (state is not None and peer.state is not state) or (down and peer.state is State.ESTABLISHED):
             continue
-        if name.lower() not in peer.name.lower():
-            continue
-        yield row(service, peer)
+        if name.lower() in peer.name.lower():
+            yield row(service, peer)
     for listen_range in service.speaker.listen_ranges:
         found = _kept_down(service, listen_range)
         if listen_range.options.blocked and state in (None, State.IDLE) and name.lower() in found["name"]:
@@ -90,7 +91,11 @@ def row(service: "Service", peer: Peer) -> Row:
 
 
 async def neighbor(service: "Service", *, peer: Peer) -> AsyncGenerator[Row, None]:
-    """Yield the one row with all that is known of a neighbor, what it is told counted in slices."""
+    """Yield the one row with all that is known of a neighbor.
+
+    How many routes it is told nothing keeps.  Of a large table that is what the last count said
+    (`Service.counts`), so `advertised` has None before there was one, and `counted` says how long ago it was.
+    """
     options, member, negotiated, traffic = peer.options, peer.member, peer.negotiated, peer.traffic
     local = peer.local_address
     found = row(service, peer) | {
@@ -117,28 +122,23 @@ async def neighbor(service: "Service", *, peer: Peer) -> AsyncGenerator[Row, Non
         "passive": options.passive,
     }
     if negotiated is not None and member is not None:
-        refused, advertised = {}, {}
-        for family in negotiated.families:
-            router = service.speaker.router
-            refused[family.name] = await _count(
-                service, router.rib.walk_received(member, family, refused=True)
-            )
-            advertised[family.name] = await _count(service, router.rib.walk_advertised(member, family))
+        router = service.speaker.router.rib
         found |= {
             "session": session(negotiated),
             "end_of_rib": [family.name for family in negotiated.families if family in member.end_of_rib],
-            "refused": refused,
-            "advertised": advertised,
+            "refused": {family.name: router.refused(member, family) for family in negotiated.families},
             "updates_sent": member.updates_sent,
         }
+        counted: float | None = 0.0
+        advertised: dict[str, int | None]
+        if sum(router.prefixes.values()) <= _AT_ONCE:
+            told_now = {family: router.advertised(member, family) for family in negotiated.families}
+            advertised = {family.name: sum(1 for _ in routes) for family, routes in told_now.items()}
+        else:
+            told, counted = service.counts.told(peer.name), service.counts.age
+            advertised = {family.name: told.get(family) for family in negotiated.families}
+        found |= {"advertised": advertised, "counted": counted}
     yield found
-
-
-async def _count(service: "Service", walk: Any) -> int:
-    count = 0
-    async for _ in service.speaker.walk(walk):
-        count += 1
-    return count
 
 
 def session(negotiated: Negotiated) -> Row:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bgp.session.event import State
 from reflector.report.memory import resident
 from reflector.report.row import Row
+from reflector.report.slices import in_slices
 from reflector.report.words import identifier
 
 if TYPE_CHECKING:
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
 async def status(service: "Service") -> AsyncGenerator[Row, None]:
     """Yield the one row."""
     speaker, router = service.speaker, service.speaker.router
-    states = Counter(peer.state for peer in speaker.peers)
-    running = sum(peer.is_running for peer in speaker.peers)
+    states, running = Counter[State](), 0
+    async for peers in in_slices(speaker.peers):
+        states.update([peer.state for peer in peers])
+        running += sum([peer.is_running for peer in peers])
     lag = speaker.lag
     yield {
         "version": service.version,

@@ -67,7 +67,7 @@ def _session(row: Row, session: dict[str, Any]) -> Iterator[tuple[str, str]]:
         parts = [f"{row['received'][family]} received"]
         if row["refused"][family]:
             parts.append(f"{row['refused'][family]} of them refused")
-        parts.append(f"{row['advertised'][family]} told")
+        parts.append(_told(row["advertised"][family], row["counted"]))
         if family in row["maximum_prefixes"]:
             parts.append(f"maximum {row['maximum_prefixes'][family]}")
         if family in session["add_path"]:
@@ -110,6 +110,13 @@ def fib(row: Row) -> Iterator[tuple[str, str]]:
     yield "  mended", f"{row['repaired']} that others broke, {row['failed']} attempts failed"
     for each in row["problems"]:
         yield "  problem", each
+
+
+def _told(count: int | None, counted: float | None) -> str:
+    """Return how many routes a neighbor is told, and how long ago that was counted."""
+    if count is None or counted is None:
+        return "what it is told is being counted"
+    return f"{count} told" + (f" {duration(counted)} ago" if counted else "")
 
 
 def clock(seconds: float) -> str:

@@ -15,7 +15,7 @@ from bgp.wire.prefix import split
 # Where honest routes are: /32s in 10.0.0.0/8, and nobody else's are there.
 BASE = 0x0A000000
 FIRST = 0x7F010001  # the address of the first client, and its identifier
-_NEXT_HOP = 0x0B000001  # its next hop: of loopback addresses there can be none
+NEXT_HOP = 0x0B000001  # its next hop: of loopback addresses there can be none
 _REMEMBERED = 20000
 _T = AttributeType
 
@@ -43,11 +43,12 @@ class Reader:
         if found is None:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            found = self._known[body] = _read(body)
+            found = self._known[body] = read(body)
         return found
 
 
-def _read(body: bytes) -> Changes:
+def read(body: bytes) -> Changes:
+    """Return what an UPDATE says of honest routes; raise ValueError where it is malformed."""
     start = 2 + int.from_bytes(body[:2], "big")
     end = start + 2 + int.from_bytes(body[start : start + 2], "big")
     if end > len(body):
@@ -176,7 +177,7 @@ class Client:
     def announce(self, med: int, withdraw: int) -> None:
         """Say all our routes anew with this MED, but for the `withdraw`th, which goes (none if negative)."""
         gone = self.own[withdraw] if withdraw >= 0 else None
-        route = Route(med, _NEXT_HOP + self.number, self.address)
+        route = Route(med, NEXT_HOP + self.number, self.address)
         said = {prefix: route for prefix in self.own if prefix != gone}
         withdrawn = b"".join(prefix for prefix in self.said if prefix not in said)
         self.said = said

@@ -14,7 +14,7 @@ from typing import Any, Self
 from bgp.iana import ErrorCode
 from bgp.testing.hostile import words
 from bgp.testing.hostile.attacker import Attacker
-from bgp.testing.hostile.swarm import Swarm
+from bgp.testing.hostile.swarm import swarm
 from bgp.testing.hostile.victim import Victim
 from bgp.wire.message import Notification
 
@@ -140,7 +140,7 @@ class Stage:
             text = configuration(self.size)
             victim = Victim(text, directory, descriptors=self._descriptors, log=self._log)
             self.victim = stack.enter_context(victim)
-            self.swarm = stack.enter_context(Swarm(self.size.clients, self.size.routes, HOLD_TIME))
+            self.swarm = stack.enter_context(swarm(self.size.clients, self.size.routes, HOLD_TIME))
             hold(self.connect(), "the honest clients do not come up")
             self.swarm.tell("churn", rate=self.size.churn)
             self._stack = stack.pop_all()

@@ -9,14 +9,14 @@ second, `check` that all tables are what they should be, `report`, `restart` som
 import json
 import random
 import select
-import subprocess
 import sys
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any
 
 from bgp.testing.hostile.honest import Client, Lost, Reader, Route
+from bgp.testing.hostile.orders import Orders
 
 _TURN = 0.05
 _RETRY = 0.5
@@ -224,33 +224,9 @@ class _Swarm:
         client.due = due
 
 
-class Swarm:
-    """The process, as the trial sees it; use in a `with`."""
-
-    def __init__(self, clients: int, routes: int, hold_time: int = 30) -> None:
-        self.clients, self.routes = clients, routes
-        command = [sys.executable, "-m", __name__, str(clients), str(routes), str(hold_time)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def tell(self, do: str, **order: object) -> dict[str, Any]:
-        """Give an order; return the answer."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        print(json.dumps({"do": do, **order}), file=self._process.stdin, flush=True)
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError("the honest clients are gone")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                pipe.close()
+def swarm(clients: int, routes: int, hold_time: int = 30) -> Orders:
+    """Return the process of so many clients with so many routes each; use it in a `with`."""
+    return Orders([sys.executable, "-m", __name__, str(clients), str(routes), str(hold_time)])
 
 
 def main(arguments: Sequence[str]) -> int:
