@@ -12,6 +12,7 @@
 # make hostile    hostile peers while honest clients run and are checked, ten million prefixes among them: half an hour
 # make soak       the same for MINUTES=60 minutes, with churn and restarts, a line a minute and a verdict
 # make endurance  100,000 sessions, stalled peers and watches, millions of attribute sets: half an hour
+# make scale      5000 clients and a restart that all notice at once: five minutes
 
 PYTHON ?= python3
 VENV := .venv
@@ -21,7 +22,7 @@ EXAMPLES ?= 1000000
 # Given to pytest: make test ARGS="tests/test_config.py -k syntax"
 ARGS ?=
 
-.PHONY: help run test check format coverage agreement fuzz simulate bench bench-api conformance docs hostile soak endurance daemons clean
+.PHONY: help run test check format coverage agreement fuzz simulate bench bench-api conformance docs hostile soak endurance scale daemons clean
 .DEFAULT_GOAL := help
 
 help:
@@ -84,6 +85,9 @@ soak: $(VENV)/.test
 
 endurance: $(VENV)/.test
 	$(BIN)/python -m tests.endurance $(ARGS)
+
+scale: $(VENV)/.test
+	$(BIN)/python -m tests.endurance restart $(ARGS)
 
 # The daemons of the interoperability tests: Debian's packages, unpacked into .cache and never installed.
 # Without root those tests are skipped; in CI a daemon that is missing is a failure.

@@ -14,7 +14,7 @@ import pytest
 from bgp.testing.hostile import soak, trial
 from bgp.testing.hostile.honest import Client, Reader, Route
 from bgp.testing.hostile.stage import SHORT, Stage
-from bgp.testing.hostile.swarm import Swarm
+from bgp.testing.hostile.swarm import swarm
 
 pytestmark = pytest.mark.xdist_group("hostile")
 SIZE = replace(SHORT, storm=100, sets=2_000, churn=10.0)
@@ -44,8 +44,8 @@ def test_every_attack_says_what_must_hold() -> None:
 
 def test_honest_clients_see_what_is_missing_or_wrong() -> None:
     """Two of them and nobody between them: each misses what the other says."""
-    with Swarm(2, 3) as swarm:
-        found = swarm.tell("check", timeout=0.1)
+    with swarm(2, 3) as clients:
+        found = clients.tell("check", timeout=0.1)
         assert not found["good"] and found["mismatches"] == ["client 0 is not there"]
     reader = Reader()
     one, other = Client(0, 3, reader, 30), Client(1, 3, reader, 30)

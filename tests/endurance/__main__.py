@@ -1,4 +1,4 @@
-"""`python -m tests.endurance [sessions|stalled|sets|watching]`: the trials at their full length."""
+"""`python -m tests.endurance [TRIAL ...]`: the trials at their full length."""
 
 import argparse
 import asyncio
@@ -6,12 +6,12 @@ import sys
 import time
 from collections.abc import Sequence
 
-from . import sessions, sets, stalled, watching
+from . import restart, sessions, sets, stalled, watching
 
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.endurance", description=__doc__)
-    trials = ("sessions", "stalled", "sets", "watching")
+    trials = ("sessions", "stalled", "sets", "watching", "restart")
     parser.add_argument("trial", nargs="*", help=f"{', '.join(trials)}; by default all")
     parser.add_argument("--sessions", type=int, default=100_000, help="how many come and go")
     parser.add_argument("--stopped", type=int, default=500, help="how many members stop reading")
@@ -19,6 +19,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--sets", type=int, default=10_000_000, help="how many attribute sets")
     parser.add_argument("--routes", type=int, default=100_000, help="through how many routes they go")
     parser.add_argument("--watched", type=int, default=1_000_000, help="how many routes are watched")
+    parser.add_argument("--clients", type=int, default=5000, help="how many notice a restart")
+    parser.add_argument("--hold-time", type=int, default=90, help="the hold time that they have")
     options = parser.parse_args(arguments)
     unknown = set(options.trial) - set(trials)
     if unknown:
@@ -81,6 +83,13 @@ def _watching(options: argparse.Namespace) -> None:
     )
     for phase, seconds in found.lag.items():
         print(f"the loop was late by at most {seconds * 1000:.1f} ms {phase}", flush=True)
+
+
+def _restart(options: argparse.Namespace) -> None:
+    print(f"{options.clients} clients with 2 routes each, hold time {options.hold_time} s")
+    found = restart.trial(options.clients, 2, options.hold_time, 900, lambda line: print(line, flush=True))
+    if any(each.expired or each.wrong or each.problems for each in found):
+        raise SystemExit("sessions were lost, or routes are wrong")
 
 
 def _left(counts: dict[str, int]) -> str:

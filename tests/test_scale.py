@@ -1,0 +1,35 @@
+"""Many clients in short: a restart that all notice at once; `make scale` is the long form."""
+
+import pytest
+from endurance import restart
+from endurance.light import Light, Numbers
+
+from bgp.testing.hostile import honest, words
+
+pytestmark = pytest.mark.xdist_group("hostile")
+CLIENTS, ROUTES = 150, 2
+
+
+def test_a_restart_loses_no_session_and_answers_meanwhile() -> None:
+    """All are Established again and hold all routes, nobody was silent for long, and all were told why."""
+    began, again = restart.trial(CLIENTS, ROUTES, 90, 240, quiet=1.5)
+    for found in (began, again):
+        assert found.expired == 0 and not found.wrong and not found.problems and not found.unanswered
+        assert found.silence < 90 / 2
+        assert found.times["neighbors"].rows == CLIENTS
+        assert found.times["routes --limit 50"].rows == 50
+    # Administrative Shutdown (RFC 4486, RFC 9003), said to each of them.
+    assert again.ended["established: NOTIFICATION 6/2"] == CLIENTS
+
+
+def test_a_light_client_reads_what_comes_in_whatever_pieces() -> None:
+    """What it holds is what it was told, where markers are cut, and where 0xff stands before one."""
+    numbers = Numbers(300, 1)
+    update = words.update(words.attributes(honest.NEXT_HOP + 255, 0), words.prefix(255, honest.BASE))
+    octets = words.KEEPALIVE + update * 2 + words.update(b"", b"", words.prefix(255, honest.BASE)) + update
+    for size in (1, 7, 16, 17, len(octets)):
+        client = Light(0, numbers, 90)
+        for at in range(0, len(octets), size):
+            assert client.feed(octets[at : at + size], 0.0) == ""
+        assert client.held == 1 << 255
+    assert numbers.wrong, "it has no ORIGINATOR_ID"
