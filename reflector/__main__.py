@@ -19,7 +19,13 @@ REFUSED, FAILED = 2, 1
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options, more = parser.parse_known_args(arguments)
+    # Keys with values may stand behind options, too, which argparse does not see.
+    if more and not (hasattr(options, "values") and all("=" in each and each[0] != "-" for each in more)):
+        parser.error(f"unrecognized arguments: {' '.join(more)}")
+    if more:
+        options.values += more
     match options.command:
         case "check":
             return _check(options.file)

@@ -6,20 +6,24 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from bgp.aio.events import PeerEvent
 from bgp.family import FAMILIES
 from bgp.speaker import Speaker
-from reflector.config import Configuration, load
+from reflector.altering import Alteration, Altered, alter
+from reflector.config import Configuration, configured
 from reflector.counts import Counts
+from reflector.document import ConfigurationError, Problem, read
 from reflector.doors import Doors
 from reflector.drain import Drain
 from reflector.journal import Journal
 from reflector.log import SessionLog
 from reflector.metrics import Errors
 from reflector.originate import aggregate, originate
+from reflector.overlay import Identity, Overlay, Raw, carried
 from reflector.reload import Plan, Step, carry_out, plan, settled
 from reflector.report.groups import Numbers
 from reflector.version import version
@@ -28,6 +32,9 @@ if TYPE_CHECKING:
     from fib import KernelFib
 
 logger = logging.getLogger(__name__)
+
+
+T = TypeVar("T")
 
 
 class Service:
@@ -53,6 +60,7 @@ class Service:
         self.started = self.configured = time.time()
         self.journal = Journal()
         self._reloading = asyncio.Lock()
+        self.overlay: Overlay = {}
         self.fib: KernelFib | None = None
         self._on_event = on_event or SessionLog()
         self.speaker = Speaker(
@@ -118,19 +126,37 @@ class Service:
         for options in configuration.neighbors:
             speaker.add_peer(options)
 
-    def plan(self) -> Plan:
+    def plan(self, *, forget: bool = False) -> Plan:
         """Return what the configuration file asks for by now; raise ConfigurationError with its faults."""
-        return plan(self.configuration, load(self.file), self.doors)
+        after, _, notes = self._read(forget)
+        return replace(plan(self.configuration, after, self.doors), notes=notes)
 
-    async def reload(self) -> tuple[Plan, list[tuple[Step, str]]]:
+    def _read(self, forget: bool) -> tuple[Configuration, dict[Identity, Raw | None], tuple[str, ...]]:
+        """Return what the file says by now under what lies over it, that, and notes on it."""
+        document = read(self.file)
+        overlay, notes = carried({} if forget else self.overlay, self.configuration.data, document.data)
+        try:
+            return configured(document, overlay), overlay, tuple(notes)
+        except ConfigurationError as error:
+            if all(each.line for each in error.problems):
+                raise
+            what = "some of this was not in the file, but done at run time"
+            remedy = "`reflector reload --forget` lets go of that"
+            raise ConfigurationError([*error.problems, Problem(self.file, 0, "", what, remedy)]) from None
+
+    async def reload(self, *, forget: bool = False) -> tuple[Plan, list[tuple[Step, str]]]:
         """Go over to what the configuration file says by now; return what that was, and what of it failed.
 
+        What was changed at run time stays, unless that is to `forget`, or the file has changed the same.
         Raises ConfigurationError, with nothing changed, for a file with faults.  Where the plan has anything
         that takes a restart, nothing is done either.
         """
+        return await _whole(self._reload(forget))
+
+    async def _reload(self, forget: bool) -> tuple[Plan, list[tuple[Step, str]]]:
         async with self._reloading:
-            after = load(self.file)
-            found = plan(self.configuration, after, self.doors)
+            after, overlay, notes = self._read(forget)
+            found = replace(plan(self.configuration, after, self.doors), notes=notes)
             if found.restart:
                 return found, []
             for warning in after.warnings:
@@ -139,8 +165,17 @@ class Service:
             failed = await carry_out(found.steps, self.speaker)
             self.drain.renew()
             self.configuration = settled(self.configuration, after, [step for step, _ in failed])
+            self.overlay = overlay
             self.configured = time.time()
             return found, failed
+
+    async def alter(self, asked: Alteration, *, save: bool, dry_run: bool) -> Altered:
+        """Add, change or remove a neighbor or range; raise Refused or OSError with nothing done."""
+        return await _whole(self._alter(asked, save, dry_run))
+
+    async def _alter(self, asked: Alteration, save: bool, dry_run: bool) -> Altered:
+        async with self._reloading:
+            return await alter(self, asked, save=save, dry_run=dry_run)
 
     def end(self, *, restart: bool, text: str = "") -> None:
         """Ask for the end; whoever runs the service waits for that in `ended`."""
@@ -161,3 +196,8 @@ class Service:
             await self.fib.close()
         await self.speaker.stop(communication, restart=restart)
         logging.getLogger().removeHandler(self.journal)
+
+
+async def _whole(change: Coroutine[Any, Any, T]) -> T:
+    """Do all of a change, though whoever asked for it may have gone away in the middle."""
+    return await asyncio.shield(asyncio.get_running_loop().create_task(change))

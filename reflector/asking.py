@@ -124,9 +124,20 @@ _SHOWN: dict[str, Callable[[Iterator[Row]], None]] = {
     "explain": _explain,
     "monitor": _monitor,
     "reload": _changes,
+    "add": _changes,
+    "change": _changes,
+    "remove": _changes,
 }
 # What stands without a name on the command line.
-_POSITIONAL = {"neighbor": "peer", "routes": "prefix", "fib": "prefix", "explain": "prefix"}
+_POSITIONAL: dict[str, tuple[str, ...]] = {
+    "neighbor": ("peer",),
+    "routes": ("prefix",),
+    "fib": ("prefix",),
+    "explain": ("prefix",),
+    "add": ("what", "which", "values"),
+    "change": ("what", "which", "values"),
+    "remove": ("what", "which"),
+}
 _ON_THEIR_OWN = ("explain", "healthy", "monitor")
 
 
@@ -144,14 +155,15 @@ def add(commands: Parsers) -> None:
 def _parser(commands: Parsers, question: Question, aliases: tuple[str, ...] = ()) -> None:
     parser = commands.add_parser(question.name, help=question.text, aliases=aliases)
     parser.set_defaults(asked=question.name)
-    positional = _POSITIONAL.get(question.name, "peer" if question.changes else None)
+    positional = _POSITIONAL.get(question.name, ("peer",) if question.changes else ())
     for argument in question.arguments:
         option = f"--{argument.name.replace('_', '-')}"
-        if argument.name == positional:
+        if argument.name in positional:
+            several = argument.sort is Sort.VALUES
             parser.add_argument(
                 argument.name,
-                metavar=argument.name.upper(),
-                nargs=None if argument.required else "?",
+                metavar="KEY=VALUE" if several else argument.name.upper(),
+                nargs="*" if several else None if argument.required else "?",
                 help=argument.text,
             )
         elif argument.sort is Sort.FLAG:

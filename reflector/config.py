@@ -5,8 +5,10 @@ keys over its group's, and then looks at what only several keys together can get
 wrong is found in one pass and raised together.  What is allowed but surely not meant is a warning.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
+from types import MappingProxyType
 from typing import Any
 
 from bgp.aio.options import PeerOptions
@@ -36,6 +38,7 @@ from reflector.document import ConfigurationError, Document, Problem, parse, rea
 from reflector.exposure import Http, check_http
 from reflector.forwarding import Forwarding
 from reflector.log import Log
+from reflector.overlay import Overlay, merged
 from reflector.policies import find_policy, read_policies
 from reflector.secrets import Secret
 from reflector.signing import Signing
@@ -129,6 +132,8 @@ class Configuration:
     log: Log = field(default_factory=Log)
     fib: Forwarding | None = None
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
+    # The tables as the file has them, without what lies over it.
+    data: Mapping[str, object] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def restarts(self) -> bool:
@@ -152,12 +157,18 @@ class Configuration:
 
 def load(file: str) -> Configuration:
     """Read and validate the configuration in `file`; raise ConfigurationError with all that is wrong."""
-    return _configuration(read(file))
+    return configured(read(file))
 
 
 def loads(content: str | bytes, file: str = "configuration") -> Configuration:
     """Validate a configuration held as text or octets; raise ConfigurationError with all that is wrong."""
-    return _configuration(parse(content, file))
+    return configured(parse(content, file))
+
+
+def configured(document: Document, overlay: Overlay = MappingProxyType({})) -> Configuration:
+    """Validate a document with an overlay over it; raise ConfigurationError with all that is wrong."""
+    found = _configuration(merged(document, overlay))
+    return replace(found, data=document.data)
 
 
 def _configuration(document: Document) -> Configuration:

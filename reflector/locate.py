@@ -9,6 +9,7 @@ keys and indexes that leads to a value in `tomllib`'s result: `("neighbor", 1, "
 import re
 import tomllib
 from bisect import bisect_left
+from dataclasses import dataclass
 
 Path = tuple[str | int, ...]
 
@@ -26,6 +27,31 @@ _STRING = re.compile(
 _SCALAR = re.compile(r"[^,\]}#\r\n]*")
 
 
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A header of a table: what it opens, and the offset of its line."""
+
+    path: Path
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A key with its value, not within another value: the offsets of both, and of the end."""
+
+    path: Path
+    start: int
+    value: int
+    end: int
+
+
+def layout(text: str) -> tuple[list[Heading], list[Pair]]:
+    """Return where in a valid TOML document its headers and its pairs are, in their order."""
+    walk = _Walk(text)
+    walk.document()
+    return walk.headings, walk.pairs
+
+
 def lines(text: str) -> dict[Path, int]:
     """Return the line, counted from 1, of everything that `text`, a valid TOML document, names."""
     return _Walk(text).document()
@@ -39,15 +65,20 @@ class _Walk:
         self.position = 0
         self.newlines = [match.start() for match in re.finditer("\n", text)]
         self.found: dict[Path, int] = {}
+        self.headings: list[Heading] = []
+        self.pairs: list[Pair] = []
         self.elements: dict[Path, int] = {}  # arrays of tables: how many [[headers]] so far
 
     def document(self) -> dict[Path, int]:
         table: Path = ()
         while self.skip(_BLANK) < len(self.text):
-            if self.text[self.position] == "[":
+            start = self.position
+            if self.text[start] == "[":
                 table = self.header()
+                self.headings.append(Heading(table, self.text.rfind("\n", 0, start) + 1))
             else:
-                self.pair(table)
+                path, value = self.pair(table)
+                self.pairs.append(Pair(path, start, value, self.position))
         return self.found
 
     def header(self) -> Path:
@@ -68,15 +99,17 @@ class _Walk:
                 self.note(path, line)
         return path
 
-    def pair(self, table: Path) -> None:
+    def pair(self, table: Path) -> tuple[Path, int]:
+        """Step over a key with its value; return the path of the key, and the offset of the value."""
         line = self.line()
         path = table
         for key in self.key():
             path = (*path, key)
             self.note(path, line)
         self.position += 1  # the equals sign
-        self.skip(_SPACE)
+        start = self.skip(_SPACE)
         self.value(path)
+        return path, start
 
     def value(self, path: Path) -> None:
         match self.text[self.position]:

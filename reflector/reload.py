@@ -111,19 +111,20 @@ class Plan:
 
     steps: tuple[Step, ...]
     restart: tuple[Difference, ...]
+    notes: tuple[str, ...] = ()  # what differs from the file, and why it does
 
     def __bool__(self) -> bool:
         return bool(self.steps or self.restart)
 
     def __str__(self) -> str:
         lines = [f"! {each}: only a restart changes this" for each in self.restart]
-        return "\n".join([*lines, *map(str, self.steps)]) or "nothing has changed"
+        return "\n".join([*lines, *map(str, self.steps), *self.notes]) or "nothing has changed"
 
 
 def plan(before: Configuration, after: Configuration, doors: "Doors | None" = None) -> Plan:
     """Return the steps, in the order in which they are to be done, for a service that has these doors."""
     restart = [each for each in _differences(before.router, after.router) if each.key not in _LIVE]
-    for name in sorted({each.name for each in fields(Configuration)} - _STEPWISE):
+    for name in sorted({each.name for each in fields(Configuration) if each.compare} - _STEPWISE):
         old, new = getattr(before, name), getattr(after, name)
         if old != new:
             found = _differences(old, new) if is_dataclass(old) and is_dataclass(new) else ()
@@ -143,7 +144,7 @@ def plan(before: Configuration, after: Configuration, doors: "Doors | None" = No
 
 
 _STEPWISE = frozenset(
-    ("router", "log", "neighbors", "listen_ranges", "networks", "aggregates", "control", "http", "warnings")
+    ("router", "log", "neighbors", "listen_ranges", "networks", "aggregates", "control", "http")
 )
 
 

@@ -262,6 +262,13 @@ async def test_commands_by_both_ways_give_the_same_answers(tmp_path: Path) -> No
             ("reset", {}),
             ("reset", {"peer": "127.0.0.11", "txet": "x"}),
             ("reload", {"dry_run": True}),
+            ("add", {"what": "neighbor", "which": "10.9.9.9", "values": {"asn": 1, "hold_time": 1}}),
+            ("add", {"what": "neighbor", "which": "10.9.9.9", "group": "nodes", "dry_run": True}),
+            (
+                "change",
+                {"what": "listen-range", "which": "127.0.0.0/8", "values": "limit=8", "dry_run": True},
+            ),
+            ("remove", {"what": "neighbor", "which": "127.0.0.11"}),
         ):
             by_socket = await cluster.talk(command, asked)
             status, by_http = await post(url + command, asked)

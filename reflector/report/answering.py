@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from reflector.report import (
+    altering,
     commands,
     explaining,
     forwarding,
@@ -46,6 +47,9 @@ ANSWERS: Mapping[str, Rows] = {
     "undrain": commands.undrain,
     "release": commands.release,
     "stop": commands.stop,
+    "add": altering.add,
+    "change": altering.change,
+    "remove": altering.remove,
 }
 
 

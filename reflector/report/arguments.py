@@ -8,6 +8,7 @@ from bgp.aio.peer import Peer
 from bgp.family import BY_NAME, IPV4_UNICAST, IPV6_UNICAST, Family
 from bgp.session.event import State
 from bgp.wire.community import LargeCommunity, parse_community, parse_large
+from reflector.given import given
 from reflector.report.catalog import Sort
 from reflector.report.row import Unanswerable
 
@@ -98,6 +99,11 @@ def level(_: "Service", value: object) -> str:
     return str(value)
 
 
+def values(_: "Service", value: object) -> dict[str, object | None]:
+    """Read keys with values."""
+    return given(value)
+
+
 READERS: Mapping[Sort, Reader] = {
     Sort.FLAG: flag,
     Sort.TEXT: text,
@@ -108,4 +114,5 @@ READERS: Mapping[Sort, Reader] = {
     Sort.COMMUNITY: community,
     Sort.STATE: state,
     Sort.LEVEL: level,
+    Sort.VALUES: values,
 }

@@ -20,6 +20,7 @@ class Sort(Enum):
     COMMUNITY = "a community"
     STATE = "a state of the FSM"
     LEVEL = "a level of the log"
+    VALUES = "keys with values, as in the configuration"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,15 @@ _COMMUNITY = Argument("community", Sort.COMMUNITY, "only what has this community
 _LIMIT = Argument("limit", Sort.NUMBER, "so many rows at most; 0 for all")
 _ONE = Argument("peer", Sort.PEER, "its name or address", required=True)
 _SAID = Argument("text", Sort.TEXT, "what the neighbor's operator is told (RFC 9003)")
+
+_WHAT = Argument("what", Sort.TEXT, "neighbor or listen-range", required=True)
+_WHICH = Argument("which", Sort.TEXT, "a neighbor's address or interface; a range's prefix", required=True)
+_ALTERED = (
+    Argument("values", Sort.VALUES, "key=value as in the configuration; key= takes the key away"),
+    Argument("group", Sort.TEXT, "the group whose options it has"),
+    Argument("save", Sort.FLAG, "write it into the configuration file, too"),
+    Argument("dry_run", Sort.FLAG, "only say what would change"),
+)
 
 QUESTIONS = {
     question.name: question
@@ -164,7 +174,27 @@ QUESTIONS = {
         Question(
             "reload",
             "go over to what the configuration file says by now",
-            (Argument("dry_run", Sort.FLAG, "only say what would change"),),
+            (
+                Argument("dry_run", Sort.FLAG, "only say what would change"),
+                Argument("forget", Sort.FLAG, "let go of what was changed at run time and not saved"),
+            ),
+            changes=True,
+        ),
+        Question(
+            "add", "add a neighbor or a listen range while we run", (_WHAT, _WHICH, *_ALTERED), changes=True
+        ),
+        Question(
+            "change", "change keys of a neighbor or listen range", (_WHAT, _WHICH, *_ALTERED), changes=True
+        ),
+        Question(
+            "remove",
+            "remove a neighbor or listen range, and end its sessions",
+            (
+                _WHAT,
+                _WHICH,
+                Argument("source", Sort.TEXT, "its source_address, where several have the same address"),
+                *_ALTERED[2:],
+            ),
             changes=True,
         ),
         Question("refresh", "ask a neighbor for its routes again (RFC 2918)", (_ONE, _FAMILY), changes=True),

@@ -51,14 +51,16 @@ async def refresh(
     yield {"neighbor": peer.name, "done": "refresh requested"}
 
 
-async def reload(service: "Service", *, dry_run: bool = False) -> AsyncGenerator[Row, None]:
+async def reload(
+    service: "Service", *, dry_run: bool = False, forget: bool = False
+) -> AsyncGenerator[Row, None]:
     """Read the configuration file again; yield a row for each change, and what became of it."""
     failed: list[tuple[Step, str]] = []
     try:
         if dry_run:
-            found = service.plan()
+            found = service.plan(forget=forget)
         else:
-            found, failed = await service.reload()
+            found, failed = await service.reload(forget=forget)
     except ConfigurationError as error:
         problems = "\n".join(map(str, error.problems))
         raise Unanswerable(f"{problems}\n{len(error.problems)} errors, nothing was changed") from None
@@ -73,6 +75,8 @@ async def reload(service: "Service", *, dry_run: bool = False) -> AsyncGenerator
         if id(step) in reasons:
             row["failed"] = reasons[id(step)]
         yield row
+    for note in found.notes:
+        yield {"change": note, "kept": note.startswith("=")}
 
 
 async def drain(
