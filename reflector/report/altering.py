@@ -86,7 +86,7 @@ async def _alter(
     for warning in done.warnings:
         yield {"change": f"warning: {warning}", "warning": True}
     if done.unsaved:
-        yield {"change": f"not saved: {done.unsaved}", "saved": False}
+        yield {"change": "not saved", "failed": done.unsaved, "saved": False}
     elif done.saved:
         yield {"change": f"{'would be' if dry_run else 'is'} in {done.saved}", "saved": not dry_run}
     elif done.lies_over:
