@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bgp.aio.lookup import Route
     from bgp.aio.options import PeerOptions
     from bgp.aio.peer import Peer
+    from bgp.aio.roster import ListenRange
     from bgp.aio.signing import AoAlgorithm, AoKey
     from bgp.aio.tap import Messages, Tap, TappedEnd, TappedMessage
     from bgp.aio.transaction import Transaction
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
     from bgp.session.event import Event, State
     from bgp.session.negotiation import Negotiated
     from bgp.session.restart import RestartOptions
-    from bgp.speaker import ListenRange, Speaker
+    from bgp.speaker import Speaker
     from bgp.wire.attributes import Attributes, AttributeTable
     from bgp.wire.context import Context
     from bgp.wire.encoder import Encoder
@@ -184,7 +185,7 @@ _MODULES = {
     "InSync": "bgp.aio.watch",
     "Lagged": "bgp.aio.watch",
     "LimitAction": "bgp.session.config",
-    "ListenRange": "bgp.speaker",
+    "ListenRange": "bgp.aio.roster",
     "Messages": "bgp.aio.tap",
     "Negotiated": "bgp.session.negotiation",
     "NotAdvertised": "bgp.aio.waits",

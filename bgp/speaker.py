@@ -4,9 +4,9 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
-from socket import if_indextoname, socket
+from socket import socket
 from types import TracebackType
 from typing import Literal, Self, TypeVar, Unpack
 
@@ -15,7 +15,7 @@ from bgp.aio.address import Endpoint
 from bgp.aio.announcement import Announcement
 from bgp.aio.changing import Effect, effect
 from bgp.aio.converged import Converged
-from bgp.aio.demand import Caller, demand
+from bgp.aio.demand import demand
 from bgp.aio.destination import Destination, blackhole
 from bgp.aio.events import EventKind, Events, PeerEvent, Watcher
 from bgp.aio.forwarding import Forwarding
@@ -26,7 +26,8 @@ from bgp.aio.lookup import Rib, slices
 from bgp.aio.options import PeerOptions
 from bgp.aio.originals import Originals
 from bgp.aio.pace import Pace
-from bgp.aio.peer import Peer, PeerKey
+from bgp.aio.peer import Peer
+from bgp.aio.roster import ListenRange, Roster
 from bgp.aio.tap import Tap, Tapped, of_address
 from bgp.aio.transaction import Transaction
 from bgp.aio.turn import Turns
@@ -72,22 +73,6 @@ _CONNECTIONS, _CONNECTION_RATE = 20, 1.0
 
 # How long `stop` lets last messages get out, in seconds.
 STOP_TIMEOUT = 3.0
-
-
-@dataclass(eq=False, slots=True)
-class ListenRange:
-    """A prefix whose addresses may connect without being configured one by one.
-
-    Each that does is a peer with `options` of its own until its last connection is gone; at most `limit` of
-    them are there at a time.  Those that have no session yet are in `opening`, the oldest first, and make
-    room for who comes.
-    """
-
-    prefix: Network
-    options: PeerOptions
-    limit: int
-    peers: set[Peer] = field(default_factory=set)
-    opening: dict[Peer, None] = field(default_factory=dict)
 
 
 class Speaker:
@@ -175,13 +160,8 @@ class Speaker:
             self._events.call(on_event)
         self.rib = Rib(self.router, self._host.home)
         self._listeners = Listeners(world)
-        self._peers: dict[PeerKey, Peer] = {}
-        self._watches = Watches(self.router, self._events, self._peers.values)
-        self._names: dict[str, Peer] = {}
-        # Who said last that it is which router: (AS number, identifier).
-        self._identities: dict[Peer, tuple[int, int]] = {}
-        self._routers: dict[tuple[int, int], set[Peer]] = {}
-        self._ranges: list[ListenRange] = []
+        self._roster = Roster()
+        self._watches = Watches(self.router, self._events, lambda: self._roster.peers)
         self._originals = Originals(self._host)
         self._started = False
         self._stop_timeout = stop_timeout
@@ -209,11 +189,11 @@ class Speaker:
             self._convergence_timeout,
             self._reach,
             restarted=self._restarted,
-            open_ended=bool(self._ranges),
+            open_ended=bool(self._roster.ranges),
         )
         self._host.turns.start()
         self._drop_overdue()
-        for peer in list(self._peers.values()):
+        for peer in list(self._roster.peers):
             peer.start()
 
     async def stop(
@@ -238,7 +218,7 @@ class Speaker:
             self._lag_check.cancel()
         self._listeners.close()
         self._host.leaving = True
-        for peer in list(self._peers.values()):
+        for peer in list(self._roster.peers):
             peer.stop(communication, restart=restart)
             self.peer_idle(peer)
         if not restart:
@@ -317,12 +297,12 @@ class Speaker:
     @property
     def peers(self) -> Sequence[Peer]:
         """All peers, dynamic ones included."""
-        return tuple(self._peers.values())
+        return tuple(self._roster.peers)
 
     @property
     def listen_ranges(self) -> Sequence[ListenRange]:
         """The listen ranges, the most specific ones first."""
-        return tuple(self._ranges)
+        return tuple(self._roster.ranges)
 
     @property
     def is_converged(self) -> bool:
@@ -365,7 +345,7 @@ class Speaker:
         wanted = arguments.address("address", address)
         arguments.called("callback", callback)
         tap = Tap(self._host.taps, callback, of_address(wanted))
-        return self._host.taps.add(tap, list(self._peers.values()))
+        return self._host.taps.add(tap, list(self._roster.peers))
 
     def watch(
         self,
@@ -555,7 +535,7 @@ class Speaker:
             try:
                 self._demand()
             except BaseException:
-                del self._peers[peer.key], self._names[peer.name]
+                self._roster.remove(peer)
                 raise
         self._events.emit(PeerEvent(EventKind.ADDED, peer))
         if self._started:
@@ -572,7 +552,7 @@ class Speaker:
         self._host.home.check()
         _check_peer(peer)
         _check_options(options)
-        if self._peers.get(peer.key) is not peer:
+        if peer not in self._roster:
             raise ValueError(f"peer {peer.name} was removed")
         if peer.dynamic:
             raise ValueError(f"peer {peer.name} has the options of its listen range")
@@ -607,19 +587,16 @@ class Speaker:
                 raise ValueError(f"{name}: must be empty for a listen range")
         arguments.whole("limit", limit, 1)
         network = nlri.network(*arguments.prefix("prefix", prefix))
-        if any(each.prefix == network for each in self._ranges):
-            raise ValueError(f"prefix: {network} is a listen range already")
         host = self._host
         options.session(host.asn, host.identifier, host.confederation)  # what it refuses is refused now
         added = ListenRange(network, replace(options, passive=True), limit)
-        self._ranges.append(added)
-        self._ranges.sort(key=lambda each: each.prefix.prefixlen, reverse=True)
+        self._roster.add_range(added)
         try:
             self._demand()
         except BaseException:
-            self._ranges.remove(added)
+            self._roster.ranges.remove(added)
             raise
-        _say_blocked(added)
+        added.warn()
         return added
 
     def change_listen_range(
@@ -633,7 +610,7 @@ class Speaker:
         self._host.home.check()
         arguments.instance("listen_range", listen_range, ListenRange, "a ListenRange")
         _check_options(options)
-        if listen_range not in self._ranges:
+        if listen_range not in self._roster.ranges:
             raise ValueError(f"{listen_range.prefix} is no listen range any more")
         if limit is not None:
             arguments.whole("limit", limit, 1)
@@ -650,7 +627,7 @@ class Speaker:
                 raise
         listen_range.limit = listen_range.limit if limit is None else limit
         if options.blocked != before.blocked:
-            _say_blocked(listen_range)
+            listen_range.warn()
         for peer in list(listen_range.peers):
             theirs = replace(options, address=peer.options.address, name=peer.options.name)
             if what is Effect.RESET:
@@ -666,15 +643,18 @@ class Speaker:
         self._host.home.check()
         arguments.instance("listen_range", listen_range, ListenRange, "a ListenRange")
         arguments.text("communication", communication)
-        if listen_range in self._ranges:
-            self._ranges.remove(listen_range)
+        if listen_range in self._roster.ranges:
+            self._roster.ranges.remove(listen_range)
             self._demand()
         for peer in list(listen_range.peers):
             self._remove(peer, communication)
         for name in self.router.kept_names():
             # Who came from there and is away.
             with contextlib.suppress(ValueError):
-                if name not in self._names and ip_address(name.partition("%")[0]) in listen_range.prefix:
+                if (
+                    self._roster.named(name) is None
+                    and ip_address(name.partition("%")[0]) in listen_range.prefix
+                ):
                     self.router.forget(name)
         self._host.turns.schedule()
         await self._host.drained(self._stop_timeout)
@@ -777,27 +757,7 @@ class Speaker:
     # --- what peers tell (Overseer) ----------------------------------------------------------------------
     def peer_established(self, peer: Peer) -> None:
         """Look for another peer that says it is the same router."""
-        if peer.dynamic:
-            for each in self._ranges:
-                each.opening.pop(peer, None)
-        session = peer.negotiated
-        if session is None:
-            return
-        router = session.remote_as, session.remote_identifier
-        self._forget_identity(peer)
-        self._identities[peer] = router
-        namesakes = self._routers.setdefault(router, set())
-        for other in namesakes:
-            theirs = other.negotiated
-            # RFC 6286 section 2.1 wants them unique within an AS.  A session each for IPv4 and IPv6 is fine.
-            if theirs is None or set(theirs.families).isdisjoint(session.families):
-                continue
-            identifier = IPv4Address(session.remote_identifier)
-            peer.alarm(
-                f"its BGP Identifier {identifier} is also that of {other.name} in AS {session.remote_as}, "
-                "where it must be unique (RFC 6286 2.1)"
-            )
-        namesakes.add(peer)
+        self._roster.established(peer)
 
     def peer_idle(self, peer: Peer) -> None:
         """Forget a dynamic peer whose last connection is gone."""
@@ -805,7 +765,7 @@ class Speaker:
             self._remove(peer, keep=True)
 
     def _notice(self, member: Member, notice: Notice) -> None:
-        peer = self._names.get(member.name)
+        peer = self._roster.named(member.name)
         if peer is not None:
             peer.notice(member, notice)
 
@@ -817,32 +777,25 @@ class Speaker:
         loop = asyncio.get_running_loop()
         self._lag_check = loop.call_later(min(age / _LAG_CHECKS, _LAG_INTERVAL), self._drop_overdue)
         for member, fault in self.router.overdue(loop.time()):
-            peer = self._names.get(member.name)
+            peer = self._roster.named(member.name)
             if peer is not None:
                 peer.refuse(member, fault)
-
-    def _forget_identity(self, peer: Peer) -> None:
-        router = self._identities.pop(peer, None)
-        if router is not None:
-            self._routers[router].discard(peer)
-            if not self._routers[router]:
-                del self._routers[router]
 
     # --- connections that come in ------------------------------------------------------------------------
     def _admit(self, sock: socket, local: Endpoint, remote: Endpoint) -> bool:
         """Give a connection to the peer that it is from; False if it is nobody's, or one too many."""
         now = asyncio.get_running_loop().time()
-        peer = self._find(local, remote)
+        peer = self._roster.find(local, remote)
         reason = ""
-        listen_range = None if peer is not None else self._range(remote)
+        listen_range = None if peer is not None else self._roster.range_of(remote)
         if peer is None and listen_range is None:
             reason = "unknown address"
         elif listen_range is not None and listen_range.options.blocked:
             reason = f"listen range {listen_range.prefix} is kept down: {listen_range.options.blocked}"
         elif self._pace.wait((remote.address, remote.scope), now):
             peer, reason = None, "it connects too often"
-        elif peer is None:
-            peer, reason = self._dynamic(remote)
+        elif listen_range is not None:
+            peer, reason = self._dynamic(remote, listen_range)
         if peer is not None and not peer.is_running:
             reason = f"peer {peer.name} is shut down"
         elif peer is not None and peer.options.blocked:
@@ -860,22 +813,8 @@ class Speaker:
             logger.warning("connection from %s to %s closed: %s%s", remote.host, local, reason, more)
         return False
 
-    def _find(self, local: Endpoint, remote: Endpoint) -> Peer | None:
-        exact = self._peers.get((local.address, remote.address, remote.scope))
-        found = exact or self._peers.get((None, remote.address, remote.scope))
-        if found is None and remote.scope:
-            with contextlib.suppress(OSError):
-                interface = if_indextoname(remote.scope)
-                return self._peers.get((None, IPv6Address("::"), interface))
-        return found
-
-    def _range(self, remote: Endpoint) -> ListenRange | None:
-        return next((each for each in self._ranges if remote.address in each.prefix), None)
-
-    def _dynamic(self, remote: Endpoint) -> tuple[Peer | None, str]:
+    def _dynamic(self, remote: Endpoint, listen_range: ListenRange) -> tuple[Peer | None, str]:
         """Return a new peer for `remote` if its listen range has room for it, or the reason why not."""
-        listen_range = self._range(remote)
-        assert listen_range is not None
         if len(listen_range.peers) >= listen_range.limit:
             if not listen_range.opening:
                 return None, f"listen range {listen_range.prefix} has its {listen_range.limit} peers"
@@ -892,39 +831,20 @@ class Speaker:
     # --- internals -------------------------------------------------------------------------------------
     def _new_peer(self, options: PeerOptions, listen_range: ListenRange | None = None) -> Peer:
         peer = Peer(self._host, self._events, self, options, dynamic=listen_range is not None)
-        if peer.key in self._peers:
-            raise ValueError(f"address: there is a peer {self._peers[peer.key].name} already")
-        if peer.name in self._names:
-            raise ValueError(f"name: there is a peer {peer.name} already")
-        self._peers[peer.key] = self._names[peer.name] = peer
-        if listen_range is not None:
-            listen_range.peers.add(peer)
+        self._roster.add(peer, listen_range)
         return peer
 
     def _remove(self, peer: Peer, communication: str = "", *, keep: bool = False) -> None:
-        if self._peers.get(peer.key) is not peer:
+        if peer not in self._roster:
             return
-        del self._peers[peer.key], self._names[peer.name]
-        self._forget_identity(peer)
-        for each in self._ranges:
-            each.peers.discard(peer)
-            each.opening.pop(peer, None)
+        self._roster.remove(peer)
         peer.remove(communication, keep=keep)
         if not peer.dynamic and self._listeners.asks:
             self._demand()
 
     def _demand(self) -> None:
         """Let listeners ask what peers and ranges need; raise OSError, ValueError with nothing changed."""
-        callers = [each.caller for each in self._peers.values() if not each.dynamic]
-        callers += [
-            Caller(each.prefix, each.options.secret, each.options.minimum_ttl) for each in self._ranges
-        ]
-        self._listeners.ask(demand(callers))
-
-
-def _say_blocked(listen_range: ListenRange) -> None:
-    if listen_range.options.blocked:
-        logger.error("listen range %s: kept down: %s", listen_range.prefix, listen_range.options.blocked)
+        self._listeners.ask(demand(self._roster.callers()))
 
 
 def _check_peer(peer: object) -> None:

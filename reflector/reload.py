@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from bgp.aio.changing import Effect, effect
 from bgp.aio.options import PeerOptions
+from bgp.aio.roster import ListenRange as RunningRange
 from bgp.explanation import policy_name
-from bgp.speaker import ListenRange as RunningRange
 from bgp.speaker import Speaker
 from reflector.config import Aggregated, Configuration, ListenRange, Originated
 from reflector.log import Log, change

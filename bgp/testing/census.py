@@ -37,7 +37,7 @@ def of_speaker(speaker: Speaker) -> dict[str, int]:
         "peers": len(speaker.peers),
         "closing": len(speaker._host.closing),
         "senders": len(speaker._host.turns._senders),
-        "identities": len(speaker._identities) + len(speaker._routers),
+        "identities": len(speaker._roster.identities),
         # Timers that were canceled stay until their time, but for that the loop clears them by the hundred.
         "timers": sum(not handle.cancelled() for handle in loop._scheduled),  # type: ignore[attr-defined]
     }

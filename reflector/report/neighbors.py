@@ -6,11 +6,11 @@ from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
 from bgp.aio.peer import Peer
+from bgp.aio.roster import ListenRange
 from bgp.iana import MessageType
 from bgp.member import kind_of
 from bgp.session.event import State
 from bgp.session.negotiation import Negotiated
-from bgp.speaker import ListenRange
 from reflector.report.row import Row
 from reflector.report.words import identifier, kind
 
