@@ -170,6 +170,10 @@ class Member:
         """Whether the member is so slow that it is told the latest state only, by and by."""
         return self._listener.behind
 
+    def lag(self, now: float) -> float:
+        """Return for how long at least there is something to tell that the member has not taken."""
+        return self._listener.group.lag(self._listener, now)
+
     @property
     def packer(self) -> Packer:
         """What says how routes go to the member."""

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from reflector import asking
+from reflector import asking, top
 from reflector.hangup import Hangup
 from reflector.version import version
 
@@ -33,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _run(options.file, options.user)
         case "demo":
             return _demo(options.seconds, options.plain)
+        case "top":
+            return top.run(options)
         case _:
             return asking.run(options)
 
@@ -47,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="say what is wrong with a configuration file")
     check.add_argument("file", metavar="CONFIG.toml")
     asking.add(commands)
+    top.add(commands)
     demo = commands.add_parser("demo", help="show a reflector and some clients at work, all on loopback")
     demo.add_argument("--seconds", type=_seconds, help="end after so many seconds; otherwise Ctrl-C ends it")
     demo.add_argument("--plain", action="store_true", help="print lines, even on a terminal")

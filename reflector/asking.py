@@ -51,11 +51,7 @@ def _log(rows: Iterator[Row]) -> None:
 
 def _explain(rows: Iterator[Row]) -> None:
     for row in rows:
-        print(row["text"])
-        if "fib" in row:
-            print("kernel: " + row["fib"]["text"].partition(": ")[2])
-        if "to" in row:
-            print(row["to"]["text"])
+        print(details.explained(row))
 
 
 def _fib(rows: Iterator[Row]) -> None:

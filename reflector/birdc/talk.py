@@ -22,7 +22,7 @@ from reflector.birdc.commands import RouteQuery, Words, route_query, split
 from reflector.birdc.reply import VERSION, Code, Refused, Reply
 from reflector.document import ConfigurationError
 from reflector.report.memory import resident
-from reflector.report.words import identifier
+from reflector.report.words import as_number, identifier
 
 if TYPE_CHECKING:
     from reflector.app import Service
@@ -161,7 +161,7 @@ class BirdTalk:
         state = _STATES.get(peer.state, peer.state.label) if peer.is_running else "Down"
         yield f"  BGP state:          {state}"
         yield f"    Neighbor address: {peer.remote.host}"
-        yield f"    Neighbor AS:      {_number(peer)}"
+        yield f"    Neighbor AS:      {as_number(peer, self._service.speaker.router.asn)}"
         negotiated = peer.negotiated
         yield f"    Local AS:         {self._service.speaker.router.asn}"
         if negotiated is not None:
@@ -337,11 +337,6 @@ def _protocol(peer: Peer) -> str:
     else:
         state, info = "start", f"{_STATES.get(peer.state, peer.state.label):<14}{peer.last_error}"
     return _columns(peer.name, "BGP", "---", state, _short(peer.since)) + info
-
-
-def _number(peer: Peer) -> str:
-    negotiated = peer.negotiated
-    return str(peer.options.asn if negotiated is None else negotiated.remote_as)
 
 
 def _session(peer: Peer, negotiated: Negotiated) -> Iterator[str]:

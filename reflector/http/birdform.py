@@ -16,7 +16,7 @@ from bgp.wire.attributes import Attributes
 from bgp.wire.community import extended_text
 from bgp.wire.prefix import address_text
 from reflector.birdc.reply import VERSION
-from reflector.report.words import identifier
+from reflector.report.words import as_number, identifier
 
 if TYPE_CHECKING:
     from reflector.app import Service
@@ -86,7 +86,7 @@ def protocol(service: "Service", peer: Peer, families: Iterable[Family]) -> Json
         "description": peer.options.description or peer.name,
         "bgp_state": _STATES.get(peer.state, peer.state.label) if peer.is_running else "Down",
         "neighbor_address": peer.remote.host,
-        "neighbor_as": _number(peer.options.asn if negotiated is None else negotiated.remote_as),
+        "neighbor_as": as_number(peer, service.speaker.router.asn),
         "local_as": service.speaker.router.asn,
         "last_error": peer.last_error,
         "routes": {
@@ -181,11 +181,6 @@ def _info(peer: Peer) -> str:
         return ""
     name = _STATES.get(peer.state, peer.state.label)
     return name if peer.state is State.ESTABLISHED else f"{name} {peer.last_error}".rstrip()
-
-
-def _number(asn: object) -> int:
-    """Return an AS number, 0 where any one will do."""
-    return asn if isinstance(asn, int) else 0
 
 
 def _exact(seconds: float) -> str:

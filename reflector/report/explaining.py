@@ -36,17 +36,22 @@ async def explain(
     if service.fib is not None:
         row["fib"] = in_kernel(service, service.fib, route.family, route.octets)
     if to is not None:
-        try:
-            account = speaker.explain_to(to, prefix)
-        except ValueError as error:
-            raise Unanswerable(str(error)) from None
-        row["to"] = {
-            "peer": to.name,
-            "told": [_telling(each) for each in account],
-            "pending": account.pending,
-            "text": str(account),
-        }
+        row["to"] = _account(service, to, prefix)
     yield row
+
+
+def _account(service: "Service", to: Peer, prefix: IPv4Network | IPv6Network) -> Row:
+    try:
+        account = service.speaker.explain_to(to, prefix)
+    except ValueError as error:
+        # Without a session, or without this family: what is known of the paths is told all the same.
+        return {"peer": to.name, "told": [], "pending": False, "text": str(error)}
+    return {
+        "peer": to.name,
+        "told": [_telling(each) for each in account],
+        "pending": account.pending,
+        "text": str(account),
+    }
 
 
 def _considered(service: "Service", prefix: str, one: Considered) -> Row:

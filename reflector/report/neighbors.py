@@ -12,7 +12,7 @@ from bgp.member import kind_of
 from bgp.session.event import State
 from bgp.session.negotiation import Negotiated
 from reflector.report.row import Row
-from reflector.report.words import identifier, kind
+from reflector.report.words import expected_as, identifier, kind
 
 if TYPE_CHECKING:
     from reflector.app import Service
@@ -46,7 +46,7 @@ def _kept_down(service: "Service", listen_range: ListenRange) -> Row:
         "name": f"listen range {listen_range.prefix}",
         "description": "",
         "address": str(listen_range.prefix),
-        "asn": listen_range.options.asn,
+        "asn": expected_as(listen_range.options.asn, service.speaker.router.asn),
         "kind": None,
         "state": State.IDLE.label,
         "running": True,
@@ -57,6 +57,9 @@ def _kept_down(service: "Service", listen_range: ListenRange) -> Row:
         "received": {},
         "messages_in": 0,
         "messages_out": 0,
+        "updates_in": 0,
+        "updates_out": 0,
+        "lag": 0.0,
         "queue": 0,
         "behind": False,
         "last_error": f"kept down: {listen_range.options.blocked}",
@@ -68,11 +71,12 @@ def row(service: "Service", peer: Peer) -> Row:
     """Return what the list says of a neighbor."""
     member, negotiated, traffic = peer.member, peer.negotiated, peer.traffic
     families = () if negotiated is None else negotiated.families
+    own = service.speaker.router.asn
     return {
         "name": peer.name,
         "description": peer.options.description,
         "address": peer.options.interface or str(peer.remote.address),
-        "asn": peer.options.asn if negotiated is None else negotiated.remote_as,
+        "asn": expected_as(peer.options.asn, own) if negotiated is None else negotiated.remote_as,
         "kind": None if member is None or negotiated is None else kind(kind_of(member.settings, negotiated)),
         "state": peer.state.label,
         "running": peer.is_running,
@@ -83,6 +87,9 @@ def row(service: "Service", peer: Peer) -> Row:
         "received": {} if member is None else {family.name: member.received(family) for family in families},
         "messages_in": sum(traffic.received),
         "messages_out": sum(traffic.sent),
+        "updates_in": traffic.received[MessageType.UPDATE],
+        "updates_out": traffic.sent[MessageType.UPDATE],
+        "lag": 0.0 if member is None else member.lag(service.loop.time()),
         "queue": sum(link.unsent for link in peer.connections),
         "behind": member is not None and member.behind,
         "last_error": peer.last_error,

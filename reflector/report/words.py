@@ -3,9 +3,11 @@
 from ipaddress import IPv4Address
 from typing import Any
 
+from bgp.aio.peer import Peer
 from bgp.family import Family
 from bgp.iana import AttributeType
 from bgp.rib.path import Kind, Path
+from bgp.session.config import AsExpected
 from bgp.tools import attribute_form
 from bgp.tools.json_form import next_hop_text
 from bgp.wire.attributes import Attributes
@@ -22,6 +24,21 @@ def identifier(number: int) -> str:
 def kind(value: Kind) -> str:
     """Return what a peer is to us, such as "client" or "route-server-client"."""
     return value.name.lower().replace("_", "-")
+
+
+def expected_as(asn: int | AsExpected, own: int) -> int | str:
+    """Return the AS number of a peer, or the word for those that it may have."""
+    if isinstance(asn, AsExpected):
+        return own if asn is AsExpected.INTERNAL else asn.value
+    return asn
+
+
+def as_number(peer: Peer, own: int) -> int:
+    """Return the AS number of a peer, 0 where it has no session and may be one of several."""
+    if peer.negotiated is not None:
+        return peer.negotiated.remote_as
+    asn = expected_as(peer.options.asn, own)
+    return asn if isinstance(asn, int) else 0
 
 
 def attributes(found: Attributes) -> Row:

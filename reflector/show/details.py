@@ -124,9 +124,23 @@ def clock(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
-def write(lines: Iterator[tuple[str, str]]) -> None:
-    """Print names and values, the values below each other."""
+def explained(row: Row) -> str:
+    """Return why a prefix is where it is, in words."""
+    parts = [row["text"]]
+    if "fib" in row:
+        parts.append("kernel: " + row["fib"]["text"].partition(": ")[2])
+    if "to" in row:
+        parts.append(row["to"]["text"])
+    return "\n".join(parts)
+
+
+def aligned(lines: Iterator[tuple[str, str]]) -> str:
+    """Return names and values, the values below each other."""
     found = list(lines)
     width = max(len(name) for name, _ in found)
-    for name, value in found:
-        print(f"{name.ljust(width)}  {value}")
+    return "\n".join(f"{name.ljust(width)}  {value}" for name, value in found)
+
+
+def write(lines: Iterator[tuple[str, str]]) -> None:
+    """Print names and values, the values below each other."""
+    print(aligned(lines))
