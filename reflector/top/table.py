@@ -37,7 +37,7 @@ class NeighborTable(ScrollView, can_focus=True):
         Binding("pagedown", "page(1)", "Page down", show=False),
         Binding("home,g", "end(0)", "First", show=False),
         Binding("end,G", "end(1)", "Last", show=False),
-        Binding("enter", "choose", "Details"),
+        Binding("enter", "choose", "More"),
     ]
 
     class Chosen(Message):
