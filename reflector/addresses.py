@@ -1,5 +1,6 @@
 """Readers of addresses and prefixes, and of what is written like them."""
 
+import os
 import re
 from ipaddress import (
     IPv4Address,
@@ -31,6 +32,20 @@ def identifier(value: object, place: Place) -> int | None:
         place.refuse(what, 'write an IPv4 address of this router, as in "192.0.2.1" (not "0.0.0.0")')
         return None
     return octets
+
+
+def own_identifier(value: object, place: Place) -> int | None:
+    """Read our BGP Identifier, or which variable of the environment has it: replicas share a file."""
+    if not isinstance(value, dict):
+        return identifier(value, place)
+    name = value.get("env")
+    if value.keys() != {"env"} or not isinstance(name, str):
+        place.refuse("must be an IPv4 address, or say which variable has it", 'write {env = "NAME"}')
+        return None
+    if name not in os.environ:
+        place.refuse(f"there is no {name} in the environment", "set it to an IPv4 address of this router")
+        return None
+    return identifier(os.environ[name], place)
 
 
 def address(value: object, place: Place) -> Address | None:

@@ -6,7 +6,6 @@ change routes; nothing that is started from here can ever have more (no_new_priv
 """
 
 import contextlib
-import ctypes
 import os
 import pwd
 import struct
@@ -19,6 +18,8 @@ from typing import TYPE_CHECKING
 from reflector.control.protocol import ENVIRONMENT
 
 if TYPE_CHECKING:
+    import ctypes
+
     from reflector.config import Configuration
 
 # Where root's service puts its socket, and goes on to as another user.
@@ -107,6 +108,9 @@ def become(name: str, keep: Collection[Capability], sockets: Iterable[Path] = ()
             f" bind (systemd: User={wanted.name} and AmbientCapabilities=CAP_NET_BIND_SERVICE)"
         )
     _give_directories(wanted, sockets)
+    # Imported here alone: under a supervisor that forbids memory to be written and executed it may fail.
+    import ctypes
+
     libc = ctypes.CDLL(None, use_errno=True)
     permitted, _ = _capabilities()
     kept = sum(1 << each for each in keep) & permitted
@@ -144,7 +148,7 @@ def _give_directories(owner: Identity, sockets: Iterable[Path]) -> None:
             raise PrivilegeError(f"{directory}: {error.strerror}") from None
 
 
-def _bound(libc: ctypes.CDLL, kept: int) -> None:
+def _bound(libc: "ctypes.CDLL", kept: int) -> None:
     """Let nobody who comes after us have more than is kept, as far as we may say so."""
     with contextlib.suppress(OSError):
         for capability in range(_LAST_KNOWN + 1):
@@ -161,5 +165,7 @@ def _capabilities() -> tuple[int, int]:
 
 def _check(result: int) -> None:
     if result:
+        import ctypes
+
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))

@@ -31,7 +31,10 @@ ACCEPT_ALL = "accept-all"
 ROUTER = (
     Key("asn", terms.as_number, "our AS number", required=True),
     Key(
-        "router_id", addresses.identifier, "our BGP Identifier, an IPv4 address of this router", required=True
+        "router_id",
+        addresses.own_identifier,
+        "our BGP Identifier, an IPv4 address of this router",
+        required=True,
     ),
     Key("cluster_id", addresses.identifier, "our CLUSTER_ID (RFC 4456); by default the router_id"),
     Key("confederation", terms.confederation, "the confederation in which our asn is a member (RFC 5065)"),

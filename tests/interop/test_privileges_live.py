@@ -2,19 +2,19 @@
 
 import os
 import re
-import shutil
 import stat
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from daemons import ROOT
 from netns import Network, Node, Process, eventually, ip
+from unprivileged import directory, readable
 
 from reflector.control.client import Unanswered, ask
 from reflector.privileges import identity
+
+__all__ = ["directory"]  # a fixture
 
 USER = identity("nobody")
 BIND, ADMIN = 1 << 10, 1 << 12
@@ -54,45 +54,13 @@ prefix = "203.0.113.0/24"
 next_hop = "{local}"
 """
 
-# Where this Python lies below a directory that is root's alone, as /root is, it is put there anew: in a
-# mount namespace that ends with the process.
-OPENED = """\
-set -e
-prefix=$1 aside=$2 closed=$3; shift 3
-mount --bind "$prefix" "$aside"
-mount -t tmpfs -o mode=755 tmpfs "$closed"
-mkdir -p "$prefix"
-mount --bind "$aside" "$prefix"
-exec "$@"
-"""
-
-
-@pytest.fixture
-def directory() -> Iterator[Path]:
-    """Give a directory that others can look into, as pytest's are not."""
-    path = Path(tempfile.mkdtemp(prefix="martlet-"))
-    path.chmod(0o755)
-    yield path
-    shutil.rmtree(path)
-
-
-def command(directory: Path, *arguments: str, before: tuple[str, ...] = ()) -> list[str]:
-    """Return what runs `reflector` with a Python that others can read."""
-    argv = [*before, sys.executable, "-m", "reflector", *arguments]
-    prefix = Path(sys.base_prefix)
-    closed = [each for each in reversed(prefix.parents) if not each.stat().st_mode & stat.S_IXOTH]
-    if not closed:
-        return argv
-    aside = directory / "aside"
-    aside.mkdir(exist_ok=True)
-    opened = ["unshare", "--mount", "--propagation", "private", "sh", "-c", OPENED, "sh"]
-    return [*opened, str(prefix), str(aside), str(closed[0]), *argv]
-
 
 def start(node: Node, name: str, file: Path, text: str, before: tuple[str, ...] = ()) -> Process:
     file.write_text(text)
-    argv = command(file.parent, "run", str(file), before=before)
-    return node.start(name, argv, {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"})
+    argv = [*before, sys.executable, "-m", "reflector", "run", str(file)]
+    return node.start(
+        name, readable(argv, file.parent), {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    )
 
 
 def wait_for(process: Process, pattern: str) -> None:
