@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from bgp.export import default
 from bgp.export.gate import NOT_INSTALLED
 from bgp.export.pack import Packer, Told
-from bgp.export.rules import SENDER, TOO_LONG, Treatment, Withheld, horizon
+from bgp.export.rules import SENDER, TOO_LONG, Treatment, Withheld
 from bgp.family import Family
 from bgp.policy import Trace
 from bgp.rib.admission import Admission
@@ -323,7 +323,7 @@ def _telling(
     shut: bool,
 ) -> Telling:
     path, terms = verdict.path, packer.terms
-    treatment = horizon(path.source.kind, terms.kind, terms.reflect_clients)
+    treatment = packer.treatment(path)
     how = treatment if isinstance(treatment, Treatment) else None
     if path.slot.peer == member:
         return Telling(path, SENDER, how, None)

@@ -29,7 +29,8 @@ class PeerSettings:
 
     `name` is the peer's identity: routes of a new session replace those of an earlier one with the same name.
     `interface`: the one that link-local next hops of the peer are on.
-    `client`: an internal peer is a client of our reflector (RFC 4456); `route_server_client`: an external one
+    `client`: an internal peer is a client of our reflector (RFC 4456), in the cluster `cluster_id` if that is
+    not the router's own (`bgp.export.cluster`); `route_server_client`: an external one
     is a client of our route server (RFC 7947).  `local_address` and `remote_address` are those of the TCP
     connection, 4 or 16 octets.  `next_hops` are our own addresses as next hop where the session's address
     will not do (4, 16 or 32 octets, RFC 2545).  `connected`: the subnets shared with a single-hop external
@@ -55,6 +56,7 @@ class PeerSettings:
 
     name: str
     client: bool = False
+    cluster_id: int | None = None
     route_server_client: bool = False
     local_address: bytes = b""
     remote_address: bytes = b""
@@ -217,6 +219,13 @@ def kind_of(settings: PeerSettings, negotiated: Negotiated) -> Kind:
     return Kind.ROUTE_SERVER_CLIENT if settings.route_server_client else Kind.EXTERNAL
 
 
+def cluster_of(settings: PeerSettings, kind: Kind) -> bytes:
+    """Return the CLUSTER_ID of a client's cluster where that has one of its own, else nothing."""
+    if kind is not Kind.CLIENT or settings.cluster_id is None:
+        return b""
+    return settings.cluster_id.to_bytes(4, "big")
+
+
 @dataclass(frozen=True, slots=True)
 class Ourselves:
     """What of a router matters to all its terms.
@@ -274,7 +283,7 @@ def terms(
         maximum=negotiated.maximum_send,
         next_hops=frozenset(next_hops),
         next_hop_self=settings.next_hop_self,
-        cluster_id=ours.cluster_id,
+        cluster_id=cluster_of(settings, kind) or ours.cluster_id,
         reflect_clients=ours.reflect_clients,
         aigp=negotiated.aigp,
         # Towards internal peers, to accept all is what happens without a policy.

@@ -28,7 +28,7 @@ from bgp.export.terms import Terms
 from bgp.family import BY_CODE, FAMILIES, Family
 from bgp.grouping import Grouping
 from bgp.iana import RouteRefreshSubtype
-from bgp.member import Member, Ourselves, PeerSettings
+from bgp.member import Member, Ourselves, PeerSettings, kind_of
 from bgp.policy import Policy
 from bgp.publication import HopWatcher, Publication, Watcher
 from bgp.retention import Held, Retention
@@ -37,6 +37,7 @@ from bgp.rib.admission import Admission
 from bgp.rib.aggregate import Aggregate
 from bgp.rib.asking import Failures
 from bgp.rib.bounds import MAX_ATTRIBUTE_OCTETS, MAX_PATHS, Bounds, out_of_resources
+from bgp.rib.clusters import Clusters
 from bgp.rib.condition import Condition
 from bgp.rib.decision import Decision, DecisionOptions
 from bgp.rib.history import History
@@ -149,6 +150,7 @@ class Router:
         self._now = 0.0  # at the latest flush
         self._jobs = Jobs()
         self.next_hops = Reachability(next_hops, self.admission, self._tables, self._jobs)
+        self.clusters = Clusters(self.cluster_id, self.admission, self.next_hops.rejudge)
         # What is left to be done for members that went while a bug struck.
         self._leaving: list[tuple[Member, Callable[[], None]]] = []
         self._retention = Retention(self._tables, self._jobs, self._released)
@@ -237,6 +239,7 @@ class Router:
                 prepends=bool(alias) and settings.prepend_local_as and kind is Kind.EXTERNAL,
                 interface=settings.interface,
                 heeds=negotiated.long_lived,
+                cluster=group.terms.cluster_id if kind is Kind.CLIENT else b"",
             )
             for family in negotiated.families
         }
@@ -246,6 +249,8 @@ class Router:
         held = self._retention.of(name)
         member = self._members[name] = Member(settings, negotiated, group.join(name), slot, sources, held)
         self._grouping.add(member)
+        if kind is Kind.CLIENT and settings.cluster_id is not None:
+            self.clusters.serve(settings.cluster_id)
         if self._convergence is not None:
             self._convergence.up(name, negotiated, now)
         return member
@@ -264,6 +269,9 @@ class Router:
         if member.settings.local_address:
             self._lingering.setdefault(member.name, []).append(member.settings.local_address)
         conditions = list(member.settings.conditions)
+        cluster = member.settings.cluster_id
+        if cluster is not None and kind_of(member.settings, member.negotiated) is Kind.CLIENT:
+            self._leaving.append((member, partial(self.clusters.leave, cluster)))
         # A step in which a bug strikes keeps none of the others, and is taken again.
         self._leaving += [
             (member, partial(self._take_routes, member, graceful, now)),

@@ -537,6 +537,7 @@ class Speaker:
             except BaseException:
                 self._roster.remove(peer)
                 raise
+        self._serve(None, options)
         self._events.emit(PeerEvent(EventKind.ADDED, peer))
         if self._started:
             peer.start()
@@ -565,6 +566,7 @@ class Speaker:
                 self._demand()
         finally:
             peer.options = before
+        self._serve(before, options)
         peer.change(options, what)
         return what
 
@@ -596,6 +598,7 @@ class Speaker:
         except BaseException:
             self._roster.ranges.remove(added)
             raise
+        self._serve(None, options)
         added.warn()
         return added
 
@@ -626,6 +629,7 @@ class Speaker:
                 listen_range.options = before
                 raise
         listen_range.limit = listen_range.limit if limit is None else limit
+        self._serve(before, options)
         if options.blocked != before.blocked:
             listen_range.warn()
         for peer in list(listen_range.peers):
@@ -645,6 +649,7 @@ class Speaker:
         arguments.text("communication", communication)
         if listen_range in self._roster.ranges:
             self._roster.ranges.remove(listen_range)
+            self._serve(listen_range.options, None)
             self._demand()
         for peer in list(listen_range.peers):
             self._remove(peer, communication)
@@ -838,9 +843,21 @@ class Speaker:
         if peer not in self._roster:
             return
         self._roster.remove(peer)
+        if not peer.dynamic:
+            self._serve(peer.options, None)
         peer.remove(communication, keep=keep)
         if not peer.dynamic and self._listeners.asks:
             self._demand()
+
+    def _serve(self, before: PeerOptions | None, after: PeerOptions | None) -> None:
+        """Be a reflector of the clusters that are configured, also while nobody of them has a session."""
+        left, joined = (None if each is None else each.cluster for each in (before, after))
+        if joined is not None:
+            self.router.clusters.serve(joined)
+        if left is not None:
+            self.router.clusters.leave(left)
+        if joined != left:
+            self._host.turns.schedule()
 
     def _demand(self) -> None:
         """Let listeners ask what peers and ranges need; raise OSError, ValueError with nothing changed."""

@@ -122,6 +122,9 @@ def _check_kind(peer: Table, router: Table) -> None:
     if given.get("client") and related in (AsExpected.EXTERNAL, AsExpected.CONFEDERATION):
         what = "only internal peers can be clients of a reflector (RFC 4456 2)"
         where("client").refuse(what, 'remove client, or write asn = "internal"')
+    if "cluster_id" in given and not given.get("client", "client" in peer.places):
+        what = "is for clients of our reflector, and this peer is none (RFC 4456 2)"
+        where("cluster_id").refuse(what, "add client = true, or remove cluster_id")
     if given.get("route_server_client") and inside:
         what = "only external peers can be clients of a route server (RFC 7947 1)"
         where("route_server_client").refuse(what, "remove route_server_client")

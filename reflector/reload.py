@@ -20,6 +20,7 @@ from bgp.speaker import Speaker
 from reflector.config import Aggregated, Configuration, ListenRange, Originated
 from reflector.log import Log, change
 from reflector.originate import aggregate, originate
+from reflector.report.words import identifier
 
 if TYPE_CHECKING:
     from reflector.doors import Doors
@@ -51,7 +52,7 @@ class Difference:
     after: Any
 
     def __str__(self) -> str:
-        show = _there if self.key in _SECRET else _shown
+        show = _there if self.key in _SECRET else _dotted if self.key == "cluster_id" else _shown
         before, after = show(self.before), show(self.after)
         return f"{self.key} {before} -> {after}" if before != after else f"{self.key} {after} (changed)"
 
@@ -424,6 +425,10 @@ def _differences(before: Any, after: Any) -> tuple[Difference, ...]:
 
 def _there(secret: object) -> str:
     return "none" if secret is None else "(hidden)"
+
+
+def _dotted(cluster: object) -> str:
+    return identifier(cluster) if isinstance(cluster, int) else _shown(cluster)
 
 
 def _shown(value: object) -> str:

@@ -120,6 +120,11 @@ SESSION = (
         'the AS of the peers: a number, "internal", "external", "confederation" or "any"',
     ),
     Key("client", values.flag, "they are clients of our reflector (RFC 4456)"),
+    Key(
+        "cluster_id",
+        addresses.identifier,
+        "the CLUSTER_ID of these clients' cluster, if it is not that of [router] (RFC 4456 7)",
+    ),
     Key("route_server_client", values.flag, "they are clients of our route server (RFC 7947)"),
     Key(
         "policy",

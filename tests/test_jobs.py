@@ -4,7 +4,7 @@ from collections.abc import Hashable
 
 from hypothesis import given
 from hypothesis import strategies as st
-from routers import LOCAL_AS, ROUTER_ID, Peer, settle
+from routers import LOCAL_AS, ROUTER_ID, Peer, address, settle
 
 from bgp.family import IPV4_UNICAST
 from bgp.policy import ACCEPT, Rules, Term, change, match
@@ -84,3 +84,19 @@ def test_swaps_one_after_the_other_end_with_the_last() -> None:
     settle(router, a, b)
     assert {attributes.med for attributes in b.held.values()} == {3} and len(b.held) == 2000
     assert a.member.sources(IPV4_UNICAST) == [a.member._sources[IPV4_UNICAST]]
+
+
+def test_who_leaves_while_its_routes_are_judged_anew_leaves_none_behind() -> None:
+    """What the judging has not come to yet is neither with the old verdict nor with the new one."""
+    router = Router(LOCAL_AS, ROUTER_ID)
+    a, b = Peer(router, "a", Kind.CLIENT, 1), Peer(router, "b", Kind.CLIENT, 2)
+    a.announce([f"10.{n >> 8}.{n & 255}.0/24" for n in range(2000)])
+    settle(router, a, b)
+    for steps, cost in ((1, 5), (3, None)):
+        router.next_hops.learn({address("10.9.0.9"): cost})
+        router.work(100 * steps)
+    source = a.member._sources[IPV4_UNICAST]
+    assert len(list(router._tables[IPV4_UNICAST].from_source(source))) == 2000
+    a.down()
+    settle(router, b)
+    assert not b.held and router.rib.routes == 0 and router.rib.attribute_octets == 0

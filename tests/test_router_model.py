@@ -79,6 +79,7 @@ class Ways:
 
 SOME = Rules("some", [Term("low", match.prefix_in(["10.0.0.0/14 le 24"]), then=ACCEPT)])
 OTHERS = Rules("others", [Term("marked", match.community("0:1"), then=ACCEPT)])
+OTHER_CLUSTER = 0xB0000000  # some clients are in this cluster
 ALIAS = 64998  # the AS that some external peers see in place of ours
 # name -> kind and what else is special about the peer
 PEERS: dict[str, tuple[Kind, dict[str, object]]] = {
@@ -94,6 +95,9 @@ PEERS: dict[str, tuple[Kind, dict[str, object]]] = {
     "client-6": (Kind.CLIENT, {"extended_next_hop": (IPV4_UNICAST,)}),
     "client-large": (Kind.CLIENT, {"extended_messages": True}),
     "client-policy": (Kind.CLIENT, {"policy": True}),
+    "client-b": (Kind.CLIENT, {"cluster_id": OTHER_CLUSTER}),
+    "client-b-add-path": (Kind.CLIENT, {"cluster_id": OTHER_CLUSTER, "add_path": add_path()}),
+    "client-c-restarts": (Kind.CLIENT, {"cluster_id": OTHER_CLUSTER + 1, "restart": (14, True, None)}),
     "non-client-1": (Kind.NON_CLIENT, {}),
     "non-client-2": (Kind.NON_CLIENT, {"next_hop_self": True}),
     "external-1": (Kind.EXTERNAL, {}),
@@ -201,6 +205,8 @@ CONDITIONS = (
     missing("10.0.0.0/14 ge 15", "!10.2.0.0/16"),
 )
 names = st.sampled_from(sorted(ALL_PEERS))
+SERVED = [name for name, (_, special) in PEERS.items() if "cluster_id" in special]
+TALKERS = (*SERVED, "client-1", "non-client-1")
 RESTARTING = [name for name, (_, special) in PEERS.items() if "restart" in special]
 restarting = st.sampled_from(RESTARTING)
 STALE_TIME = 20.0
@@ -216,6 +222,10 @@ AS_PATHS = (
 )
 # What OTC may hold: nothing, the AS of the peer with that role, a member's, our own, another one's.
 MARKS = (None, None, None, 64511 + sorted(ALL_PEERS).index("external-peer"), 65101, 64999, LOCAL_AS, 7)
+CLUSTER_LISTS = (
+    *(b"", b"", b"", b""),
+    *(bytes(4) * count + each.to_bytes(4, "big") for count in (0, 1) for each in (CLUSTER, OTHER_CLUSTER, 5)),
+)
 
 
 @st.composite
@@ -297,7 +307,7 @@ class Machine(RuleBasedStateMachine):
             name: options.pop(name)
             for name in (
                 *("default_originate", "conditional", "advertisement_interval"),
-                *("prepend_local_as", "replace_as", "installed_only"),
+                *("prepend_local_as", "replace_as", "installed_only", "cluster_id"),
             )
             if name in options
         }
@@ -364,6 +374,7 @@ class Machine(RuleBasedStateMachine):
             agreed.long_lived,
             agreed.llgr is not None,
             ours.partial and not kind.external,
+            peer.settings.cluster_id,
         )
         self.reference.accounts.back(name, dict.fromkeys(agreed.families, forwarding), STALE_TIME, self.now)
         peer.now = self.now
@@ -400,12 +411,18 @@ class Machine(RuleBasedStateMachine):
     def announce(self, name: str, family: Family, data: st.DataObject) -> None:
         self._announce(name, family, data)
 
-    def _announce(self, name: str, family: Family, data: st.DataObject) -> None:
+    def _announce(
+        self, name: str, family: Family, data: st.DataObject, reflected: tuple[bytes, ...] | None = None
+    ) -> None:
         peer = self._pick(name)
         if peer is None or family not in peer.negotiated.families:
             return
         prefixes = data.draw(st.lists(st.sampled_from(PREFIXES[family]), min_size=1, max_size=5))
         attributes = self.draw_attributes(family, data)
+        clusters = data.draw(st.sampled_from(reflected or CLUSTER_LISTS))
+        if clusters and peer.kind.internal:
+            changes: dict[int, bytes | None] = {AttributeType.CLUSTER_LIST: clusters}
+            attributes = self.router.table.derive(attributes, changes)
         path_id = None
         if family in peer.negotiated.add_path_receive:
             path_id = data.draw(st.integers(0, 2))
@@ -721,6 +738,28 @@ class Restarts(Machine):
         self.lose(name)
 
 
+class Clusters(Machine):
+    """The same where most clients are in clusters of their own."""
+
+    first = TALKERS
+
+    @rule(name=st.sampled_from(SERVED))
+    def go_or_come(self, name: str) -> None:
+        if name in self.peers:
+            self.leave(name)
+        else:
+            self._join(name)
+
+    @rule(name=st.sampled_from(TALKERS), family=families, data=st.data())
+    def say(self, name: str, family: Family, data: st.DataObject) -> None:
+        self._announce(name, family, data)
+
+    @rule(name=st.sampled_from(TALKERS), family=families, data=st.data())
+    def reflect(self, name: str, family: Family, data: st.DataObject) -> None:
+        """Say what has been in some clusters, maybe in ours."""
+        self._announce(name, family, data, tuple(filter(None, CLUSTER_LISTS)))
+
+
 class Confederate(Machine):
     """The same as a member of a confederation."""
 
@@ -733,6 +772,7 @@ TestRouterModelOfRestarts = Restarts.TestCase
 TestRouterModel.settings = TestRouterModelInConfederation.settings = settings(
     max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
-TestRouterModelOfRestarts.settings = settings(
+TestRouterModelOfClusters = Clusters.TestCase
+TestRouterModelOfClusters.settings = TestRouterModelOfRestarts.settings = settings(
     max_examples=30, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )

@@ -45,7 +45,9 @@ class PeerOptions:
     the AS_PATHs that come from there, unless `local_as_no_prepend`, and stands before our own in those that
     the peer is told, or in place of it with `local_as_replace_as`; what holds it already is a loop.
 
-    `client` makes an internal peer a client of our reflector (RFC 4456), and `route_server_client` an
+    `client` makes an internal peer a client of our reflector (RFC 4456), in the cluster `cluster_id` where
+    that is not the speaker's own: then what it sends goes on with that CLUSTER_ID, what goes to it gets it,
+    too, and routes that were in that cluster are refused (`bgp.export.cluster`), and `route_server_client` an
     external one a client of our route server (RFC 7947).  `third_party_next_hop`: tell an external peer on a
     subnet that we share the next hops that are there, in place of ourselves (RFC 4271 section 5.1.3).  An
     external peer without a policy passes nothing that way (RFC 8212).  `maximum_prefixes` counts by family,
@@ -119,6 +121,7 @@ class PeerOptions:
     aigp: bool = False
 
     client: bool = False
+    cluster_id: str | int | None = None
     route_server_client: bool = False
     next_hop_self: bool = False
     third_party_next_hop: bool = False
@@ -185,6 +188,10 @@ class PeerOptions:
                     raise ValueError(f"{name}: needs a local_as")
         if self.installed_only and self.advertisement_interval:
             raise ValueError("installed_only: excludes advertisement_interval")
+        if self.cluster_id is not None:
+            arguments.dotted("cluster_id", self.cluster_id)
+            if not self.client:
+                raise ValueError("cluster_id: is for clients of our reflector")
         if self.tcp_ao is not None and self.password is not None:
             raise ValueError("tcp_ao: excludes password, which signs by TCP-MD5")
         if self.ttl is not None and self.multihop is not None:
@@ -223,6 +230,11 @@ class PeerOptions:
             return parse_address(self.source_address)
         except ValueError as error:
             raise ValueError(f"source_address: {error}") from None
+
+    @property
+    def cluster(self) -> int | None:
+        """The CLUSTER_ID of its own cluster, as a number."""
+        return None if self.cluster_id is None else arguments.dotted("cluster_id", self.cluster_id)
 
     @property
     def key(self) -> bytes | None:

@@ -383,6 +383,7 @@ class Peer:
         return PeerSettings(
             name=self.name,
             client=options.client,
+            cluster_id=options.cluster,
             route_server_client=options.route_server_client,
             local_address=local.address.packed,
             remote_address=remote.address.packed,

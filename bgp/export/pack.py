@@ -12,11 +12,13 @@ from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from bgp.export import default, staleness
+from bgp.export.cluster import between_clusters
 from bgp.export.hiding import Hiding
 from bgp.export.quick import Quick
 from bgp.export.rewrite import Rewriter
 from bgp.export.rules import (
     LONG_LIVED_STALE,
+    MESHED_CLIENTS,
     NO_POLICY,
     POLICY,
     POLICY_FAILED,
@@ -126,11 +128,20 @@ class Packer:
         """Return the octets of a path identifier, if there is one."""
         return _PATH_ID_OCTETS if family in self.selections else 0
 
+    def treatment(self, path: Path) -> Treatment | Withheld:
+        """Return how `path` goes out by where it comes from, or why it does not."""
+        treatment = self._horizon[path.source.kind]
+        if treatment is MESHED_CLIENTS and between_clusters(path.source, self.terms):
+            return Treatment.REFLECT
+        return treatment
+
     def told(self, family: Family, path: Path, prefix: bytes | None = None) -> Told | Withheld:
         """Return how `path` goes out, or why it does not; `by_prefix`, how it does for `prefix`."""
         treatment = self._horizon[path.source.kind]
         if isinstance(treatment, Withheld):
-            return treatment
+            treatment = self.treatment(path)
+            if isinstance(treatment, Withheld):
+                return treatment
         terms = self.terms
         attributes, chosen = path.attributes, _NOTHING
         # Most attributes hold no well-known community; this is what all of those begin with.

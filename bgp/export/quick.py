@@ -5,11 +5,12 @@ came, with ORIGINATOR_ID and CLUSTER_LIST (RFC 4456 section 8) in the places whe
 not as common goes the readable way; both give the same octets, under the same tests.
 """
 
+from bgp.export.cluster import passed
 from bgp.export.rules import Treatment, Withheld
 from bgp.export.staleness import is_special
 from bgp.export.terms import Terms
 from bgp.iana import MAXIMUM_MESSAGE_LENGTH, AttributeType
-from bgp.rib.path import Kind, Path
+from bgp.rib.path import Kind, Path, Source
 from bgp.wire.attributes import OPTIONAL_NON_TRANSITIVE, WELL_KNOWN, attribute
 
 _CLUSTER_LIST = int(AttributeType.CLUSTER_LIST)
@@ -25,10 +26,10 @@ Horizon = dict[Kind, Treatment | Withheld]
 class Quick:
     """Makes attribute blocks on the terms of one group, whose `horizon` says how a path goes to its peers."""
 
-    __slots__ = ("_added", "_cluster_id", "_particular", "_reflected")
+    __slots__ = ("_added", "_particular", "_reflected", "_terms")
 
     def __init__(self, terms: Terms, horizon: Horizon) -> None:
-        self._cluster_id = terms.cluster_id
+        self._terms = terms
         self._reflected = frozenset(kind for kind in Kind if horizon[kind] is Treatment.REFLECT)
         self._added: dict[bytes, bytes] = {}
         # Not told all that is long-lived stale, or not as it came (RFC 9494).
@@ -69,15 +70,15 @@ class Quick:
             behind = octets[after + 8 : after + 9]
         if behind != _LOCAL_PREF:
             return None
-        added = self._added.get(source.identifier)
+        added = self._added.get(source.stamp)
         if added is None:
-            added = self._add(source.identifier)
+            added = self._add(source)
         return b"".join((octets[:after], _NEXT_HOP_HEADER, next_hop, octets[after:head], added, rest))
 
-    def _add(self, identifier: bytes) -> bytes:
+    def _add(self, source: Source) -> bytes:
         if len(self._added) >= _ORIGINATORS:
             self._added.clear()
-        added = self._added[identifier] = attribute(
-            OPTIONAL_NON_TRANSITIVE, AttributeType.ORIGINATOR_ID, identifier
-        ) + attribute(OPTIONAL_NON_TRANSITIVE, _CLUSTER_LIST, self._cluster_id)
+        added = self._added[source.stamp] = attribute(
+            OPTIONAL_NON_TRANSITIVE, AttributeType.ORIGINATOR_ID, source.identifier
+        ) + attribute(OPTIONAL_NON_TRANSITIVE, _CLUSTER_LIST, passed(source, self._terms))
         return added

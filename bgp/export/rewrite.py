@@ -9,6 +9,7 @@ Reflection (`_reflected`) adds ORIGINATOR_ID and CLUSTER_LIST and touches nothin
 Only a link-local address behind the global one stays behind (RFC 2545 section 3).
 """
 
+from bgp.export.cluster import passed
 from bgp.export.rules import NEXT_HOP_ENCODING, NO_NEXT_HOP, Treatment, Withheld
 from bgp.export.terms import Terms
 from bgp.family import Family
@@ -41,7 +42,6 @@ _AS_PATH, _NEXT_HOP, _MED, _LOCAL_PREF, _ORIGINATOR_ID, _CLUSTER_LIST, _EXTENDED
 _AIGP_START = bytes((OPTIONAL_NON_TRANSITIVE, _AIGP))
 _ORIGINATOR_ID_TYPE, _CLUSTER_LIST_TYPE = bytes((_ORIGINATOR_ID,)), bytes((_CLUSTER_LIST,))
 _ORIGINATOR_ID_HEADER = bytes((OPTIONAL_NON_TRANSITIVE, _ORIGINATOR_ID, 4))
-_CLUSTER_LIST_HEADER = bytes((OPTIONAL_NON_TRANSITIVE, _CLUSTER_LIST, 4))
 _ORIGINATOR_ID_OCTETS = 7
 _GLOBAL_AND_LINK_LOCAL = 32  # octets of a next hop (RFC 2545 section 3)
 _NON_TRANSITIVE = 0x40  # in the type of an extended community (RFC 4360 section 2)
@@ -166,12 +166,11 @@ def _reflected(path: Path, attributes: Attributes, terms: Terms) -> bytes:
     else:
         # "... the BGP Identifier of the originator of the route in the local AS".
         originator = _ORIGINATOR_ID_HEADER + path.source.identifier
+    clusters = b""
     if octets[after + 1 : after + 2] == _CLUSTER_LIST_TYPE:
         clusters = attributes.get(_CLUSTER_LIST) or b""
         after += len(attribute(OPTIONAL_NON_TRANSITIVE, _CLUSTER_LIST, clusters))
-        cluster_list = attribute(OPTIONAL_NON_TRANSITIVE, _CLUSTER_LIST, terms.cluster_id + clusters)
-    else:
-        cluster_list = _CLUSTER_LIST_HEADER + terms.cluster_id
+    cluster_list = attribute(OPTIONAL_NON_TRANSITIVE, _CLUSTER_LIST, passed(path.source, terms) + clusters)
     return b"".join((octets[:start], originator, cluster_list, octets[after:]))
 
 

@@ -18,12 +18,13 @@ class Terms:
     which the peer takes path identifiers (RFC 7911); of others it is told the best.  `extended_next_hop`:
     families for which it takes IPv6 next hops for IPv4 (RFC 8950).  `maximum`: the longest message.
     `behind`: our own AS where an external peer sees `local_as` before it (RFC 7705 section 3.3), else 0.
-    `reflect_clients`: reflect between clients (RFC 4456 section 5).  `role`: ours towards the peer (RFC
-    9234).  `members`: the ASes that only our confederation knows (RFC 5065).  `shared`: the subnets shared
-    with an external peer on which next hops are kept, and `avoid` an address of the peer's that must not be
-    told it as next hop (RFC 4271 section 5.1.3).  `hidden`: prefixes that are told in place of what is more
-    specific.  `defaults`: the families of which a default route of ours is told.  `withheld`: policies that
-    accept what is not told, as a condition does not hold.
+    `cluster_id`: that of the cluster that a client is in; for others our own (`bgp.export.cluster`).
+    `reflect_clients`: reflect between clients of a cluster (RFC 4456 section 5).  `role`: ours towards the
+    peer (RFC 9234).  `members`: the ASes that only our confederation knows (RFC 5065).  `shared`: the subnets
+    shared with an external peer on which next hops are kept, and `avoid` an address of the peer's that must
+    not be told it as next hop (RFC 4271 section 5.1.3).  `hidden`: prefixes that are told in place of what is
+    more specific.  `defaults`: the families of which a default route of ours is told.
+    `withheld`: policies that accept what is not told, as a condition does not hold.
     `advertisement_interval`: seconds between news of the same destination (RFC 4271 section 9.2.1.1).
     `installed_only`: told is only what our forwarding plane has (`bgp.export.gate`).
     `llgr`: the peer may be told long-lived stale routes; `partial`: so may others, with what keeps these in

@@ -20,7 +20,7 @@ CONFEDERATION_LOOP = Refusal(
     "confederation-loop", "RFC 5065 4", "our confederation's identifier or our member AS is in the AS_PATH"
 )
 ORIGINATOR_LOOP = Refusal("originator-loop", "RFC 4456 8", "ORIGINATOR_ID is our own BGP Identifier")
-CLUSTER_LOOP = Refusal("cluster-loop", "RFC 4456 8", "our own CLUSTER_ID is in the CLUSTER_LIST")
+CLUSTER_LOOP = Refusal("cluster-loop", "RFC 4456 8", "a CLUSTER_ID of ours is in the CLUSTER_LIST")
 NEXT_HOP_HOST = Refusal("next-hop-host", "RFC 4271 6.3", "the next hop is not the address of a host")
 NEXT_HOP_OURS = Refusal("next-hop-ours", "RFC 4271 6.3", "the next hop is our own address")
 NEXT_HOP_DISTANT = Refusal(
@@ -45,6 +45,8 @@ _MEMORY = 4096
 class Admission:
     """Judges new paths for a router with this AS number, BGP Identifier and CLUSTER_ID.
 
+    `clusters`: the CLUSTER_IDs besides that one, of clients that are in a cluster of their own.
+
     `confederation` is the identifier of the confederation in which `asn` is a member AS, None outside of any.
     """
 
@@ -65,6 +67,7 @@ class Admission:
         self._table = table or AttributeTable()
         self._identifier = identifier
         self._cluster_id = cluster_id
+        self.clusters: frozenset[bytes] = frozenset()  # those of clients with a cluster of their own
         self._next_hops = next_hops
         self._passed: set[bytes] = set()
         self.policy_failures = 0
@@ -88,6 +91,7 @@ class Admission:
             or self._shown_octets in octets
             or source.local_as
             or (received.head != len(octets) and (self._identifier in octets or self._cluster_id in octets))
+            or self.clusters
         ):
             refusal = self._loop(path)
         if refusal is None and (received.next_hop not in self._passed or source.connected):
@@ -153,7 +157,8 @@ class Admission:
         if received.get(_ORIGINATOR_ID) == self._identifier:
             return ORIGINATOR_LOOP
         clusters = received.get(_CLUSTER_LIST) or b""
-        if any(clusters[at : at + 4] == self._cluster_id for at in range(0, len(clusters), 4)):
+        found_in = {clusters[at : at + 4] for at in range(0, len(clusters), 4)}
+        if self._cluster_id in found_in or found_in & self.clusters:
             return CLUSTER_LOOP
         return None
 

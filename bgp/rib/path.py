@@ -150,8 +150,9 @@ class Source:
     prefixes with equal attributes may have different paths.  `session` is the same object for all sources of
     one session.  `retained`: that has ended, and what is from here is kept while the peer restarts (RFC 4724
     section 4.2); `stale`: for so long that it is long-lived stale (RFC 9494).  `heeds`: we told the peer of
-    the latter, so what is long-lived stale from here is not for everybody (RFC 9494 section 4.3).  `routes`
-    counts prefixes that have a path from here.
+    the latter, so what is long-lived stale from here is not for everybody (RFC 9494 section 4.3).  `cluster`:
+    the CLUSTER_ID of the cluster that a client is in, empty for others; `stamp`: what reflection adds depends
+    on this alone.  `routes` counts prefixes that have a path from here.
     """
 
     __slots__ = (
@@ -159,6 +160,7 @@ class Source:
         "allow_own_as",
         "asn",
         "by_prefix",
+        "cluster",
         "connected",
         "family",
         "heeds",
@@ -174,6 +176,7 @@ class Source:
         "routes",
         "session",
         "stale",
+        "stamp",
     )
 
     def __init__(
@@ -195,6 +198,7 @@ class Source:
         prepends: bool = False,
         heeds: bool = False,
         interface: str = "",
+        cluster: bytes = b"",
     ) -> None:
         self.peer = peer
         self.kind = kind
@@ -214,6 +218,8 @@ class Source:
         self.heeds = heeds
         self.retained = False
         self.interface = interface
+        self.cluster = cluster
+        self.stamp = identifier + cluster
         self.routes = 0
 
     def renewed(self) -> Source:
@@ -253,6 +259,7 @@ class Source:
             prepends=self.prepends,
             heeds=self.heeds,
             interface=self.interface,
+            cluster=self.cluster,
         )
 
     def __repr__(self) -> str:

@@ -62,6 +62,10 @@ class Reachability:
         """Return the costs to the next hops of which one is known, None where they are not reachable."""
         return dict(self._next_hops.costs)
 
+    def rejudge(self) -> None:
+        """Have all routes judged anew: something else that admission looks at has changed."""
+        self._rejudge(None)
+
     def _rejudge(self, keys: Collection[bytes] | None) -> None:
         self._admission.forget()
         for family, table in self._tables.items():

@@ -23,7 +23,7 @@ from bgp.wire.attributes import Attributes
 _Plain = Attributes | tuple[Slot, Attributes]
 # Where the policy reads the prefix, equal attributes may have several verdicts, each with a path of its own.
 # And so has each age.
-_Key = _Plain | tuple[int, _Plain] | tuple[int, _Plain, Refusal | None, Attributes, int]
+_Key = _Plain | tuple[int, _Plain] | tuple[int, _Plain, Refusal | None, Attributes, int] | Path
 # What was found out about so many entries is remembered: during a flush, and between two of them.
 _REMEMBERED = 4096
 _SELECTED = 1 << 15
@@ -253,10 +253,13 @@ class Table:
             self._admit(again)
             verdict = (path.refusal, path.attributes, path.cost)
             if (again.refusal, again.attributes, again.cost) == verdict:
+                registry.pop(path, None)
                 registry[key] = path
                 return quota
             self._enter(again)
             to = registry[key] = again
+        # What is left of it is still from its source: whoever looks there must find it.
+        registry[path] = path
         self._unload()
         taken = path.prefixes[-quota:]
         del path.prefixes[-quota:]
@@ -562,8 +565,11 @@ class Table:
         path.position = -1
         path.prefixes = []
         registry = self._paths.get(path.source)
-        if registry is not None and registry.get(key) is path:
-            del registry[key]
+        if registry is not None:
+            if registry.get(key) is path:
+                del registry[key]
+            else:
+                registry.pop(path, None)
             if not registry:
                 del self._paths[path.source]
 

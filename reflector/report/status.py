@@ -28,6 +28,7 @@ async def status(service: "Service") -> AsyncGenerator[Row, None]:
         "asn": router.asn,
         "router_id": identifier(router.router_id),
         "cluster_id": identifier(router.cluster_id),
+        "clusters": [identifier(each) for each in router.clusters.ids],
         "file": service.file,
         "started": service.started,
         "configured": service.configured,

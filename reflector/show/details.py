@@ -12,7 +12,7 @@ def status(row: Row) -> Iterator[tuple[str, str]]:
     states = ", ".join(f"{count} {state}" for state, count in row["states"].items()) or "none"
     yield (
         "reflector",
-        f"{row['router_id']}, AS {row['asn']}, cluster {row['cluster_id']}, version {row['version']}",
+        f"{row['router_id']}, AS {row['asn']}, cluster {' '.join(row['clusters'])}, version {row['version']}",
     )
     yield "configuration", f"{row['file']}, read {clock(row['configured'])}"
     yield "running for", f"{duration(row['uptime'])}, since {clock(row['started'])}"

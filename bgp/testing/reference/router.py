@@ -73,6 +73,7 @@ class Party:
     heeds: bool = False  # we told it of LLGR
     llgr: bool = True  # it told us of that
     partial: bool = False
+    cluster: int | None = None  # of a client that is in another cluster than ours
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,8 @@ class Reference:
         if attributes.get(T.ORIGINATOR_ID) == self.identifier:
             return None
         clusters = attributes.get(T.CLUSTER_LIST) or b""
-        if self.cluster_id in [clusters[at : at + 4] for at in range(0, len(clusters), 4)]:
+        ours = {self.cluster_id, *map(self.cluster, self.parties.values())}
+        if any(clusters[at : at + 4] in ours for at in range(0, len(clusters), 4)):
             return None
         if attributes.next_hop[:16] in self.own.values() or not host(attributes.next_hop):
             return None
@@ -238,6 +240,9 @@ class Reference:
         if (family, prefix, route.party.name, route.path_id) in self.accounts.lasting:
             attributes = self._with(attributes, WellKnownCommunity.LLGR_STALE)
         return None if self.costs.get(attributes.next_hop[:16], 0) is None else attributes
+
+    def cluster(self, party: Party) -> bytes:
+        return self.cluster_id if party.cluster is None else party.cluster.to_bytes(4, "big")
 
     def _with(self, attributes: Attributes, *wanted: int) -> Attributes:
         communities = [*attributes.communities]
@@ -439,7 +444,11 @@ class Reference:
                 changes[T.LOCAL_PREF] = (100).to_bytes(4, "big")
             if attributes.get(T.ORIGINATOR_ID) is None:
                 changes[T.ORIGINATOR_ID] = route.party.identifier.to_bytes(4, "big")
-            changes[T.CLUSTER_LIST] = self.cluster_id + (attributes.get(T.CLUSTER_LIST) or b"")
+            # RFC 4456 section 8: "the reflection path that the route has passed", the latest first.
+            passed = [self.cluster(each) for each in (to, route.party) if each.kind is Kind.CLIENT]
+            changes[T.CLUSTER_LIST] = b"".join(
+                [*dict.fromkeys(passed), attributes.get(T.CLUSTER_LIST) or b""]
+            )
         else:
             if attributes.local_pref is None:
                 changes[T.LOCAL_PREF] = (100).to_bytes(4, "big")
