@@ -341,18 +341,40 @@ async def test_no_secret_is_ever_shown(running: Running, caplog: pytest.LogCaptu
                 said.append(error)
     samples = {
         Sort.FLAG: True, Sort.NUMBER: 5, Sort.FAMILY: "ipv4", Sort.PREFIX: "192.0.2.0/24", Sort.PEER: "good",
-        Sort.COMMUNITY: "64512:1", Sort.STATE: "Idle", Sort.LEVEL: "info", Sort.TEXT: "words",
+        Sort.COMMUNITY: "64512:1", Sort.STATE: "Idle", Sort.LEVEL: "info",
+        Sort.VALUES: ["password=canary-given"],
     }  # fmt: skip
     for question in QUESTIONS.values():
         if question.endless or question.name == "stop":
             continue
-        required = {each.name: samples[each.sort] for each in question.arguments if each.required}
-        every = {each.name: samples[each.sort] for each in question.arguments}
+        every = {each.name: samples.get(each.sort, "5") for each in question.arguments}
+        required = {each.name: every[each.name] for each in question.arguments if each.required}
         for given in (required, every):
             try:
                 said += await running.ask(question.name, **given)
             except Unanswered as error:
                 said.append(error)
+    # What is altered while we run, and written into the file.
+    for question, keys in (
+        ("add", ["client=true"]),
+        ("change", []),
+        ("change", ["password="]),
+        ("remove", None),
+    ):
+        for save in (False, True):
+            for password in ("canary-given", "canary-again", "canary-" * 20, '{{"canary'):
+                values = (
+                    None
+                    if keys is None
+                    else [*keys, *([] if "password=" in keys else [f"password={password}"])]
+                )
+                given = {"what": "neighbor", "which": "127.0.0.21", "values": values, "save": save}
+                for dry_run in (True, False):
+                    try:
+                        said += await running.ask(question, **given, dry_run=dry_run)
+                    except Unanswered as error:
+                        said.append(error)
+    assert any("127.0.0.21" in str(each) and "password" in str(each) for each in said)
     said += [await running.fetch(path) for path in ("/metrics", "/livez", "/readyz")]
     said.append(
         await running.bird("show status", "show protocols all", "show route all", "show memory", "bad")
