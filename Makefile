@@ -5,7 +5,7 @@
 # make agreement  both decoders of UPDATEs on EXAMPLES=1000000 messages
 # make bench      the benchmarks beside the daemons (root), over an hour; make bench QUICK=1: two minutes
 # make bench-api  announcing and watching from Python, beside ExaBGP and os-ken: five minutes
-# make fuzz       every fuzz target for SECONDS=60 seconds
+# make fuzz       every fuzz target for SECONDS=60 seconds (ARGS="--inputs 500": at most so many inputs)
 # make conformance  what our speaker and four daemons make of malformed messages (root); PUBLISH=1: into docs
 # make simulate   thousands of seeds of whole speakers with faults (SEEDS=0:5000)
 # make docs       the documentation, into build/docs
@@ -54,7 +54,7 @@ agreement: $(VENV)/.test
 	$(BIN)/python -m bgp.testing.agreement --examples $(EXAMPLES) --jobs $(CORES)
 
 fuzz: $(VENV)/.test
-	$(BIN)/python -m fuzz run --jobs $(CORES) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m fuzz run --jobs $(CORES) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 simulate: $(VENV)/.test
 	$(BIN)/python -m bgp.testing simulate --seeds $(or $(SEEDS),0:5000) --jobs $(CORES)

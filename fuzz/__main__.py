@@ -53,6 +53,8 @@ def _worker(name: str, seed: int, options: argparse.Namespace) -> dict[str, Any]
     report = directory / f"{name}.json"
     report.unlink(missing_ok=True)
     arguments = ["--engine", options.engine, "--seconds", str(options.seconds), "--seed", str(seed)]
+    if options.inputs is not None:
+        arguments += ["--inputs", str(options.inputs)]
     command = [sys.executable, "-m", "fuzz.worker", name, *arguments, "--directory", str(directory)]
     with tempfile.TemporaryFile() as output:
         try:
@@ -172,6 +174,7 @@ def main(arguments: list[str] | None = None) -> int:
     command = commands.add_parser("run", help=run.__doc__)
     command.add_argument("targets", nargs="*", metavar="TARGET", choices=[[], *TARGETS])
     command.add_argument("--seconds", type=float, default=60, help="for each target (60)")
+    command.add_argument("--inputs", type=int, help="at most so many for each target")
     command.add_argument("--seed", type=int, help="a random one, and printed, if not given")
     command.add_argument("--jobs", type=int, default=1, help="how many targets at once (1)")
     command.add_argument("--engine", choices=("auto", "atheris", "plain"), default="auto")

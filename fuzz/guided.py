@@ -20,8 +20,10 @@ _FRESH = 0.1  # of the inputs, drawn anew instead of mutated
 _SEEDS = 200
 
 
-def run(name: str, seed: int, seconds: float, directory: Path, report: Callable[..., None]) -> None:
-    """Try inputs for `seconds`, call `report` with the examiner and how many are kept, and exit."""
+def run(
+    name: str, seed: int, seconds: float, inputs: int | None, directory: Path, report: Callable[..., None]
+) -> None:
+    """Try inputs for `seconds`, at most `inputs` of them, call `report` with the examiner and how many are kept, and exit."""
     # What makes inputs is not to lead the search for them.
     with atheris.instrument_imports(include=["bgp", "reflector"], exclude=["bgp.testing"]):
         from fuzz.examine import Examiner
@@ -39,7 +41,7 @@ def run(name: str, seed: int, seconds: float, directory: Path, report: Callable[
 
     def one(data: bytes) -> None:
         examiner.examine(data)
-        if time.monotonic() >= end:
+        if time.monotonic() >= end or examiner.inputs == inputs:
             report(examiner, sum(1 for _ in pool.iterdir()))
             sys.stdout.flush()
             os._exit(0)

@@ -30,6 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("target")
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--inputs", type=int)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--directory", type=Path, required=True)
     options = parser.parse_args(arguments)
@@ -54,14 +55,14 @@ def main(arguments: list[str] | None = None) -> int:
     if kind == "atheris":
         from fuzz import guided
 
-        guided.run(options.target, options.seed, options.seconds, options.directory, report)
+        guided.run(options.target, options.seed, options.seconds, options.inputs, options.directory, report)
     else:
         from fuzz import plain
         from fuzz.examine import Examiner
         from fuzz.targets import TARGETS
 
         examiner = Examiner(TARGETS[options.target], options.directory / "findings")
-        report(examiner, plain.run(examiner, options.seed, options.seconds))
+        report(examiner, plain.run(examiner, options.seed, options.seconds, options.inputs))
     return 0
 
 
