@@ -23,7 +23,7 @@ _SEEDS = 200
 def run(
     name: str, seed: int, seconds: float, inputs: int | None, directory: Path, report: Callable[..., None]
 ) -> None:
-    """Try inputs for `seconds`, at most `inputs` of them, call `report` with the examiner and how many are kept, and exit."""
+    """Try inputs for `seconds`, at most so many; `report` the examiner and how many are kept, and exit."""
     # What makes inputs is not to lead the search for them.
     with atheris.instrument_imports(include=["bgp", "reflector"], exclude=["bgp.testing"]):
         from fuzz.examine import Examiner
