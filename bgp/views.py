@@ -19,13 +19,17 @@ from bgp.family import Family
 from bgp.member import Member
 from bgp.policy import Policy
 from bgp.preview import Difference, preview_export, preview_import
-from bgp.rib import lookup
+from bgp.rib import lookup, weight
 from bgp.rib.admission import Admission
 from bgp.rib.multipath import Hop, Multipath
 from bgp.rib.path import Path, Slot, best_of
 from bgp.rib.table import Table
 from bgp.rib.walk import Walk
+from bgp.rib.weight import Weight
 from bgp.wire.attributes import Attributes, AttributeTable
+
+# So many paths are weighed in one part.
+_WEIGHED = 1024
 
 
 class Advertised(NamedTuple):
@@ -75,6 +79,16 @@ class Views:
     def attribute_octets(self) -> int:
         """The octets of attributes that are held."""
         return sum(table.octets for table in self._tables.values())
+
+    def weigh(self) -> Iterator[tuple[str, Weight]]:
+        """Yield what takes memory here, and how much: a part at a time, for there may be many."""
+        for family, table in self._tables.items():
+            yield f"prefixes {family}", weight.of_prefixes(table)
+            yield f"paths {family}", Weight(0, weight.of_containers(table))
+            for start in range(0, len(table.order), _WEIGHED):
+                # What comes meanwhile is not missed, and what goes is counted as it was.
+                yield f"paths {family}", weight.of_paths(table.order[start : start + _WEIGHED])
+        yield "attribute sets", weight.of_attributes(self._attributes)
 
     def lookup(self, family: Family, prefix: bytes) -> tuple[Path, ...]:
         """Return the paths of `prefix`, the best one first if any is usable."""

@@ -26,6 +26,7 @@ from reflector.originate import aggregate, originate
 from reflector.overlay import Identity, Overlay, Raw, carried
 from reflector.reload import Plan, Step, carry_out, plan, settled
 from reflector.report.groups import Numbers
+from reflector.report.memory import resident
 from reflector.version import version
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class Service:
         self._ended = asyncio.Event()
         self._end = True, ""  # whether it is to start again, and what neighbors are told
         self.errors = Errors()
+        self.idle = 0  # the octets of memory that we have without any session
         self.convergence: float | None = None  # the seconds that it took
         self.doors = Doors(self) if control else None
         self.counts = Counts(self.speaker.router)
@@ -97,6 +99,7 @@ class Service:
             # Before any session: so no next hop is taken to be reachable that is not.
             self.fib = self.configuration.fib.make(self.speaker)
             await self.fib.open()
+        self.idle = resident()
         await self.speaker.start()
         self.speaker.measure_lag()
         self.loop = asyncio.get_running_loop()

@@ -118,6 +118,9 @@ async def test_groups_and_memory(cluster: Cluster) -> None:
     rows = {row["what"]: row for row in await cluster.ask("memory")}
     assert rows["routes"]["count"] == 4
     assert rows["attribute sets"]["count"] == len(cluster.service.speaker.router.table)
+    whole = rows.pop("process")["octets"]
+    assert sum(row.get("octets", 0) for row in rows.values()) == whole
+    assert 0 < rows["program"]["octets"] < whole
 
 
 async def test_the_log_is_kept(cluster: Cluster) -> None:

@@ -15,6 +15,7 @@ import pytest
 from bothloops import both_loops
 from commands import TIMEOUT, Command
 
+from reflector.control.client import ask
 from reflector.supervisor import Patience, Pulse, Supervisor
 
 
@@ -204,11 +205,16 @@ def environment(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str
     return {"PYTHONPATH": str(absent)}
 
 
-def test_a_service_under_systemd(file: Path, environment: dict[str, str], notified: Systemd) -> None:
+def test_a_service_under_systemd(
+    file: Path, environment: dict[str, str], notified: Systemd, tmp_path: Path
+) -> None:
     run = Command("run", str(file), **environment, **notified.environment, WATCHDOG_USEC="1000000")
     try:
         notified.until("READY=1")
         assert "STATUS=starting" in notified.heard
+        (row,) = ask(tmp_path / "socket", "status", {})
+        # It is used where it is installed.
+        assert row["loop"] == ("asyncio" if environment else "uvloop")
         notified.until("WATCHDOG=1")
         notified.until("STATUS=0 of 0 neighbors Established, 0 routes.*")
         file.write_text(file.read_text().replace('"127.0.0.1:0"', '"127.0.0.1:0", "127.0.0.2:0"'))

@@ -81,6 +81,11 @@ class Table:
         """Whether something changed since the last flush."""
         return bool(self._loaded or self._before)
 
+    def containers(self) -> Iterator[object]:
+        """Yield the containers of all that is here, but for `entries` and what paths hold."""
+        yield from (self.order, self._holes, self._before, self._loaded, self._paths)
+        yield from self._paths.values()
+
     # --- Changes -------------------------------------------------------------------------------------
 
     def announce(

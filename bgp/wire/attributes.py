@@ -334,6 +334,11 @@ class AttributeTable:
     def __len__(self) -> int:
         return sum(len(bucket.known) for bucket in self._buckets.values())
 
+    def containers(self) -> Iterator[Mapping[bytes, ref[Attributes]]]:
+        """Yield what is known, by next hop: the sets by their octets."""
+        for bucket in self._buckets.values():
+            yield bucket.known
+
     def intern(self, octets: bytes, next_hop: bytes = b"", head: int = 0) -> Attributes:
         """Return the one Attributes of these canonical octets and next hop; `head` as it has it."""
         bucket = self._buckets.get(next_hop)

@@ -1,5 +1,6 @@
 """The report of the whole: who we are, how long we run, sessions by state, and routes."""
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator
@@ -43,5 +44,6 @@ async def status(service: "Service") -> AsyncGenerator[Row, None]:
         "prefixes": {family.name: count for family, count in router.rib.prefixes.items()},
         "groups": len(router.groups),
         "memory": resident(),
+        "loop": type(asyncio.get_running_loop()).__module__.partition(".")[0],
         "lag": None if lag is None else {"p99": lag.percentile(0.99), "maximum": lag.maximum},
     }

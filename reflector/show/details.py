@@ -26,7 +26,8 @@ def status(row: Row) -> Iterator[tuple[str, str]]:
         lag = row["lag"]
         yield (
             "event loop",
-            f"late by {lag['p99'] * 1000:.1f} ms (p99), {lag['maximum'] * 1000:.0f} ms at most",
+            f"{row['loop']}, late by {lag['p99'] * 1000:.1f} ms (p99),"
+            f" {lag['maximum'] * 1000:.0f} ms at most",
         )
 
 
