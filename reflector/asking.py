@@ -11,6 +11,7 @@ from typing import Any
 
 from reflector.control.client import Unanswered, ask
 from reflector.control.protocol import usual_path
+from reflector.control.remote import TOKEN_FILE, URL, remote
 from reflector.report.catalog import QUESTIONS, Question, Sort
 from reflector.show import columns, details, tables
 
@@ -168,18 +169,27 @@ def _parser(commands: Parsers, question: Question, aliases: tuple[str, ...] = ()
             parser.add_argument(option, metavar=argument.name.upper(), help=argument.text)
     parser.add_argument("--json", action="store_true", dest="as_json", help="a line of JSON for each row")
     parser.add_argument("--socket", type=Path, help="where the service answers, if not at its usual place")
+    parser.add_argument("--url", help=f"ask over HTTP: https://HOST:PORT; by default {URL}, if there is one")
+    parser.add_argument("--token-file", type=Path, help=f"the file with the token; by default {TOKEN_FILE}")
+    parser.add_argument("--ca", type=Path, help="the file with the authorities to believe, in PEM")
 
 
 def run(options: argparse.Namespace) -> int:
     """Ask, print the answer, and return the exit status."""
     question = QUESTIONS[options.asked]
     given = {argument.name: getattr(options, argument.name) for argument in question.arguments}
-    path = options.socket or usual_path()
+    patience = PROBE if question.name == "healthy" else None
     status = 0
+
+    def asked() -> Iterator[Row]:
+        away = remote(options.url, options.token_file, options.ca) if options.socket is None else None
+        if away is not None:
+            return away.ask(question.name, given, changes=question.changes, timeout=patience)
+        return ask(options.socket or usual_path(), question.name, given, patience)
 
     def heard() -> Iterator[Row]:
         nonlocal status
-        for row in ask(path, question.name, given, PROBE if question.name == "healthy" else None):
+        for row in asked():
             failed = question.changes and ("failed" in row or row.get("sent") is False)
             if failed or row.get("well") is False:
                 status = UNWELL

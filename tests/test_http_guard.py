@@ -213,12 +213,12 @@ class Tls:
 
     def renew(self) -> None:
         """Let another authority make another certificate."""
-        authority = trustme.CA()
-        made = authority.issue_cert("localhost", "127.0.0.1")
+        self.authority = trustme.CA()
+        made = self.authority.issue_cert("localhost", "127.0.0.1")
         self.certificate.write_bytes(b"".join(each.bytes() for each in made.cert_chain_pems))
         self.key.write_bytes(made.private_key_pem.bytes())
         self.context = ssl.create_default_context()
-        authority.configure_trust(self.context)
+        self.authority.configure_trust(self.context)
 
     @property
     def toml(self) -> str:

@@ -2,7 +2,7 @@
 
 import errno
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -35,21 +35,26 @@ def ask(
         except OSError as error:
             remedy = _REMEDIES.get(error.errno or 0, "")
             raise Unanswered(f"{path}: {error.strerror or error}{'; ' if remedy else ''}{remedy}") from None
-        with sock.makefile("rb") as answers:
-            for octets in _lines(answers):
-                answer = parse(octets)
-                if "row" in answer:
-                    yield answer["row"]
-                elif "error" in answer:
-                    raise Unanswered(answer["error"])
-                else:
-                    return
+        with sock.makefile("rb") as file:
+            yield from answers(_lines(file))
+
+
+def answers(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    """Yield the rows in the lines of an answer; raise Unanswered where it is an error, or has no end."""
+    for octets in lines:
+        answer = parse(octets)
+        if "row" in answer:
+            yield answer["row"]
+        elif "error" in answer:
+            raise Unanswered(answer["error"])
+        else:
+            return
     raise Unanswered("the service has ended the connection in the middle of its answer")
 
 
-def _lines(answers: BinaryIO) -> Iterator[bytes]:
+def _lines(file: BinaryIO) -> Iterator[bytes]:
     try:
-        yield from answers
+        yield from file
     except TimeoutError:
         raise Unanswered("the service has not answered in time") from None
     except OSError as error:

@@ -1,6 +1,7 @@
-"""Commands over HTTP: `POST /api/do/COMMAND`, its arguments a JSON object, is answered as on the socket.
+"""The words of the control socket over HTTP: `POST /api/do/COMMAND` and `GET /api/ask/QUESTION`.
 
     curl -H "Authorization: Bearer $TOKEN" --json '{"peer": "node7"}' http://127.0.0.1:9179/api/do/reset
+    curl 'http://127.0.0.1:9179/api/ask/routes?prefix=10.0.0.0/8&longer=true'
 
 The answer is lines of JSON, as they are made: `{"row": {...}}`, and `{"end": COUNT}` or `{"error": TEXT}`.
 """
@@ -11,6 +12,7 @@ from contextlib import aclosing
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from reflector.control.lines import SLICE
 from reflector.control.protocol import line, parse
 from reflector.control.server import ControlTalk
 from reflector.http.guard import Refusal, refused
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 LONGEST = 1 << 20  # octets of a request
 _PATIENCE = 20.0  # seconds until all of it must be there
+# Octets that are sent at a time.
+_PIECE = 1 << 15
 LINES = "application/x-ndjson"
 
 
@@ -41,7 +45,16 @@ def add_to(app: "web.Application", service: "Service") -> None:
             return refused(request, given)
         return await _answer(service, request, name, given)
 
+    async def ask(request: "web.Request") -> "web.StreamResponse":
+        name = request.match_info["question"]
+        known = {question.name for question in QUESTIONS.values() if not question.changes}
+        if name not in known:
+            text = f"there is no question {name!r}; there are {', '.join(sorted(known))}"
+            return refused(request, Refusal(404, text))
+        return await _answer(service, request, name, dict(request.query))
+
     app.router.add_post("/api/do/{command}", do)
+    app.router.add_get("/api/ask/{question}", ask)
 
 
 async def _object(request: "web.Request") -> dict[str, Any] | Refusal:
@@ -70,12 +83,23 @@ async def _answer(
 
     response = web.StreamResponse(headers={"Content-Type": LINES, "Cache-Control": "no-store"})
     talk = ControlTalk(service)
+    loop = asyncio.get_running_loop()
+    waiting: list[bytes] = []
+    size, until = 0, loop.time() + SLICE
     async with aclosing(talk.answer(line({"ask": name, "with": given}))) as answer:
         async for octets in answer:
             if not response.prepared:
                 if "error" in json.loads(octets):
                     response.set_status(HTTPStatus.BAD_REQUEST)
                 await response.prepare(request)
-            await response.write(octets)
+            waiting.append(octets)
+            size += len(octets)
+            if size >= _PIECE or QUESTIONS[name].endless or QUESTIONS[name].changes:
+                await response.write(b"".join(waiting))
+                waiting, size = [], 0
+            if loop.time() >= until:
+                await asyncio.sleep(0)
+                until = loop.time() + SLICE
+    await response.write(b"".join(waiting))
     await response.write_eof()
     return response

@@ -91,7 +91,10 @@ class HttpServer:
         if options.birdwatcher:
             birdwatcher.add_to(app, self._service)
         doing.add_to(app, self._service)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=IDLE)
+        # Who goes away is answered no more, as on the socket.
+        runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=1.0, keepalive_timeout=IDLE, handler_cancellation=True
+        )
         await runner.setup()
         return runner
 
