@@ -1,4 +1,4 @@
-"""The commands of the shell over HTTP: the answers of the socket, and the token to nobody whom it is not for."""
+"""The commands of the shell over HTTP: the answers of the socket, and the token to nobody else."""
 
 import asyncio
 import json
