@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 import trustme
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from service import CONFIGURATION, Cluster, running
 
@@ -188,6 +188,7 @@ def test_who_may_what(asker: Asker, options: Http, status: int) -> None:
     st.text(max_size=40),
     st.sampled_from([Http(), FULL, Http(open=("metrics", "probes"), token=FULL.token)]),
 )
+@settings(deadline=None)
 def test_nobody_gets_in_by_anything_but_a_token(
     method: str, path: str, local: bool, secure: bool, said: str, options: Http
 ) -> None:
