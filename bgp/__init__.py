@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from bgp.policy.condition import Conditional, exists, missing
     from bgp.policy.prefixes import PrefixList
     from bgp.rib.decision import DecisionOptions
+    from bgp.rib.guard import Blocks, Guard
     from bgp.rib.multipath import Hop
     from bgp.rib.path import Path
     from bgp.rib.selection import ALL, BEST, EQUAL, Selection, best_n
@@ -81,6 +82,7 @@ __all__ = [
     "AsExpected",
     "AttributeTable",
     "Attributes",
+    "Blocks",
     "Change",
     "Close",
     "Conditional",
@@ -98,6 +100,7 @@ __all__ = [
     "EventKind",
     "Family",
     "Framer",
+    "Guard",
     "Hop",
     "InSync",
     "Lagged",
@@ -164,6 +167,7 @@ _MODULES = {
     "AsExpected": "bgp.session.config",
     "AttributeTable": "bgp.wire.attributes",
     "Attributes": "bgp.wire.attributes",
+    "Blocks": "bgp.rib.guard",
     "Change": "bgp.aio.watch",
     "Close": "bgp.session.action",
     "Conditional": "bgp.policy.condition",
@@ -181,6 +185,7 @@ _MODULES = {
     "EventKind": "bgp.aio.events",
     "Family": "bgp.family",
     "Framer": "bgp.wire.framing",
+    "Guard": "bgp.rib.guard",
     "Hop": "bgp.rib.multipath",
     "InSync": "bgp.aio.watch",
     "Lagged": "bgp.aio.watch",

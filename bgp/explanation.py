@@ -80,12 +80,14 @@ class Considered:
     """A path of the prefix: what import policy said of it, if it was asked, and what the decision did.
 
     `verdict.path` has what the peer said (`received`), and what import made of it (`attributes`).
-    `next_hop` says how that is reached, or why it is not; nothing where nobody knows.
+    `next_hop` says how that is reached, or why it is not; nothing where nobody knows.  `guard` says what a
+    guard makes of it, if the peer has one, and who has the prefix.
     """
 
     verdict: Verdict
     opinion: Opinion | None
     next_hop: str = ""
+    guard: str = ""
 
     @property
     def path(self) -> Path:
@@ -138,6 +140,8 @@ class Explanation:
                     else ("stale", "RFC 4724 4.2")
                 )
                 lines.append(f"    {kind}: kept while its peer restarts ({section})")
+            if one.guard:
+                lines.append(f"    {one.guard}")
             if one.opinion is not None:
                 lines.append(f"    import {one.opinion}")
             if one.next_hop:
@@ -271,10 +275,20 @@ def explanation(
         family,
         prefix,
         tuple(
-            Considered(verdict, _import(verdict.path, prefix, admission), admission.way(verdict.path))
+            Considered(
+                verdict,
+                _import(verdict.path, prefix, admission),
+                admission.way(verdict.path),
+                _guard(verdict.path, prefix),
+            )
             for verdict in verdicts
         ),
     )
+
+
+def _guard(path: Path, prefix: bytes) -> str:
+    ward = path.source.ward
+    return "" if ward is None else ward.words(path.received, prefix)
 
 
 def _import(path: Path, prefix: bytes, admission: Admission) -> Opinion | None:

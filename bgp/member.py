@@ -15,6 +15,7 @@ from bgp.family import Family
 from bgp.policy import ACCEPT_ALL, Policy
 from bgp.retention import Held
 from bgp.rib.condition import Condition, Conditional
+from bgp.rib.guard import Guard
 from bgp.rib.limits import limits
 from bgp.rib.origination import Origination
 from bgp.rib.path import Kind, Slot, Source
@@ -48,6 +49,7 @@ class PeerSettings:
     the table has, always or while a condition holds.  `conditional`: what it is told on conditions.
     `advertisement_interval`: seconds between two announcements of a destination (RFC 4271 section 9.2.1.1);
     then `flush` must be told the time.
+    `guard`: what the peer may announce; what else it sends is refused (`bgp.rib.guard`).
     `installed_only`: the peer is told only what our forwarding plane has, as `Router.installed` says; that
     does not go together with an advertisement interval.
     `restart`: for how long routes are kept of a peer that restarts; so `up`, `down` and `flush` must be told
@@ -67,6 +69,7 @@ class PeerSettings:
     import_policy: Policy | None = None
     export_policy: Policy | None = None
     allow_own_as: int = 0
+    guard: Guard | None = None
     prepend_local_as: bool = True
     replace_as: bool = False
     connected: tuple[IPv4Network | IPv6Network, ...] = ()

@@ -23,6 +23,7 @@ from math import inf
 
 from bgp.family import Family
 from bgp.iana import WellKnownCommunity
+from bgp.rib.claims import Ward
 from bgp.rib.jobs import Drain, Jobs, Transfer
 from bgp.rib.path import Path, Policy, Source
 from bgp.rib.table import Table
@@ -167,6 +168,14 @@ class Retention:
             for source in list(held.sources):
                 if source.policy != policy:
                     self._move(family, held, source, source.under(policy))
+
+    def guard(self, name: str, found: Callable[[Family, bytes], tuple[Ward | None, bool]]) -> None:
+        """Judge what is held of a peer by another guard: `found` gives its ward, and whether that differs."""
+        for family, held in self.of(name).items():
+            ward, differs = found(family, held.sources[0].address) if held.sources else (None, False)
+            for source in list(held.sources):
+                if differs or source.ward is not ward:
+                    self._move(family, held, source, source.ruled(source.policy, ward))
 
     # --- Time ------------------------------------------------------------------------------------------
 

@@ -37,9 +37,12 @@ from bgp.rib.admission import Admission
 from bgp.rib.aggregate import Aggregate
 from bgp.rib.asking import Failures
 from bgp.rib.bounds import MAX_ATTRIBUTE_OCTETS, MAX_PATHS, Bounds, out_of_resources
+from bgp.rib.claims import Ward
 from bgp.rib.clusters import Clusters
 from bgp.rib.condition import Condition
 from bgp.rib.decision import Decision, DecisionOptions
+from bgp.rib.guard import Guard
+from bgp.rib.guarding import Guarding
 from bgp.rib.history import History
 from bgp.rib.jobs import Drain, Jobs, Transfer
 from bgp.rib.multipath import Multipath
@@ -70,6 +73,7 @@ _CHANGEABLE = {
     "conditional",
     "default_originate",
     "export_policy",
+    "guard",
     "import_policy",
     "installed_only",
     "maximum_prefixes",
@@ -154,6 +158,7 @@ class Router:
         # What is left to be done for members that went while a bug struck.
         self._leaving: list[tuple[Member, Callable[[], None]]] = []
         self._retention = Retention(self._tables, self._jobs, self._released)
+        self.guarding = Guarding(self._tables, self._jobs, self.admission.is_offer)
         # Addresses of ours in sessions that ended, of peers of which something is kept.
         self._lingering: dict[str, list[bytes]] = {}
         self._publication = Publication(
@@ -221,6 +226,9 @@ class Router:
             acquired.append(condition)
         group = self._grouping.place(settings, negotiated)
         kind = group.terms.kind
+        if self._retention:
+            self._retention.back(name, negotiated, settings.restart, settings.import_policy, now)
+            self._retention.guard(name, partial(self._ward, name, settings.guard))
         alias = self._ourselves.alias(kind, negotiated)
         sources = {
             family: Source(
@@ -240,12 +248,11 @@ class Router:
                 interface=settings.interface,
                 heeds=negotiated.long_lived,
                 cluster=group.terms.cluster_id if kind is Kind.CLIENT else b"",
+                ward=self._ward(name, settings.guard, family, settings.remote_address)[0],
             )
             for family in negotiated.families
         }
         slot = self._slots.get(name, None)
-        if self._retention:
-            self._retention.back(name, negotiated, settings.restart, settings.import_policy, now)
         held = self._retention.of(name)
         member = self._members[name] = Member(settings, negotiated, group.join(name), slot, sources, held)
         self._grouping.add(member)
@@ -263,14 +270,15 @@ class Router:
         """
         if self._members.get(member.name) is not member:
             return
+        conditions = list(member.settings.conditions)
+        cluster, kind = member.settings.cluster_id, kind_of(member.settings, member.negotiated)
+        self._grouping.remove(member)
+        # If a bug has struck up to here, this is done again; and from here on, what is left of it.
         del self._members[member.name]
         self._waiting.discard(member)
-        self._grouping.remove(member)
         if member.settings.local_address:
             self._lingering.setdefault(member.name, []).append(member.settings.local_address)
-        conditions = list(member.settings.conditions)
-        cluster = member.settings.cluster_id
-        if cluster is not None and kind_of(member.settings, member.negotiated) is Kind.CLIENT:
+        if cluster is not None and kind is Kind.CLIENT:
             self._leaving.append((member, partial(self.clusters.leave, cluster)))
         # A step in which a bug strikes keeps none of the others, and is taken again.
         self._leaving += [
@@ -302,13 +310,14 @@ class Router:
     def _take_routes(self, member: Member, graceful: bool, now: float) -> None:
         """See that the routes of a member that has left go, or are kept for its return."""
         name = member.name
+        own = {family: member.own_sources(family) for family in member.negotiated.families}
+        self.guarding.lost([source for some in own.values() for source in some], now)
         if graceful:
-            own = {family: member.own_sources(family) for family in member.negotiated.families}
             self._retention.lost(name, own, member.negotiated, member.settings.restart, now)
         else:
             self._retention.forget(name)
-            for family in member.negotiated.families:
-                for source in member.own_sources(family):
+            for family, sources in own.items():
+                for source in sources:
                     self._jobs.add(Drain(self._tables[family], source))
         if not self._retention.of(name):
             self._released(name)
@@ -333,6 +342,8 @@ class Router:
 
     def _released(self, name: str) -> None:
         """Let go of our addresses in earlier sessions with a peer of which nothing is kept."""
+        if name not in self._members:
+            self.guarding.gone(name)
         for address in self._lingering.pop(name, ()):
             self.next_hops.remove_own(address)
 
@@ -381,22 +392,42 @@ class Router:
 
     def set_import_policy(self, member: Member, policy: Policy | None) -> None:
         """Judge what `member` sends by another policy, and by and by, as `work` does it, what it has sent."""
-        if policy == member.settings.import_policy:
-            return
-        member.settings = replace(member.settings, import_policy=policy)
+        if policy != member.settings.import_policy:
+            self._rule(member, policy, member.settings.guard)
+
+    def set_guard(self, member: Member, guard: Guard | None) -> None:
+        """Guard `member` by this from now on, and by and by, as `work` does it, what it has sent."""
+        if guard != member.settings.guard:
+            self._rule(member, member.settings.import_policy, guard)
+
+    def _rule(self, member: Member, policy: Policy | None, guard: Guard | None) -> None:
+        before, address = member.settings, member.settings.remote_address
+        member.settings = replace(before, import_policy=policy, guard=guard)
+        if guard != before.guard:
+            self._retention.guard(member.name, partial(self._ward, member.name, guard))
         for family, source in member._sources.items():
             table, former = self._tables[family], member._former[family]
             stale = member._stale.get(family, [])
-            renewed = [each.under(policy) for each in (*stale, source)]
+            ward, _ = self._ward(member.name, guard, family, address)
+            renewed = [each.ruled(policy, ward) for each in (*stale, source)]
             for each, to in zip((*stale, source), renewed, strict=True):
                 former.append(each)
                 self._jobs.add(Transfer(table, each, to, former))
             *stale[:], member._sources[family] = renewed
         self._retention.judge(member.name, policy)
 
+    def _ward(
+        self, name: str, guard: Guard | None, family: Family, address: bytes
+    ) -> tuple[Ward | None, bool]:
+        return self.guarding.ward(family, name, address, guard)
+
     def set_policy_of_kept(self, name: str, policy: Policy | None) -> None:
         """Judge what is kept of a peer that restarts by another import policy."""
         self._retention.judge(name, policy)
+
+    def set_guard_of_kept(self, name: str, guard: Guard | None) -> None:
+        """Judge what is kept of a peer that restarts by another guard."""
+        self._retention.guard(name, partial(self._ward, name, guard))
 
     def set_export_policy(self, member: Member, policy: Policy | None) -> None:
         """Tell `member` routes by another policy from now on; it pulls what differs for those told before."""
@@ -407,8 +438,8 @@ class Router:
         """Go on with other settings, in the same session; the member pulls what differs.
 
         Raises ValueError, with nothing changed, where they differ in what is known from the start of a
-        session: in anything but policies, next hops, limits, which paths are told, what is originated for the
-        member or told on conditions, and the advertisement interval.
+        session: in anything but policies, guard, next hops, limits, which paths are told, what is originated
+        for the member or told on conditions, and the advertisement interval.
         """
         before = member.settings
         for name in PeerSettings.__dataclass_fields__:
@@ -418,7 +449,8 @@ class Router:
             self._origination.acquire(condition)
         for condition in before.conditions:
             self._origination.release(condition)
-        self.set_import_policy(member, settings.import_policy)
+        if (settings.import_policy, settings.guard) != (before.import_policy, before.guard):
+            self._rule(member, settings.import_policy, settings.guard)
         member.adopt(settings)
         self._grouping.depend(member)
         self._grouping.regroup(member)
@@ -446,6 +478,9 @@ class Router:
             else:
                 for path_id, prefix in zip(path_ids, prefixes, strict=True):
                     table.withdraw(self._slots.get(member.name, path_id), [prefix])
+            ward = sources[family].ward
+            if ward is not None:
+                ward.settle(prefixes)
         for reach in update.announced:
             bounds, octets = self.capacity.bounds, len(reach.attributes.octets)
             if reach.path_ids is not None:
@@ -462,12 +497,15 @@ class Router:
                 for path_id, prefix in zip(reach.path_ids, reach.prefixes, strict=True):
                     slot = self._slots.get(member.name, path_id)
                     table.announce(source, slot, reach.attributes, [prefix])
+            if source.ward is not None:
+                self.guarding.announced(source.ward, self._slots, reach)
         if update.end_of_rib is not None:
             member.end_of_rib.add(update.end_of_rib)
             if self._retention:
                 self._retention.end_of_rib(member.name, update.end_of_rib)
             if self._convergence is not None:
                 self._convergence.end_of_rib(member.name, update.end_of_rib)
+            self.guarding.said_all(sources[update.end_of_rib])
             self._notice(member, EndOfRib(update.end_of_rib))
 
     def refresh(self, member: Member, message: RouteRefresh) -> None:
@@ -555,6 +593,7 @@ class Router:
         """
         self._now = now
         due = bool(self._retention) and self._retention.expire(now)
+        due = (bool(self.guarding) and self._guard(now)) or due
         chosen, complete = self._converge(now)
         self._settle()
         for family in chosen:
@@ -578,6 +617,8 @@ class Router:
             found.append(self._convergence.deadline)
         if self._retention:
             found.append(self._retention.deadline)
+        if self.guarding:
+            found.append(self.guarding.deadline)
         return min((each for each in found if each is not None), default=None)
 
     def _settle(self) -> None:
@@ -607,6 +648,18 @@ class Router:
         self._publication.flush(family, self._now, tell=False)
         for group in self.groups.values():
             group.resting = False
+
+    def _guard(self, now: float) -> bool:
+        """Do what is due of guards; return whether that leaves something to do."""
+        freed = self.guarding.expire(now)
+        for name in freed:
+            if name not in self._members and not self._retention.of(name):
+                self.guarding.gone(name)
+        for name, breach in self.guarding.tell(now):
+            member = self._members.get(name)
+            if member is not None:
+                self._notice(member, breach)
+        return bool(freed)
 
     def work(self, quota: int = 4096) -> bool:
         """Do sliced jobs, about `quota` prefixes of them; return whether there is more to do."""

@@ -144,6 +144,23 @@ def next_hops(value: object, place: Place) -> dict[Family, bytes] | None:
     return found
 
 
+def own_next_hop(value: object, place: Place) -> tuple[Network, ...] | None:
+    """Read "itself", or a list of that and the addresses or prefixes of further next hops."""
+    several = value if isinstance(value, list) else [value]
+    if "itself" not in several:
+        what = "does not say that a peer is its own next hop"
+        place.refuse(what, 'write "itself", or a list such as ["itself", "2001:db8:a::/64"]')
+        return None
+    found: list[Network] = []
+    for index, each in enumerate(several):
+        if each != "itself":
+            where = place / index
+            network = prefix(each, where)
+            if network is not None:
+                found.append(network)
+    return tuple(found)
+
+
 def prefix_entry(value: object, place: Place) -> Entry | None:
     """Read an entry of a prefix list, as in "10.0.0.0/8 ge 16 le 24"."""
     if not isinstance(value, str):

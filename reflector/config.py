@@ -19,6 +19,7 @@ from bgp.policy.condition import Condition
 from bgp.rib.aggregate import Aggregate
 from bgp.rib.bounds import MAX_ATTRIBUTE_OCTETS, MAX_PATHS
 from bgp.rib.decision import DecisionOptions
+from bgp.rib.guard import Guard
 from bgp.router import LAG_AGE
 from bgp.session.config import AsExpected, Confederation
 from reflector import schema
@@ -37,6 +38,7 @@ from reflector.conditions import find_condition, read_conditions, refuse_circles
 from reflector.document import ConfigurationError, Document, Problem, parse, read
 from reflector.exposure import Http, check_http
 from reflector.forwarding import Forwarding
+from reflector.guards import find_guard, read_guards
 from reflector.log import Log
 from reflector.overlay import Overlay, merged
 from reflector.policies import find_policy, read_policies
@@ -185,6 +187,7 @@ def _configuration(document: Document) -> Configuration:
         read_list(document, "aggregate"),
         read_policies(document),
         read_conditions(document),
+        read_guards(document),
         read_optional(document, "decision"),
         read_optional(document, "control"),
         read_optional(document, "http"),
@@ -202,6 +205,7 @@ def _checked(
     aggregates: list[Table],
     policies: dict[str, Policy],
     conditions: dict[str, Condition],
+    guards: dict[str, Guard],
     decision: Table,
     control: Table,
     http: Table,
@@ -221,6 +225,8 @@ def _checked(
             # In place of its name, from here on.
             peer.values[f"{direction}_policy"] = find_policy(peer, direction, policies)
         resolve(peer, conditions, policies)
+        # In place of its name, from here on.
+        peer.values["guard"] = find_guard(peer, guards)
     for network in networks:
         check_network(network)
         network.values["condition"] = find_condition(network, "if", conditions)
@@ -289,7 +295,9 @@ def _signed(given: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-_NOT_OPTIONS = frozenset({"group", "policy", *DIRECTIONS, "default_originate_if", "prefix", "limit"})
+_NOT_OPTIONS = frozenset(
+    {"allotment", "group", "policy", *DIRECTIONS, "default_originate_if", "prefix", "limit"}
+)
 # What a group may say of its neighbors that means nothing to peers who always connect to us.
 _DIALING = frozenset(row.name for row in schema.DIALING)
 

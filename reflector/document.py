@@ -113,7 +113,7 @@ def _name(path: Path) -> str:
         table, rest = f"[[{path[0]}]] {path[1] + 1}", rest[2:]
     elif len(path) > 3 and path[2] == "term" and isinstance(path[3], int):
         table, rest = f"[[{path[0]}.{path[1]}.term]] {path[3] + 1}", rest[4:]
-    elif len(path) > 2 and path[0] in ("condition", "group", "policy", "prefix_list"):
+    elif len(path) > 2 and path[0] in ("condition", "group", "guard", "policy", "prefix_list"):
         table, rest = f"[{path[0]}.{path[1]}]", rest[2:]
     elif len(path) > 1:
         table, rest = f"[{path[0]}]", rest[1:]

@@ -107,7 +107,7 @@ class SessionLog:
                 known, self._failures[name] = self._failures.get(name), event.text
                 level = logging.DEBUG if known == event.text else logging.INFO
                 return level, f"{name}: no connection yet: {event.text}"
-            case EventKind.LIMIT:
+            case EventKind.LIMIT | EventKind.GUARD:
                 return logging.WARNING, f"{name}: {event.text}"
             case EventKind.ERROR:
                 return None  # the library logs it with its octets

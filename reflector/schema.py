@@ -133,6 +133,8 @@ SESSION = (
     ),
     Key("import", values.text, "the [policy.NAME] for what comes from the peers"),
     Key("export", values.text, "the [policy.NAME] for what goes to the peers"),
+    Key("guard", values.text, "the [guard.NAME] that says what the peers may announce"),
+    Key("allotment", addresses.prefix_list, "prefixes that the peer may announce, in place of its guard's"),
     Key("next_hop_self", values.flag, "announce our own address as the next hop"),
     Key(
         "third_party_next_hop",
@@ -267,6 +269,17 @@ AGGREGATE = (
     Key("policy", values.text, "the [policy.NAME] that may change its attributes"),
 )
 
+# The fields of `bgp.rib.guard.Guard`.
+GUARD = (
+    Key("prefixes", addresses.prefix_list, "whoever announces one of these first has it"),
+    Key("blocks", values.tables, "so many blocks for each peer: a list of {within, length, count, borrowed}"),
+    Key("shared", addresses.prefix_list, "what any number of the peers may announce at once"),
+    Key(
+        "next_hop", addresses.own_next_hop, 'what the next hop must be: "itself", or a list of that and more'
+    ),
+    Key("hold", duration(0, 86400), "seconds that a peer's prefixes are kept for it behind its session"),
+)
+
 PREFIX_LIST = (
     Key("entries", addresses.prefix_list, 'prefixes, each with "ge" and "le" if need be', required=True),
 )
@@ -291,6 +304,7 @@ TABLES: dict[str, tuple[Key, ...]] = {
     "listen_range": LISTEN_RANGE,
     "network": NETWORK,
     "aggregate": AGGREGATE,
+    "guard": GUARD,
     "prefix_list": PREFIX_LIST,
     "policy": POLICY,
     "condition": CONDITION,
@@ -308,6 +322,7 @@ HEADINGS = {
     "listen_range": "[[listen_range]]",
     "network": "[[network]]",
     "aggregate": "[[aggregate]]",
+    "guard": "[guard.NAME]",
     "prefix_list": "[prefix_list.NAME]",
     "policy": "[policy.NAME]",
     "condition": "[condition.NAME]",
@@ -402,6 +417,11 @@ SYNONYMS = {
     "as_path_multipath_relax": "multipath_relax",
     "aggregates": "aggregate",
     "default_route": "default_originate",
+    "guards": "guard",
+    "ownership": "guard",
+    "allotments": "allotment",
+    "pools": "blocks",
+    "anycast": "shared",
     "mrai": "advertisement_interval",
     "out_delay": "advertisement_interval",
     "conditions": "condition",

@@ -272,7 +272,7 @@ def test_every_option_of_a_peer_has_a_key() -> None:
     options = set(PeerOptions.__dataclass_fields__)
     options -= {"blocked", "description", "import_policy", "export_policy"}
     keys = {row.name for row in schema.NEIGHBOR}
-    keys -= {"group", "policy", "import", "export", "default_originate_if"}
+    keys -= {"allotment", "group", "policy", "import", "export", "default_originate_if"}
     assert keys == options
 
 

@@ -19,8 +19,10 @@ from bgp.family import FAMILIES, IPV4_UNICAST, IPV6_UNICAST, Family
 from bgp.iana import AttributeType, Role, RouteRefreshSubtype, WellKnownCommunity
 from bgp.policy import ACCEPT, ACCEPT_ALL, Policy, Rules, Term, match
 from bgp.policy.condition import Condition, Conditional, exists, missing
+from bgp.policy.prefixes import PrefixList
 from bgp.rib.aggregate import Aggregate, is_aggregate
 from bgp.rib.decision import DecisionOptions
+from bgp.rib.guard import Guard
 from bgp.rib.path import Kind, Path
 from bgp.rib.selection import ALL, BEST, EQUAL, Selection, best_n
 from bgp.rib.walk import Walk
@@ -173,12 +175,32 @@ PEERS: dict[str, tuple[Kind, dict[str, object]]] = {
     "non-client-partial": (Kind.NON_CLIENT, {"restart": (None, False, None), "partial": True}),
     "client-partial": (Kind.CLIENT, {"restart": (None, False, 0), "partial": True}),
     "external-partial": (Kind.EXTERNAL, {"restart": (None, False, None), "partial": True}),
+    "client-guarded-1": (Kind.CLIENT, {"guard": "listed"}),
+    "client-guarded-2": (Kind.CLIENT, {"guard": "listed", "policy": True}),
+    "client-guarded-add-path": (Kind.CLIENT, {"guard": "shared", "add_path": add_path()}),
+    "external-guarded": (Kind.EXTERNAL, {"guard": "hops", "role": Role.PROVIDER}),
+    "external-guarded-2": (Kind.EXTERNAL, {"guard": "listed", "installed_only": True}),
     "server-client-1": (Kind.ROUTE_SERVER_CLIENT, {}),
     "server-client-2": (Kind.ROUTE_SERVER_CLIENT, {"role": Role.ROUTE_SERVER}),
     "server-client-3": (Kind.ROUTE_SERVER_CLIENT, {"policy": True}),
     "server-client-alias": (Kind.ROUTE_SERVER_CLIENT, {"shown": ALIAS}),
     "server-client-4": (Kind.ROUTE_SERVER_CLIENT, {"policy": None, "add_path": add_path()}),
 }
+# No counts here: which routes are out first when several go would matter, and that is another test's matter.
+GUARDS: dict[str, Guard | None] = {
+    "none": None,
+    "listed": Guard(prefixes=PrefixList(["10.0.0.0/14 le 25", "2001:db8:1::/48", "2001:db8:2::/48"])),
+    "shared": Guard(
+        prefixes=PrefixList(["10.0.0.0/14 le 25", "2001:db8::/32 le 48"]),
+        shared=PrefixList(["10.2.0.0/16", "2001:db8:2::/48"]),
+    ),
+    "hops": Guard(
+        prefixes=PrefixList(["0.0.0.0/0 le 25", "2001:db8::/32 le 48"]),
+        own_next_hop=True,
+        next_hops=("10.9.0.1/32", "2001:db8::8/128"),  # type: ignore[arg-type]
+    ),
+}
+GUARDED = [name for name, (_, special) in PEERS.items() if "guard" in special]
 # In the machine with a confederation there are these as well.
 MEMBERS: dict[str, tuple[Kind, dict[str, object]]] = {
     "member-1": (Kind.CONFEDERATION, {"asn": 65101}),
@@ -311,6 +333,7 @@ class Machine(RuleBasedStateMachine):
             )
             if name in options
         }
+        guard = GUARDS[str(options.pop("guard", "none"))]
         next_hop_self = bool(options.pop("next_hop_self", False))
         select: Selection = options.pop("select", ALL)  # type: ignore[assignment]
         shared = SHARED if options.pop("shared", False) else ()
@@ -339,6 +362,7 @@ class Machine(RuleBasedStateMachine):
             export_policy=export_policy,
             settings={
                 **origination,
+                "guard": guard,
                 "restart": ours,
                 "next_hop_self": next_hop_self,
                 "add_path_select": dict.fromkeys((IPV4_UNICAST, IPV6_UNICAST), select),
@@ -375,6 +399,7 @@ class Machine(RuleBasedStateMachine):
             agreed.llgr is not None,
             ours.partial and not kind.external,
             peer.settings.cluster_id,
+            guard=guard,
         )
         self.reference.accounts.back(name, dict.fromkeys(agreed.families, forwarding), STALE_TIME, self.now)
         peer.now = self.now
@@ -518,6 +543,13 @@ class Machine(RuleBasedStateMachine):
                 return
             self.router.refresh(peer.member, RouteRefresh(family.afi, family.safi, subtype))
             apply(self.parties[name], family)
+            if self.parties[name].guard is not None:
+                # What it says again before its routes are out stays its own.
+                self._do_all()
+
+    def _do_all(self) -> None:
+        while self.router.work():
+            pass
 
     @rule(
         next_hop=st.sampled_from(("10.9.0.1", "10.9.0.2", "2001:db8::8")),
@@ -605,11 +637,13 @@ class Machine(RuleBasedStateMachine):
         settle(self.router, *self.peers.values(), now=self.now)
         self.reference.accounts.look(self.now)
         if self.router.deadline is not None:
-            assert self.now < self.router.deadline <= self.now + (30 if self.reference.accounts.of else 5)
+            # Word of what guards keep from use comes once a minute.
+            most = 60 if self.router.guarding else 30 if self.reference.accounts.of else 5
+            assert self.now < self.router.deadline <= self.now + most
         self.now += 5
         settle(self.router, *self.peers.values(), now=self.now)
         self.reference.accounts.look(self.now)
-        assert self.router.deadline is None or self.reference.accounts.of
+        assert self.router.deadline is None or self.reference.accounts.of or self.router.guarding
         self.check()
         assert not any(peer.member.pending or peer.member.behind for peer in self.peers.values())
         for name, peer in self.peers.items():
@@ -760,6 +794,38 @@ class Clusters(Machine):
         self._announce(name, family, data, tuple(filter(None, CLUSTER_LISTS)))
 
 
+class Guards(Machine):
+    """The same where most of what happens is between guarded peers."""
+
+    first = (*GUARDED, "client-1")
+
+    @rule(name=st.sampled_from(GUARDED), family=families, data=st.data())
+    def say(self, name: str, family: Family, data: st.DataObject) -> None:
+        self._announce(name, family, data)
+
+    @rule(name=st.sampled_from(GUARDED))
+    def another_session(self, name: str) -> None:
+        self.come_again(name)
+
+    @rule(name=st.sampled_from(GUARDED), guard=st.sampled_from(sorted(GUARDS)))
+    def change_guard(self, name: str, guard: str) -> None:
+        """A peer may announce other prefixes from now on."""
+        peer = self.peers.get(name)
+        if peer is not None:
+            settings = replace(peer.member.settings, guard=GUARDS[guard])
+            self.router.change(peer.member, settings)
+            self.parties[name] = replace(self.parties[name], guard=GUARDS[guard])
+            self.reference.guard(self.parties[name])
+            self._do_all()
+
+    def check(self) -> None:
+        for family, ledger in self.router.guarding.ledgers.items():
+            assert {
+                (family, unit): claim.holder.name for unit, claim in ledger.claims.items() if claim.holder
+            } == {key: name for key, (name, _) in self.reference.owners.holders.items() if key[0] is family}
+            assert not ledger.changed
+
+
 class Confederate(Machine):
     """The same as a member of a confederation."""
 
@@ -769,6 +835,7 @@ class Confederate(Machine):
 TestRouterModel = Machine.TestCase
 TestRouterModelInConfederation = Confederate.TestCase
 TestRouterModelOfRestarts = Restarts.TestCase
+TestRouterModelOfGuards = Guards.TestCase
 TestRouterModel.settings = TestRouterModelInConfederation.settings = settings(
     max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
@@ -776,3 +843,4 @@ TestRouterModelOfClusters = Clusters.TestCase
 TestRouterModelOfClusters.settings = TestRouterModelOfRestarts.settings = settings(
     max_examples=30, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
+TestRouterModelOfGuards.settings = TestRouterModelOfRestarts.settings

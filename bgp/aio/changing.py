@@ -28,6 +28,7 @@ AT_ONCE = {
     "default_originate",
     "description",
     "export_policy",
+    "guard",
     "import_policy",
     "installed_only",
     "maximum_advertised",

@@ -33,6 +33,7 @@ class EventKind(Enum):
     END_OF_RIB = "end-of-rib"  # the peer has sent all its routes of `family` (RFC 4724 section 2)
     REFRESH = "refresh"  # the peer asks for routes of `family` again, or sends its own again
     LIMIT = "limit"  # the peer's routes of `family` have come to a threshold, or to their maximum
+    GUARD = "guard"  # routes of `family` were announced against the peer's guard; at most one a minute
     ERROR = "error"  # an UPDATE was malformed, and the session goes on (RFC 7606); at most one a minute
     ALARM = "alarm"  # something that only a human can put right
     REMOVED = "removed"

@@ -11,6 +11,7 @@ from bgp.family import DEFAULT_FAMILIES, Family
 from bgp.iana import BGP_PORT, AddPathMode, CapabilityCode, Role
 from bgp.policy import Policy
 from bgp.policy.condition import Condition, Conditional
+from bgp.rib.guard import Guard
 from bgp.rib.selection import Selection
 from bgp.session import restart
 from bgp.session.config import AsExpected, Confederation, LimitAction, SessionConfig
@@ -62,6 +63,7 @@ class PeerOptions:
     (None) or on a condition (`bgp.policy.condition`), in place of any that we have; export policy has no say
     in that.  `conditional`: what it is told only while a condition holds.  `advertisement_interval`: seconds
     between two announcements of a destination (RFC 4271 section 9.2.1.1); withdrawals do not wait.
+    `guard`: what the peer may announce (`bgp.rib.guard`); what else it sends is received, and not used.
     `installed_only`: of others' routes it is told only those that our FIB has installed.
     `graceful_restart`: what becomes of routes while one of both sides restarts; None: they go at once.
     `replace_established`: a new connection ends the Established one, for peers that die without a FIN and
@@ -129,6 +131,7 @@ class PeerOptions:
     import_policy: Policy | None = None
     export_policy: Policy | None = None
     allow_own_as: int = 0
+    guard: Guard | None = None
     maximum_prefixes: Mapping[Family, int] = field(default_factory=dict)
     maximum_prefixes_action: LimitAction = LimitAction.RESTART
     maximum_prefixes_warning: int | None = None
@@ -161,6 +164,8 @@ class PeerOptions:
             arguments.asn("local_as", self.local_as)
         for name in ("import_policy", "export_policy"):
             arguments.policy(name, getattr(self, name))
+        if self.guard is not None:
+            arguments.instance("guard", self.guard, Guard, "a Guard")
         for name in ("maximum_prefixes", "maximum_advertised"):
             arguments.by_family(
                 name, getattr(self, name), lambda _, each: isinstance(each, int) and each >= 0, "a number"

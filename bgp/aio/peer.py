@@ -37,7 +37,7 @@ from bgp.iana import CeaseSubcode, ErrorCode
 from bgp.member import Member, PeerSettings
 from bgp.policy import Policy
 from bgp.rib.limits import LimitReached
-from bgp.rib.notice import Condemned, EndOfRib, Notice, Refresh
+from bgp.rib.notice import Breach, Condemned, EndOfRib, Notice, Refresh
 from bgp.session.action import Down
 from bgp.session.collision import decide
 from bgp.session.config import LimitAction, SessionConfig
@@ -61,7 +61,9 @@ _NOTICES: dict[type, EventKind] = {
     EndOfRib: EventKind.END_OF_RIB,
     Refresh: EventKind.REFRESH,
     LimitReached: EventKind.LIMIT,
+    Breach: EventKind.GUARD,
 }
+_WARNINGS = (EventKind.LIMIT, EventKind.GUARD)
 
 
 class Overseer(Protocol):
@@ -397,6 +399,7 @@ class Peer:
             import_policy=options.import_policy,
             export_policy=options.export_policy,
             allow_own_as=options.allow_own_as,
+            guard=options.guard,
             prepend_local_as=not options.local_as_no_prepend,
             replace_as=options.local_as_replace_as,
             connected=interfaces.connected(known, local.address, local.scope) if on_link else (),
@@ -454,6 +457,7 @@ class Peer:
         self._outdated = self._outdated or effect is Effect.NEXT
         if member is None:
             host.router.set_policy_of_kept(self.name, options.import_policy)
+            host.router.set_guard_of_kept(self.name, options.guard)
             host.turns.schedule()
         if options.key != before.key:
             self.set_password(options.password)
@@ -512,7 +516,8 @@ class Peer:
             asyncio.get_running_loop().call_soon(self.refuse, member, notice.fault)
             return
         kind = _NOTICES[type(notice)]
-        logger.log(logging.WARNING if kind is EventKind.LIMIT else logging.DEBUG, "%s: %s", self.name, notice)
+        level = logging.WARNING if kind in _WARNINGS else logging.DEBUG
+        logger.log(level, "%s: %s", self.name, notice)
         self._events.emit(PeerEvent(kind, self, self._state, text=str(notice), family=notice.family))
 
     def link_ended(self, link: Link, down: Down) -> None:

@@ -76,7 +76,7 @@ class Admission:
     def __call__(self, path: Path, prefix: bytes | None = None) -> None:
         """Give `path` its verdict: `refusal`, and for a usable one `attributes` and `cost`.
 
-        Where the policy of its source reads the prefix, the verdict is about the path to `prefix`.
+        Where the policy or the guard of its source looks at that, the verdict is about the path to `prefix`.
         """
         source = path.source
         if source.kind is _LOCAL:
@@ -96,6 +96,8 @@ class Admission:
             refusal = self._loop(path)
         if refusal is None and (received.next_hop not in self._passed or source.connected):
             refusal = self._next_hop(path)
+        if refusal is None and source.ward is not None and prefix is not None:
+            refusal = source.ward.verdict(received, prefix)
         if refusal is None and source.role is not None:
             checked = roles.received(path.received, source.role, source.asn, self._table)
             if isinstance(checked, Refusal):
@@ -106,7 +108,7 @@ class Admission:
             # RFC 7705 section 3.3: "before installing the route".
             path.attributes = self._behind(path.attributes, source.local_as)
         if refusal is None and (source.policy is not None or source.kind < _CLIENT):
-            refusal = self._policy(path, prefix)
+            refusal = self._policy(path, prefix if source.reads_prefix else None)
         if source.stale and _NO_LLGR in (*received.communities, *path.attributes.communities):
             # It would have gone, had it been so when the peer did not come back.
             refusal = refusal or NO_LONG_LIVED
@@ -121,6 +123,18 @@ class Admission:
             else:
                 path.cost = cost
         path.refusal = refusal
+
+    def is_offer(self, path: Path) -> bool:
+        """Whether a peer may come by a prefix through `path` (`bgp.rib.claims`): not by what loops.
+
+        Other clusters than our own come and go, and what a peer has must not go with them.
+        """
+        loop = self._loop(path)
+        if loop is CLUSTER_LOOP:
+            clusters = path.received.get(_CLUSTER_LIST) or b""
+            if self._cluster_id not in [clusters[at : at + 4] for at in range(0, len(clusters), 4)]:
+                loop = None
+        return loop is None and is_host(path.received.next_hop)
 
     def _stale(self, attributes: Attributes) -> Attributes:
         if attributes.stale:

@@ -12,26 +12,29 @@ from collections.abc import Callable, Collection, Hashable, Iterable
 
 from bgp.rib.nexthop import NextHops, scoped
 from bgp.rib.path import Path, Source
+from bgp.rib.reclaim import Reconsider, Renew, Settle
 from bgp.rib.table import Table
 
 
 class Drain:
     """Takes out what a source has said that says nothing more."""
 
-    __slots__ = ("_source", "_table")
+    __slots__ = ("_table", "source")
+
+    takes_out = True
 
     def __init__(self, table: Table, source: Source) -> None:
         self._table = table
-        self._source = source
+        self.source = source
 
     @property
     def strand(self) -> Hashable:
         """What jobs that keep their order have in common."""
-        return self._table.family, self._source.peer
+        return self._table.family, self.source.peer
 
     def run(self, quota: int) -> int:
         """Do up to `quota`; return what is left of it, 0 for more to do."""
-        return self._table.drain(self._source, quota)
+        return self._table.drain(self.source, quota)
 
 
 class Rejudge:
@@ -150,7 +153,7 @@ class Transfer:
     to are taken out instead.
     """
 
-    __slots__ = ("_former", "_keeps", "_source", "_table", "_to")
+    __slots__ = ("_former", "_keeps", "_table", "_to", "source")
 
     def __init__(
         self,
@@ -161,25 +164,30 @@ class Transfer:
         keeps: Callable[[Path], bool] | None = None,
     ) -> None:
         self._table = table
-        self._source = source
+        self.source = source
         self._to = to
         self._former = former
         self._keeps = keeps
 
     @property
+    def takes_out(self) -> bool:
+        """Whether some routes may go."""
+        return self._keeps is not None
+
+    @property
     def strand(self) -> Hashable:
         """What jobs that keep their order have in common."""
-        return self._table.family, self._source.peer
+        return self._table.family, self.source.peer
 
     def run(self, quota: int) -> int:
         """Do up to `quota`; return what is left of it, 0 for more to do."""
-        quota = self._table.transfer(self._source, self._to, quota, self._keeps)
-        if quota > 0 and self._source in self._former:
-            self._former.remove(self._source)
+        quota = self._table.transfer(self.source, self._to, quota, self._keeps)
+        if quota > 0 and self.source in self._former:
+            self._former.remove(self.source)
         return quota
 
 
-Job = Drain | Rejudge | Sweep | Transfer
+Job = Drain | Rejudge | Sweep | Transfer | Settle | Renew | Reconsider
 
 # Of its quota, a job gets so much before the next one has its turn.
 SLICE = 256
@@ -198,13 +206,17 @@ class Jobs:
         return bool(self._turns)
 
     def add(self, job: Job) -> None:
-        """Do `job` behind those of its strand."""
+        """Do `job` behind those of its strand, and then what follows for claims (`bgp.rib.claims`)."""
         key = job.strand
         strand = self._strands.get(key)
         if strand is None:
             strand = self._strands[key] = deque()
             self._turns.append(key)
         strand.append(job)
+        if isinstance(job, Drain | Transfer) and job.takes_out:
+            ward = job.source.ward
+            if ward is not None:
+                strand.append(Settle(ward))
 
     def run(self, quota: int) -> None:
         """Do about `quota` prefixes of the jobs."""

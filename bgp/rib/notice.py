@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from bgp.errors import Notify
 from bgp.family import Family
 from bgp.iana import RouteRefreshSubtype
+from bgp.rib.guard import refusal
 from bgp.rib.limits import LimitReached
+from bgp.wire import prefix as nlri
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,4 +47,25 @@ class Condemned:
         return f"ends to make room: {self.fault.reason}"
 
 
-Notice = EndOfRib | Refresh | LimitReached | Condemned
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """Routes of `family` that the peer announced against its guard since the last word about that.
+
+    `count` of them broke the `rule`, the last one that of `prefix`.  `owner`: who has that one.
+    """
+
+    family: Family
+    guard: str
+    rule: str
+    count: int
+    prefix: bytes
+    owner: str = ""
+
+    def __str__(self) -> str:
+        number = f"{self.count} route{'' if self.count == 1 else 's'}"
+        shown = nlri.text(self.family, self.prefix)
+        why = f"{self.owner} has it" if self.owner else refusal(self.rule, self.guard).text
+        return f'guard "{self.guard}" keeps {number} from use, the last one {shown}: {why}'
+
+
+Notice = EndOfRib | Refresh | LimitReached | Condemned | Breach

@@ -12,12 +12,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 from ipaddress import IPv4Network, IPv6Network
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from weakref import ref
 
 from bgp.family import Family
 from bgp.iana import Role
 from bgp.wire.attributes import Attributes
+
+if TYPE_CHECKING:
+    from bgp.rib.claims import Ward
 
 
 class Kind(IntEnum):
@@ -146,7 +149,8 @@ class Source:
     peer's, 4 or 16; `interface`: the one that its link-local next hops are on, empty where nobody knows.
     `policy`, `allow_own_as`, `connected` and `role`, which is ours towards the peer, are the terms of import.
     `local_as`: the AS that an external peer sees in place of ours, 0 for none; whether it `prepends`: puts
-    that before what comes from there (RFC 7705 section 3.3).  `by_prefix`: the policy reads the prefix, so
+    that before what comes from there (RFC 7705 section 3.3).  `ward`: the account of a guarded peer
+    (`bgp.rib.claims`).  `by_prefix`: that, or the policy, which then `reads_prefix`, looks at the prefix, so
     prefixes with equal attributes may have different paths.  `session` is the same object for all sources of
     one session.  `retained`: that has ended, and what is from here is kept while the peer restarts (RFC 4724
     section 4.2); `stale`: for so long that it is long-lived stale (RFC 9494).  `heeds`: we told the peer of
@@ -171,12 +175,14 @@ class Source:
         "peer",
         "policy",
         "prepends",
+        "reads_prefix",
         "retained",
         "role",
         "routes",
         "session",
         "stale",
         "stamp",
+        "ward",
     )
 
     def __init__(
@@ -199,6 +205,7 @@ class Source:
         heeds: bool = False,
         interface: str = "",
         cluster: bytes = b"",
+        ward: Ward | None = None,
     ) -> None:
         self.peer = peer
         self.kind = kind
@@ -207,7 +214,9 @@ class Source:
         self.address = address
         self.family = family
         self.policy = policy
-        self.by_prefix = bool(getattr(policy, "reads_prefix", False))
+        self.ward = ward
+        self.reads_prefix = bool(getattr(policy, "reads_prefix", False))
+        self.by_prefix = self.reads_prefix or ward is not None
         self.allow_own_as = allow_own_as
         self.connected = connected
         self.session = session or object()
@@ -228,8 +237,13 @@ class Source:
 
     def under(self, policy: Policy | None) -> Source:
         """Return a source like this one with another policy."""
+        return self.ruled(policy, self.ward)
+
+    def ruled(self, policy: Policy | None, ward: Ward | None) -> Source:
+        """Return a source like this one with another policy, and guarded by `ward` or not at all."""
         other = self._like(policy, self.stale)
         other.retained = self.retained
+        other.ward, other.by_prefix = ward, other.reads_prefix or ward is not None
         return other
 
     def long_lived(self) -> Source:
@@ -260,6 +274,7 @@ class Source:
             heeds=self.heeds,
             interface=self.interface,
             cluster=self.cluster,
+            ward=self.ward,
         )
 
     def __repr__(self) -> str:

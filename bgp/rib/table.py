@@ -119,12 +119,17 @@ class Table:
     ) -> None:
         """Announce where the verdict depends on the prefix: all are judged, then put in their places."""
         found: dict[_Key, tuple[Path, list[bytes]]] = {}
-        for prefix in dict.fromkeys(prefixes):
+        distinct, ward = dict.fromkeys(prefixes), source.ward
+        offered = ward is None or ward.offer(Path(source, slot, received, age), distinct)
+        for prefix in distinct:
             path = Path(source, slot, received, age)
             self._admit(path, prefix)
             found.setdefault(_key(path), (path, []))[1].append(prefix)
         for path, some in found.values():
             self._put(self._known(path), some)
+        if ward is not None and not offered:
+            # What it takes the place of may have been an offer.
+            ward.settle(distinct)
 
     def _by_age(
         self, source: Source, slot: Slot, received: Attributes, prefixes: list[bytes]
@@ -422,6 +427,10 @@ class Table:
         return best, several
 
     # --- Reading -------------------------------------------------------------------------------------
+
+    def in_slot(self, slot: Slot, prefix: bytes) -> Path | None:
+        """Return the path of `prefix` that is in `slot`."""
+        return _in_slot(paths_of(self.entries.get(prefix)), slot)
 
     def paths(self, prefix: bytes) -> tuple[Path, ...]:
         """Return the paths of `prefix`, the best usable one first."""

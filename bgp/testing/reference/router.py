@@ -15,10 +15,12 @@ from bgp.policy import Accepted, Policy, Refusal
 from bgp.rib.aggregate import Aggregate
 from bgp.rib.condition import Condition, Conditional
 from bgp.rib.decision import DecisionOptions
+from bgp.rib.guard import Guard
 from bgp.rib.path import Kind
 from bgp.rib.selection import ALL, EQUAL, Selection
 from bgp.session.config import Confederation
 from bgp.testing.reference.decision import ReferenceDecision
+from bgp.testing.reference.guards import Owners, takes
 from bgp.testing.reference.retention import Accounts, Key
 from bgp.wire import aspath
 from bgp.wire.attributes import Attributes, AttributeTable
@@ -74,6 +76,7 @@ class Party:
     llgr: bool = True  # it told us of that
     partial: bool = False
     cluster: int | None = None  # of a client that is in another cluster than ours
+    guard: Guard | None = None
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,7 @@ class Reference:
         self.stale: set[tuple[Family, bytes, str, int | None]] = set()
         # What is kept of peers that restart.
         self.accounts = Accounts(self._take_out, self._must_not_last)
+        self.owners = Owners()
         self.installed: set[tuple[Family, bytes]] = set()
         self.costs: dict[bytes, int | None] = {}
         self.decision = ReferenceDecision(decision or DecisionOptions(), self.costs, AGGREGATE)
@@ -130,11 +134,38 @@ class Reference:
         age = before.age if again and before is not None else self.time
         said[party.name, path_id] = Route(party, path_id, received, age)
         self.stale.discard((family, prefix, party.name, path_id))
+        self._settle(party, family, prefix)
 
     def withdraw(self, party: Party, family: Family, prefix: bytes, path_id: int | None) -> None:
         self.accounts.fresh((family, prefix, party.name, path_id))
         self.said.get((family, prefix), {}).pop((party.name, path_id), None)
         self.stale.discard((family, prefix, party.name, path_id))
+        self._settle(party, family, prefix)
+
+    def _settle(self, party: Party, family: Family, prefix: bytes) -> None:
+        """Let a guarded peer have what it announces, or have it no more."""
+        guard = party.guard
+        mine = [
+            each for each in self.said.get((family, prefix), {}).values() if each.party.name == party.name
+        ]
+        if guard is not None and any(
+            not self.circled(party, each.received)
+            and host(each.received.next_hop)
+            and takes(guard, each.received, party.address)
+            for each in mine
+        ):
+            self.owners.arrive(guard, party.name, family, prefix)
+        else:
+            self.owners.leave(party.name, family, prefix)
+
+    def guard(self, party: Party) -> None:
+        """Hear that a peer has another guard."""
+        self.parties[party.name] = party
+        if party.guard is not None:
+            self.owners.renew(party.guard, party.name)
+        for family, prefix, name, _ in list(self.all()):
+            if name == party.name:
+                self._settle(party, family, prefix)
 
     def _take_out(self, key: Key) -> None:
         family, prefix, name, path_id = key
@@ -202,15 +233,7 @@ class Reference:
         attributes, party = route.received, self.parties.get(route.party.name, route.party)
         if party.kind is Kind.LOCAL:
             return attributes
-        for type_, asns in attributes.as_path:
-            confederate = type_ in (SegmentType.AS_CONFED_SEQUENCE, SegmentType.AS_CONFED_SET)
-            if self.public in asns or party.local_as in asns or (confederate and self.asn in asns):
-                return None
-        if attributes.get(T.ORIGINATOR_ID) == self.identifier:
-            return None
-        clusters = attributes.get(T.CLUSTER_LIST) or b""
-        ours = {self.cluster_id, *map(self.cluster, self.parties.values())}
-        if any(clusters[at : at + 4] in ours for at in range(0, len(clusters), 4)):
+        if self.looped(party, attributes):
             return None
         if attributes.next_hop[:16] in self.own.values() or not host(attributes.next_hop):
             return None
@@ -218,6 +241,9 @@ class Reference:
             hop = ip_address(attributes.next_hop[:16])
             if not (hop.version == 6 and hop.is_link_local) and not any(hop in net for net in party.shared):
                 return None
+        guard, name = party.guard, party.name
+        if guard and self.owners.rule(guard, name, party.address, family, prefix, route.received):
+            return None
         # RFC 9234 section 5, the ingress procedure.
         marked = attributes.only_to_customer
         if marked is not None:
@@ -243,6 +269,25 @@ class Reference:
 
     def cluster(self, party: Party) -> bytes:
         return self.cluster_id if party.cluster is None else party.cluster.to_bytes(4, "big")
+
+    def looped(self, party: Party, attributes: Attributes) -> bool:
+        """Whether we are in an AS_PATH, an ORIGINATOR_ID or a CLUSTER_LIST."""
+        clusters = attributes.get(T.CLUSTER_LIST) or b""
+        ours = {self.cluster_id, *map(self.cluster, self.parties.values())}
+        return self.circled(party, attributes) or any(
+            clusters[at : at + 4] in ours for at in range(0, len(clusters), 4)
+        )
+
+    def circled(self, party: Party, attributes: Attributes) -> bool:
+        """Whether we are in an AS_PATH, an ORIGINATOR_ID or, as the router's own cluster, a CLUSTER_LIST."""
+        for type_, asns in attributes.as_path:
+            confederate = type_ in (SegmentType.AS_CONFED_SEQUENCE, SegmentType.AS_CONFED_SET)
+            if self.public in asns or party.local_as in asns or (confederate and self.asn in asns):
+                return True
+        clusters = attributes.get(T.CLUSTER_LIST) or b""
+        return attributes.get(T.ORIGINATOR_ID) == self.identifier or self.cluster_id in [
+            clusters[at : at + 4] for at in range(0, len(clusters), 4)
+        ]
 
     def _with(self, attributes: Attributes, *wanted: int) -> Attributes:
         communities = [*attributes.communities]
