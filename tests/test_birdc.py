@@ -146,6 +146,93 @@ async def test_whatever_is_asked_is_answered(cluster: Cluster) -> None:
         assert re.match(r"(9001|0013) ", lines[-1])
 
 
+# --- What tools read ----------------------------------------------------------------------------------------
+
+# One line of a protocol, as exporters and the status commands of cluster networks take it apart.
+LINE = re.compile(
+    r"^(?:1002-)?(\S+)\s+(BGP|Kernel|Static|Device|Direct|Pipe)\s+(\S+)\s+(\S+)\s+"
+    r"(\d{4}-\d{2}-\d{2}(?: \d{2}:\d{2}:\d{2})?|\d{2}:\d{2}:\d{2}(?:\.\d+)?)(?:\s+(.*?))?\s*$"
+)
+ROUTES = re.compile(
+    r"^\s+Routes:\s+(\d+) imported, (?:(\d+) filtered, )?(\d+) exported(?:, (\d+) preferred)?$"
+)
+CHANNEL = re.compile(r"^\s+Channel ipv([46])$")
+KEY = re.compile(r"^\s+([^:]+):\s+(.+?)\s*$")
+
+
+def exported(lines: list[str]) -> dict[str, dict[str, object]]:
+    """Return what an exporter makes of `show protocols all`: a protocol begins at each line like LINE."""
+    found: dict[str, dict[str, object]] = {}
+    current: dict[str, object] = {}
+    family = ""
+    for line in lines:
+        text = re.sub(r"^\d{4}[- ]", " " if line.startswith("1006") else "", line)
+        if not text.startswith("  ") and (match := LINE.match(text.strip())):
+            name, _, _, state, since, info = match.groups()
+            current = found[name] = {"state": state, "since": since, "info": info or ""}
+        elif match := CHANNEL.match(text):
+            family = match[1]
+        elif match := ROUTES.match(text):
+            current[f"routes{family}"] = tuple(int(each or 0) for each in match.groups())
+        elif match := KEY.match(text):
+            current.setdefault(match[1].strip(), match[2])
+    return found
+
+
+async def test_exporters_and_status_commands_find_what_they_look_for(tmp_path: Path) -> None:
+    """Names as cluster networks give them, sessions that are up and that are not."""
+    further = """
+[[neighbor]]
+address = "127.0.0.55"
+name = "Mesh_127_0_0_55"
+group = "nodes"
+passive = true
+
+[[neighbor]]
+address = "127.0.0.56"
+name = "Node_127_0_0_56"
+asn = 64999
+policy = "accept-all"
+passive = true
+"""
+    async with running(tmp_path, further) as cluster:
+        await cluster.ask("disable", peer="Node_127_0_0_56")
+        short, details, status = await replies(cluster, "show protocols", "show protocols all", "show status")
+    # A status command: the heading, a line for each peer by its kind, and the end; peers by name and words.
+    assert re.match(r"2002-[Nn]ame +[Pp]roto +[Tt]able +[Ss]tate +[Ss]ince +[Ii]nfo", short[0])
+    assert short[-1] == "0000 "
+    peers = [LINE.match(line.strip()) for line in short[1:-1]]
+    assert all(peers), short
+    states = {match[1]: (match[4], match[6] or "") for match in peers if match}
+    assert states == {
+        "127.0.0.11": ("up", "Established"),
+        "127.0.0.12": ("up", "Established"),
+        "Mesh_127_0_0_55": ("start", "Active"),
+        "Node_127_0_0_56": ("down", ""),
+    }
+    assert [name for name in states if re.match(r"^(Global|Node|Mesh)_(.+)$", name)] == [
+        "Mesh_127_0_0_55",
+        "Node_127_0_0_56",
+    ]
+    # An exporter.
+    found = exported(details)
+    assert found.keys() == states.keys()
+    first = found["127.0.0.11"]
+    assert first["routes4"] == (1, 1, 2, 1)
+    assert first["BGP state"] == "Established" and first["Neighbor AS"] == "64512"
+    assert first["Neighbor address"] == "127.0.0.11" and first["Neighbor ID"] == "10.0.0.1"
+    assert found["Mesh_127_0_0_55"]["Neighbor AS"] == "64512", "that of an internal peer"
+    assert found["Node_127_0_0_56"]["Neighbor AS"] == "64999"
+    assert "routes4" not in found["Mesh_127_0_0_55"]
+    # A readiness probe: it is up, and whether it recovers.
+    text = "\n".join(status)
+    assert re.search(r"^0013 Daemon is up and running$", text, re.MULTILINE)
+    recovering = re.search(r"^(0024-| )Graceful restart recovery in progress$", text, re.MULTILINE)
+    assert recovering is None or recovering[1] == "0024-"
+    for name in ("Router ID is", "Current server time is", "Last reboot on", "Last reconfiguration on"):
+        assert re.search(rf"^(1011-| ){name} [0-9 .:-]+$", text, re.MULTILINE), text
+
+
 # --- Words --------------------------------------------------------------------------------------------------
 
 

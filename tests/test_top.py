@@ -226,7 +226,7 @@ async def test_a_service_goes_away_and_comes_back(tmp_path: Path) -> None:
 
 async def test_thousands_of_neighbors(tmp_path: Path) -> None:
     """All of them are there to go through and to sort, and only what can be seen is drawn."""
-    many = 5000
+    many = 2000
     neighbors = "".join(
         f'[[neighbor]]\naddress = "10.{number >> 8}.{number & 255}.1"\ngroup = "nodes"\npassive = true\n'
         for number in range(many)
@@ -257,7 +257,7 @@ async def test_thousands_of_neighbors(tmp_path: Path) -> None:
             assert table.at_cursor == f"10.{(many - 1) >> 8}.{(many - 1) & 255}.1"
             await until(pilot, lambda: f"10.{(many - 1) >> 8}.{(many - 1) & 255}.1" in "".join(lines(app)))
             await pilot.press("r", "home")
-            await until(pilot, lambda: lines(app)[1].startswith("10.19.135.1"))
+            await until(pilot, lambda: lines(app)[1].startswith(f"10.{(many - 1) >> 8}.{(many - 1) & 255}.1"))
             assert 0 < drawn < many
     finally:
         await service.stop("")

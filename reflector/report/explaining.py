@@ -45,7 +45,8 @@ def _account(service: "Service", to: Peer, prefix: IPv4Network | IPv6Network) ->
         account = service.speaker.explain_to(to, prefix)
     except ValueError as error:
         # Without a session, or without this family: what is known of the paths is told all the same.
-        return {"peer": to.name, "told": [], "pending": False, "text": str(error)}
+        why = f"{error}; {to.last_error}" if to.member is None and to.last_error else str(error)
+        return {"peer": to.name, "told": [], "pending": False, "text": why}
     return {
         "peer": to.name,
         "told": [_telling(each) for each in account],

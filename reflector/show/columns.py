@@ -9,12 +9,16 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its heading, the text of a row in it, and the style of that; numbers stand on the right."""
+    """A column: its heading, the text of a row in it, and the style of that; numbers stand on the right.
+
+    One that is `spared` goes where there is no room, those with a higher number before others.
+    """
 
     heading: str
     text: Callable[[Row], str]
     right: bool = False
     style: Callable[[Row], str] = lambda row: ""
+    spared: int = 0
 
 
 def duration(seconds: float) -> str:
@@ -52,7 +56,7 @@ def _state(row: Row) -> str:
 
 def _state_style(row: Row) -> str:
     if row["state"] == "Established":
-        return "yellow" if row["behind"] else "green"
+        return "yellow" if row["behind"] else ""
     return "dim" if not row["running"] else "red"
 
 
@@ -81,25 +85,27 @@ def _text(name: str) -> Callable[[Row], str]:
 
 NEIGHBORS = (
     Column("neighbor", _text("name")),
-    Column("address", lambda row: "" if row["address"] == row["name"] else row["address"]),
-    Column("AS", _text("asn"), right=True),
-    Column("kind", _text("kind")),
+    Column("address", lambda row: "" if row["address"] == row["name"] else row["address"], spared=2),
+    Column("AS", _text("asn"), right=True, spared=1),
+    Column("kind", _text("kind"), spared=1),
     Column("state", _state, style=_state_style),
     Column("for", lambda row: duration(row["age"]), right=True),
     Column("received", lambda row: by_family(row["received"]), right=True),
-    Column("messages in/out", lambda row: f"{row['messages_in']}/{row['messages_out']}", right=True),
-    Column("last error", lambda row: "" if row["state"] == "Established" else row["last_error"]),
+    Column(
+        "messages in/out", lambda row: f"{row['messages_in']}/{row['messages_out']}", right=True, spared=3
+    ),
+    Column("last error", lambda row: "" if row["state"] == "Established" else row["last_error"], spared=4),
 )
 ROUTES = (
     Column("", _mark),
     Column("prefix", _text("prefix"), style=_path_style),
-    Column("next hop", _text("next_hop")),
+    Column("next hop", _text("next_hop"), spared=1),
     Column("from", lambda row: row.get("peer", "") or ("ourselves" if "peer" in row else "")),
-    Column("LOCAL_PREF", _text("local_pref"), right=True),
-    Column("MED", _text("multi_exit_disc"), right=True),
-    Column("AS_PATH", _as_path),
-    Column("communities", _communities),
-    Column("refused", lambda row: row["refused"]["text"] if "refused" in row else ""),
+    Column("LOCAL_PREF", _text("local_pref"), right=True, spared=2),
+    Column("MED", _text("multi_exit_disc"), right=True, spared=2),
+    Column("AS_PATH", _as_path, spared=3),
+    Column("communities", _communities, spared=4),
+    Column("refused", lambda row: row["refused"]["text"] if "refused" in row else "", spared=5),
 )
 GROUPS = (
     Column("group", _text("group"), right=True),
@@ -109,14 +115,18 @@ GROUPS = (
     Column("behind", lambda row: str(len(row["behind"])), right=True),
     Column("queue", lambda row: size(row["queue"]), right=True),
     Column("lag", lambda row: f"{row['lag']:.1f} s", right=True),
-    Column("terms", lambda row: ", ".join(row["terms"]) or ", ".join(row["families"])),
+    Column("terms", lambda row: ", ".join(row["terms"]) or ", ".join(row["families"]), spared=1),
 )
 FIB = (
     Column("prefix", _text("prefix")),
     Column("state", _text("state"), style=lambda row: "" if row["installed"] else "red"),
-    Column("in the kernel", _text("kernel")),
-    Column("wanted", lambda row: "" if row.get("wanted") == row["kernel"] else _text("wanted")(row)),
-    Column("why", _text("why")),
+    Column("in the kernel", _text("kernel"), spared=1),
+    Column(
+        "wanted",
+        lambda row: "" if row.get("wanted") == row["kernel"] else _text("wanted")(row),
+        spared=2,
+    ),
+    Column("why", _text("why"), spared=3),
 )
 MEMORY = (
     Column("what", _text("what")),
