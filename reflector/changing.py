@@ -10,7 +10,8 @@ from bgp.policy import change
 from bgp.policy.change import Change
 from reflector.addresses import address, identifier
 from reflector.document import Place
-from reflector.matching import ATTRIBUTES, made, one_or_list
+from reflector.matching import ATTRIBUTES, community, made, one_or_list
+from reflector.naming import Sort
 from reflector.schema import Key
 from reflector.tables import read_table
 from reflector.terms import as_number, origin
@@ -96,12 +97,13 @@ def _atomic_aggregate(value: object, place: Place) -> Change | None:
     return None if found is None else change.atomic_aggregate(found)
 
 
-def _texts(make: Callable[..., Change], least: int = 1) -> Reader:
-    """Return a reader of texts out of which `make` makes a change."""
+def _communities(make: Callable[..., Change], sort: Sort, least: int = 1) -> Reader:
+    """Return a reader of communities out of which `make` makes a change."""
+    word_of = community(sort)
 
     def read(value: object, place: Place) -> Change | None:
         listed = isinstance(value, list)
-        words = (list_of(text, least) if listed else one_or_list(text))(value, place)
+        words = (list_of(word_of, least) if listed else one_or_list(word_of))(value, place)
         if words is None:
             return None
         found = [
@@ -134,21 +136,41 @@ SET = (
     Key("atomic_aggregate", _atomic_aggregate, "whether there is an ATOMIC_AGGREGATE"),
     Key("aggregator", _aggregator, "the AGGREGATOR"),
     Key("aigp", _aigp, "the accumulated IGP metric (RFC 7311)"),
-    Key("communities", _texts(change.set_communities, 0), "all communities (RFC 1997)"),
-    Key("add_communities", _texts(change.add_communities), "communities to add"),
-    Key("remove_communities", _texts(change.remove_communities), "communities to take away, with wildcards"),
-    Key("large_communities", _texts(change.set_large_communities, 0), "all large communities (RFC 8092)"),
-    Key("add_large_communities", _texts(change.add_large_communities), "large communities to add"),
+    Key("communities", _communities(change.set_communities, Sort.PLAIN, 0), "all communities (RFC 1997)"),
+    Key("add_communities", _communities(change.add_communities, Sort.PLAIN), "communities to add"),
+    Key(
+        "remove_communities",
+        _communities(change.remove_communities, Sort.PLAIN),
+        "communities to take away, with wildcards",
+    ),
+    Key(
+        "large_communities",
+        _communities(change.set_large_communities, Sort.LARGE, 0),
+        "all large communities (RFC 8092)",
+    ),
+    Key(
+        "add_large_communities",
+        _communities(change.add_large_communities, Sort.LARGE),
+        "large communities to add",
+    ),
     Key(
         "remove_large_communities",
-        _texts(change.remove_large_communities),
+        _communities(change.remove_large_communities, Sort.LARGE),
         "large communities to take away, with wildcards",
     ),
-    Key("extended_communities", _texts(change.set_extended_communities, 0), "all extended communities"),
-    Key("add_extended_communities", _texts(change.add_extended_communities), "extended communities to add"),
+    Key(
+        "extended_communities",
+        _communities(change.set_extended_communities, Sort.EXTENDED, 0),
+        "all extended communities",
+    ),
+    Key(
+        "add_extended_communities",
+        _communities(change.add_extended_communities, Sort.EXTENDED),
+        "extended communities to add",
+    ),
     Key(
         "remove_extended_communities",
-        _texts(change.remove_extended_communities),
+        _communities(change.remove_extended_communities, Sort.EXTENDED),
         "extended communities to take away, with wildcards",
     ),
     Key("remove", _remove, "attributes to take away"),

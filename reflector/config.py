@@ -40,6 +40,7 @@ from reflector.exposure import Http, check_http
 from reflector.forwarding import Forwarding
 from reflector.guards import find_guard, read_guards
 from reflector.log import Log
+from reflector.naming import read_communities
 from reflector.overlay import Overlay, merged
 from reflector.policies import find_policy, read_policies
 from reflector.secrets import Secret
@@ -134,6 +135,7 @@ class Configuration:
     log: Log = field(default_factory=Log)
     fib: Forwarding | None = None
     warnings: tuple[Problem, ...] = field(default=(), compare=False)
+    communities: Mapping[str, str] = field(default_factory=dict, compare=False)  # names by what they are for
     # The tables as the file has them, without what lies over it.
     data: Mapping[str, object] = field(default_factory=dict, compare=False, repr=False)
 
@@ -175,6 +177,7 @@ def configured(document: Document, overlay: Overlay = MappingProxyType({})) -> C
 
 def _configuration(document: Document) -> Configuration:
     refuse_unknown_tables(document)
+    read_communities(document)
     router, groups = read_router(document), read_groups(document)
     neighbors = [over_group(table, groups) for table in read_list(document, "neighbor")]
     ranges = [over_group(table, groups) for table in read_list(document, "listen_range")]
@@ -250,6 +253,7 @@ def _checked(
         Log(**log.values),
         None if fib is None or fib.values.get("enabled") is False else Forwarding(**fib.values),
         (*dict.fromkeys(document.warnings), *warnings(router, neighbors, ranges)),
+        {text: name for name, (_, text) in document.communities.items()},
     )
 
 

@@ -67,6 +67,8 @@ class Document:
     lines: dict[Path, int]
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
+    # The communities with names: what kind each is of, and its numbers (`reflector.naming`).
+    communities: dict[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def root(self) -> "Place":

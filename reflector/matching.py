@@ -16,6 +16,7 @@ from bgp.policy.prefixes import PrefixList
 from bgp.rib.path import Kind
 from reflector.addresses import prefix, prefix_entry, prefix_list
 from reflector.document import Place, nearest
+from reflector.naming import Sort, resolved
 from reflector.schema import Key
 from reflector.tables import read_table
 from reflector.terms import ORIGINS
@@ -48,11 +49,21 @@ def one_or_list(read: Reader) -> Callable[[object, Place], tuple[object, ...] | 
     return read_some
 
 
-def _texts(make: Callable[..., Match]) -> Reader:
+def community(sort: Sort) -> Reader:
+    """Return a reader of communities, or patterns of them, of which a name is one."""
+
+    def read(value: object, place: Place) -> str | None:
+        written = text(value, place)
+        return None if written is None else resolved(written, place, sort)
+
+    return read
+
+
+def _texts(make: Callable[..., Match], read_word: Reader = text) -> Reader:
     """Return a reader of texts out of which `make` makes a matcher."""
 
     def read(value: object, place: Place) -> Match | None:
-        words = one_or_list(text)(value, place)
+        words = one_or_list(read_word)(value, place)
         if words is None:
             return None
         found = [
@@ -136,9 +147,19 @@ MATCH = (
         _numbers(match.as_path_length),
         "the AS_PATH's length as the decision counts it",
     ),
-    Key("community", _texts(match.community), 'a community, as in "65000:*" (RFC 1997)'),
-    Key("large_community", _texts(match.large_community), 'a large community, as in "65000:1:*" (RFC 8092)'),
-    Key("extended_community", _texts(match.extended_community), 'an extended community, as in "rt:65000:*"'),
+    Key(
+        "community", _texts(match.community, community(Sort.PLAIN)), 'a community, as in "65000:*" (RFC 1997)'
+    ),
+    Key(
+        "large_community",
+        _texts(match.large_community, community(Sort.LARGE)),
+        'a large community, as in "65000:1:*" (RFC 8092)',
+    ),
+    Key(
+        "extended_community",
+        _texts(match.extended_community, community(Sort.EXTENDED)),
+        'an extended community, as in "rt:65000:*"',
+    ),
     Key("next_hop", _networks(match.next_hop_in), "prefixes that the next hop is in"),
     Key("origin", _words(ORIGINS, match.origin), "the ORIGIN"),
     Key("med", _numbers_or_none(match.med), 'the MULTI_EXIT_DISC, or "none"'),

@@ -4,12 +4,14 @@ import re
 from collections.abc import Callable
 
 from bgp.family import BY_NAME, IPV4_UNICAST, Family
-from bgp.iana import AS_TRANS, AddPathMode, CapabilityCode, Origin, Role, WellKnownCommunity
+from bgp.iana import AS_TRANS, AddPathMode, CapabilityCode, Origin, Role
 from bgp.rib.selection import ALL, BEST, EQUAL, Selection, best_n
 from bgp.session.config import AsExpected, Confederation, LimitAction
 from bgp.session.restart import LONGEST_STALE
 from bgp.wire.capability import Fqdn
+from bgp.wire.community import parse_community
 from reflector.document import Place, nearest
+from reflector.naming import WELL_KNOWN, WRITTEN, Sort, resolved
 from reflector.secrets import Secret, secret
 from reflector.values import flag, kind, list_of, number, one_of, text
 
@@ -221,39 +223,41 @@ def origin(value: object, place: Place) -> Origin | None:
     return None if name is None else ORIGINS[name]
 
 
-_COMMUNITY_NAMES = {each.name.lower().replace("_", "-"): int(each) for each in WellKnownCommunity}
-
-
 def _up_to(highest: int, text: str) -> bool:
     """Whether `text` is a number up to `highest`; Python itself refuses to read very long ones."""
     return text.isdecimal() and len(text) <= 20 and int(text) <= highest
 
 
 def community(value: object, place: Place) -> int | None:
-    """Read "asn:value" or the name of a well-known community (RFC 1997)."""
-    if isinstance(value, str):
-        if value in _COMMUNITY_NAMES:
-            return _COMMUNITY_NAMES[value]
-        parts = value.split(":")
-        if len(parts) == 2 and all(_up_to(0xFFFF, part) for part in parts):
-            return int(parts[0]) << 16 | int(parts[1])
-        guess = nearest(value, list(_COMMUNITY_NAMES))
-        hint = f'did you mean "{guess}"?' if guess else 'write "asn:value" with two numbers up to 65535'
-        if len(parts) == 2 and all(part.isdecimal() for part in parts):
-            hint = "both numbers go up to 65535; use large_communities for greater ones"
-        place.refuse(f'"{value}" is no community', hint)
+    """Read "asn:value" or the name of a community (RFC 1997)."""
+    if not isinstance(value, str):
+        place.refuse(f"must be text, not {kind(value)}", 'write "asn:value", as in "65000:100"')
         return None
-    place.refuse(f"must be text, not {kind(value)}", 'write "asn:value", as in "65000:100"')
+    written = resolved(value, place, Sort.PLAIN)
+    if written is None:
+        return None
+    parts = written.split(":")
+    if len(parts) == 2 and all(_up_to(0xFFFF, part) for part in parts):
+        return int(parts[0]) << 16 | int(parts[1])
+    if len(parts) == 1 and written.lower().replace("_", "-") in WELL_KNOWN:
+        return parse_community(written)
+    hint = WRITTEN[Sort.PLAIN]
+    if len(parts) == 2 and all(part.isdecimal() for part in parts):
+        hint = "both numbers go up to 65535; use large_communities for greater ones"
+    place.refuse(f'"{value}" is no community', hint)
     return None
 
 
 def large_community(value: object, place: Place) -> tuple[int, int, int] | None:
-    """Read "asn:value:value" (RFC 8092)."""
-    parts = value.split(":") if isinstance(value, str) else []
+    """Read "asn:value:value", or the name of such a community (RFC 8092)."""
+    written = resolved(value, place, Sort.LARGE) if isinstance(value, str) else ""
+    if written is None:
+        return None
+    parts = written.split(":")
     if len(parts) == 3 and all(_up_to(LAST_AS, part) for part in parts):
         return int(parts[0]), int(parts[1]), int(parts[2])
     what = (
         f'"{value}" is no large community' if isinstance(value, str) else f"must be text, not {kind(value)}"
     )
-    place.refuse(what, 'write "asn:value:value" with three numbers up to 4294967295')
+    place.refuse(what, WRITTEN[Sort.LARGE])
     return None

@@ -211,7 +211,7 @@ TERMS = [
     ("set = {prepend = [0]}", "set.prepend, item 1", "0 is out of range", "1 to"),
     ("set = {prepend = []}", "set.prepend", "must not be empty", "name at least one"),
     ('set = {as_path = "0"}', "set.as_path", "RFC 7607", "correct it"),
-    ('set = {add_communities = ["x"]}', "set.add_communities, item 1", "is no community", "write asn:value"),
+    ('set = {add_communities = ["x"]}', "set.add_communities, item 1", "there is no community", "write "),
     ('set = {remove = "originator_id"}', "set.remove", "no policy may set it (RFC 4456", "leave it out"),
     ('set = {remove = "only_to_customer"}', "set.remove", "no policy may set it (RFC 9234", "leave it out"),
     ("set = {originator_id = 1}", "set.originator_id", "no such key", "remove it"),

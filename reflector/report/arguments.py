@@ -61,9 +61,14 @@ def network(_: "Service", value: object) -> IPv4Network | IPv6Network:
         raise ValueError(f"{error}; write such as 10.0.0.0/8 or 2001:db8::1") from None
 
 
-def community(_: "Service", value: object) -> int | LargeCommunity:
-    """Read a community, by number or name, or a large one."""
+def community(service: "Service", value: object) -> int | LargeCommunity:
+    """Read a community, by number or name, or a large one; names are also those of the configuration."""
     given = str(value)
+    for text, name in service.configuration.communities.items():
+        if name == given:
+            given = text
+    if given != str(value) and given.startswith(("rt:", "ro:", "0x")):
+        raise ValueError(f"{value} is the extended community {given}, by which none can be looked for")
     return parse_large(given) if given.count(":") == 2 else parse_community(given)
 
 

@@ -10,7 +10,7 @@ from bgp.family import family_of
 from bgp.wire import prefix as nlri
 from reflector.report.forwarding import explained as in_kernel
 from reflector.report.row import Row, Unanswerable
-from reflector.report.words import attributes, path
+from reflector.report.words import attributes, named, path
 
 if TYPE_CHECKING:
     from reflector.app import Service
@@ -33,6 +33,14 @@ async def explain(
         "paths": [_considered(service, route.prefix, each) for each in explained],
         "text": str(explained),
     }
+    names = service.configuration.communities
+    found = {
+        text: name
+        for each in row["paths"]
+        for text, name in named(each, names).get("community_names", {}).items()
+    }
+    if found:
+        row["text"] += "\n" + ", ".join(f"{text} is {name}" for text, name in found.items())
     if service.fib is not None:
         row["fib"] = in_kernel(service, service.fib, route.family, route.octets)
     if to is not None:

@@ -11,7 +11,7 @@ from bgp.wire import prefix as nlri
 from bgp.wire.attributes import Attributes
 from bgp.wire.community import LargeCommunity
 from reflector.report.row import Row, Unanswerable
-from reflector.report.words import attributes, path
+from reflector.report.words import attributes, named, path
 
 if TYPE_CHECKING:
     from reflector.app import Service
@@ -55,7 +55,7 @@ async def routes(
                 continue
             if (best and not row["best"]) or (refused and row["usable"]):
                 continue
-            yield row
+            yield named(row, service.configuration.communities)
             if left is not None:
                 left -= 1
                 if not left:

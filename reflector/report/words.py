@@ -1,5 +1,6 @@
 """How values of the library look in reports: names, dotted identifiers, seconds, attributes as JSON."""
 
+from collections.abc import Mapping
 from ipaddress import IPv4Address
 from typing import Any
 
@@ -72,6 +73,16 @@ def path(family: Family, prefix: str, found: Path, best: bool) -> Row:
             "section": found.refusal.section,
             "text": found.refusal.text,
         }
+    return row
+
+
+def named(row: Row, names: Mapping[str, str]) -> Row:
+    """Return `row`, with `community_names` where communities in it have names."""
+    if names:
+        kinds = ("communities", "large_communities", "extended_communities")
+        found = {text: names[text] for kind in kinds for text in row.get(kind, ()) if text in names}
+        if found:
+            row["community_names"] = found
     return row
 
 

@@ -72,7 +72,8 @@ def _mark(row: Row) -> str:
 
 def _communities(row: Row) -> str:
     found = [*row.get("communities", ()), *row.get("large_communities", ())]
-    return " ".join(map(str, found))
+    names = row.get("community_names", {})
+    return " ".join(str(names.get(each, each)) for each in found)
 
 
 def _path_style(row: Row) -> str:
