@@ -9,6 +9,8 @@ COPY pyproject.toml README.md LICENSE ./
 COPY bgp bgp
 COPY fib fib
 COPY reflector reflector
+# What `reflector example` prints.
+COPY examples/reflector.toml examples/
 RUN /opt/martlet/bin/pip install --no-cache-dir --disable-pip-version-check ".[cli,http,uvloop]"
 
 FROM python:${PYTHON}-slim

@@ -31,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _check(options.file)
         case "run":
             return _run(options.file, options.user)
+        case "example":
+            return _example()
         case "demo":
             return _demo(options.seconds, options.plain)
         case "top":
@@ -48,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--user", help="become this user; by default the one in [router] user, if any")
     check = commands.add_parser("check", help="say what is wrong with a configuration file")
     check.add_argument("file", metavar="CONFIG.toml")
+    commands.add_parser("example", help="print a configuration file with every key, and what each means")
     asking.add(commands)
     top.add(commands)
     demo = commands.add_parser("demo", help="show a reflector and some clients at work, all on loopback")
@@ -94,6 +97,13 @@ def _check(file: str) -> int:
     for shortage in shortages(configuration):
         print(f"warning: this machine: {shortage}", file=sys.stderr)
     print(f"{file}: good: {configuration.summary}")
+    return 0
+
+
+def _example() -> int:
+    from importlib.resources import files
+
+    sys.stdout.write(files("reflector").joinpath("example.toml").read_text("utf-8"))
     return 0
 
 

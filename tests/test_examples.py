@@ -1,11 +1,13 @@
 """The examples hold what they promise."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from reflector import schema
+from reflector.__main__ import main
 from reflector.changing import SET
 from reflector.config import load, loads
 from reflector.matching import MATCH
@@ -39,6 +41,16 @@ def test_the_full_configuration_is_full_and_good_with_all_of_it() -> None:
         keys = set(re.findall(r"^([a-z_]+) = ", "\n".join(tables), flags=re.M))
         keys |= set(re.findall(rf"^\[\[{name}\.[\w-]+\.(\w+)\]\]", whole, flags=re.M))
         assert {row.name for row in rows} <= keys, name
+
+
+def test_the_command_prints_the_full_configuration(capsys: pytest.CaptureFixture[str]) -> None:
+    """The package has it as a link, which becomes a file in what is built."""
+    assert main(["example"]) == 0
+    assert capsys.readouterr().out == (EXAMPLES / "reflector.toml").read_text()
+    built = tomllib.loads((EXAMPLES.parent / "pyproject.toml").read_text())["tool"]["setuptools"][
+        "package-data"
+    ]
+    assert "example.toml" in built["reflector"]
 
 
 def test_the_full_configuration_has_every_word_of_policy() -> None:
