@@ -16,6 +16,7 @@ from bgp.speaker import Speaker
 from reflector.altering import Alteration, Altered, alter
 from reflector.config import Configuration, configured
 from reflector.counts import Counts
+from reflector.debugging import Debugs
 from reflector.document import ConfigurationError, Problem, read
 from reflector.doors import Doors
 from reflector.drain import Drain
@@ -89,6 +90,7 @@ class Service:
         self.convergence: float | None = None  # the seconds that it took
         self.doors = Doors(self) if control else None
         self.counts = Counts(self.speaker.router)
+        self.debugs = Debugs(self.speaker)
         self.group_numbers = Numbers()
 
     async def start(self) -> None:
@@ -195,6 +197,7 @@ class Service:
         if self.doors is not None:
             await self.doors.close()
         self.counts.stop()
+        self.debugs.stop()
         if self.fib is not None:
             await self.fib.close()
         await self.speaker.stop(communication, restart=restart)

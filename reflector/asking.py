@@ -13,13 +13,15 @@ from reflector.control.client import Unanswered, ask
 from reflector.control.protocol import usual_path
 from reflector.control.remote import TOKEN_FILE, URL, remote
 from reflector.report.catalog import QUESTIONS, Question, Sort
-from reflector.show import columns, details, tables
+from reflector.show import columns, details, messages, tables
 
 Row = dict[str, Any]
 Parsers = Any  # what argparse returns for subcommands has no public name
 
 # The exit status where the service did not answer, or could not.
 UNANSWERED = 3
+# The one for a command line that is wrong, as argparse has it.
+MISUSED = 2
 # The one where it did, and something is not as it should be.
 UNWELL = 1
 # Seconds that a probe waits for an answer; everybody else waits as long as it takes.
@@ -120,6 +122,7 @@ _SHOWN: dict[str, Callable[[Iterator[Row]], None]] = {
     "log": _log,
     "explain": _explain,
     "monitor": _monitor,
+    "debug": messages.debug,
     "reload": _changes,
     "add": _changes,
     "change": _changes,
@@ -135,6 +138,8 @@ _POSITIONAL: dict[str, tuple[str, ...]] = {
     "change": ("what", "which", "values"),
     "remove": ("what", "which"),
 }
+# Where what is captured goes: to us, not to the service.
+_CAPTURE = "capture"
 _ON_THEIR_OWN = ("explain", "healthy", "monitor")
 
 
@@ -167,6 +172,8 @@ def _parser(commands: Parsers, question: Question, aliases: tuple[str, ...] = ()
             parser.add_argument(option, action="store_true", default=None, help=argument.text)
         else:
             parser.add_argument(option, metavar=argument.name.upper(), help=argument.text)
+    if question.name == _CAPTURE:
+        parser.add_argument("file", metavar="FILE.pcap", nargs="?", help="where to, - for standard output")
     parser.add_argument("--json", action="store_true", dest="as_json", help="a line of JSON for each row")
     parser.add_argument("--socket", type=Path, help="where the service answers, if not at its usual place")
     parser.add_argument("--url", help=f"ask over HTTP: https://HOST:PORT; by default {URL}, if there is one")
@@ -177,6 +184,9 @@ def _parser(commands: Parsers, question: Question, aliases: tuple[str, ...] = ()
 def run(options: argparse.Namespace) -> int:
     """Ask, print the answer, and return the exit status."""
     question = QUESTIONS[options.asked]
+    if question.name == _CAPTURE and not (options.file or options.as_json):
+        print("reflector: capture: name a FILE.pcap, - for standard output, or --json", file=sys.stderr)
+        return MISUSED
     given = {argument.name: getattr(options, argument.name) for argument in question.arguments}
     patience = PROBE if question.name == "healthy" else None
     status = 0
@@ -199,7 +209,9 @@ def run(options: argparse.Namespace) -> int:
         rows = heard()
         if options.as_json:
             for row in rows:
-                print(json.dumps(row))
+                print(json.dumps(row), flush=question.endless)
+        elif question.name == _CAPTURE:
+            messages.Capturing(options.file)(rows)
         else:
             _SHOWN.get(question.name, _done)(rows)
         sys.stdout.flush()
@@ -209,6 +221,9 @@ def run(options: argparse.Namespace) -> int:
     except BrokenPipeError:
         # Whoever read has seen enough; nothing more can be said there.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        print(f"reflector: {error.filename}: {error.strerror}", file=sys.stderr)
+        return UNWELL
     except KeyboardInterrupt:
         return 130
     return status

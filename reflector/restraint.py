@@ -68,9 +68,9 @@ class Bucket:
             self._at = now
         return self._tokens
 
-    def take(self) -> None:
-        """Take one that is there."""
-        self._tokens -= 1
+    def take(self, count: float = 1) -> None:
+        """Take one, or more than there are: then they are owed."""
+        self._tokens -= count
 
     def full(self, now: float) -> bool:
         """Whether nothing was taken for long."""

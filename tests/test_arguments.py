@@ -124,6 +124,7 @@ BAD: dict[str, dict[str, object]] = {
     "Peer.messages": {"limit": 0},
     "Tap.close": {},
     "Messages.close": {},
+    "Messages.finish": {},
     "Messages.next": {},
     "Peer.set_policies": {"import_policy": "all", "export_policy": 5},
     "Announcement.__init__": {

@@ -101,6 +101,7 @@ def calls(speaker: Speaker) -> dict[str, Callable[[], object]]:
         "Peer.messages": peer.messages,
         "Tap.close": tap.close,
         "Messages.close": messages.close,
+        "Messages.finish": messages.finish,
         "Messages.next": messages.next,
         "Messages.__anext__": messages.__anext__,
         "Peer.set_policies": lambda: peer.set_policies(None, None),

@@ -202,8 +202,9 @@ class Stream:
         if self._queued or self._reader is None or self._error is not None:
             self.write((octets,))
             return
+        push = self._push
         try:
-            taken = self._push(octets)
+            taken = push(octets)
         except (BlockingIOError, InterruptedError):
             taken = 0
         except OSError as error:
@@ -254,8 +255,9 @@ class Stream:
             self._read()
 
     def _read(self) -> None:
+        pull = self._pull  # called in two steps: CPython 3.11 looks for a method first otherwise
         try:
-            data = self._pull(READ_SIZE)
+            data = pull(READ_SIZE)
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
@@ -276,8 +278,9 @@ class Stream:
         """Give the kernel what it takes; watch for room if it does not take all."""
         taken = 0
         if self._queued:
+            push = self._push
             try:
-                taken = self._push(self._joined())
+                taken = push(self._joined())
             except (BlockingIOError, InterruptedError):
                 pass
             except OSError as error:

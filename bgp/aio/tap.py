@@ -329,12 +329,17 @@ class Messages(AsyncIterator[TappedMessage]):
         self.lost = 0
         self._tap = tap(self._put)
 
-    def close(self) -> None:
-        """Hear no more, and end the iteration."""
+    def finish(self) -> None:
+        """Hear no more, and end the iteration behind what was heard."""
         self._closed = True
-        self._waiting.clear()
         self._tap.close()
         self._more.set()
+
+    def close(self) -> None:
+        """Hear no more, and end the iteration."""
+        self._waiting.clear()
+        self._octets = 0
+        self.finish()
 
     def _put(self, tapped: Tapped) -> None:
         size = _size(tapped)

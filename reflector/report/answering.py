@@ -13,6 +13,7 @@ from reflector.report import (
     health,
     lines,
     memory,
+    messages,
     neighbors,
     routes,
     status,
@@ -38,6 +39,8 @@ ANSWERS: Mapping[str, Rows] = {
     "memory": memory.memory,
     "log": lines.log,
     "monitor": lines.monitor,
+    "debug": messages.debug,
+    "capture": messages.capture,
     "reset": commands.reset,
     "disable": commands.disable,
     "enable": commands.enable,
@@ -70,11 +73,11 @@ def answer(service: "Service", question: Question, given: Mapping[str, object]) 
         if value is None:
             continue
         try:
-            read[name] = READERS[known[name].sort](service, value)
+            read[known[name].keyword] = READERS[known[name].sort](service, value)
         except ValueError as error:
             raise Unanswerable(f"{name}: {error}") from None
     for argument in question.arguments:
-        if argument.required and argument.name not in read:
+        if argument.required and argument.keyword not in read:
             raise Unanswerable(f"{question.name}: {argument.name} is missing: {argument.text}")
     return ANSWERS[question.name](service, **read)
 

@@ -1,9 +1,11 @@
 """Readers of reports' arguments: text as it is typed, or JSON values, become what the report works with."""
 
+import re
 from collections.abc import Callable, Mapping
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import TYPE_CHECKING, Any
 
+from bgp.aio.address import parse_address
 from bgp.aio.peer import Peer
 from bgp.family import BY_NAME, IPV4_UNICAST, IPV6_UNICAST, Family
 from bgp.session.event import State
@@ -109,6 +111,30 @@ def values(_: "Service", value: object) -> dict[str, object | None]:
     return given(value)
 
 
+def caller(service: "Service", value: object) -> Peer | IPv4Address | IPv6Address:
+    """Read a peer, or the address of one that may come from a listen range."""
+    try:
+        return peer(service, value)
+    except Unanswerable as error:
+        try:
+            address = parse_address(str(value)).address
+        except ValueError:
+            raise error from None
+        ranges = [each.prefix for each in service.speaker.listen_ranges]
+        if not any(address in each for each in ranges):
+            raise Unanswerable(f"{error}, and no listen range has that address") from None
+        return address
+
+
+def seconds(_: "Service", value: object) -> float:
+    """Read a time span, with a unit or in seconds."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)(s|m|h)?", str(value).strip())
+    span = 0.0 if found is None else float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2] or "s"]
+    if not 0 < span <= 86400:
+        raise ValueError(f"{value!r} is no time span up to a day; write such as 30s, 5m or 1h")
+    return span
+
+
 READERS: Mapping[Sort, Reader] = {
     Sort.FLAG: flag,
     Sort.TEXT: text,
@@ -119,5 +145,7 @@ READERS: Mapping[Sort, Reader] = {
     Sort.COMMUNITY: community,
     Sort.STATE: state,
     Sort.LEVEL: level,
+    Sort.CALLER: caller,
+    Sort.TIME: seconds,
     Sort.VALUES: values,
 }

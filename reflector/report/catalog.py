@@ -6,6 +6,7 @@ Commands and pages are made from this table without the service behind it; the a
 
 from dataclasses import dataclass
 from enum import Enum
+from keyword import iskeyword
 
 
 class Sort(Enum):
@@ -20,6 +21,8 @@ class Sort(Enum):
     COMMUNITY = "a community"
     STATE = "a state of the FSM"
     LEVEL = "a level of the log"
+    CALLER = "a neighbor's name or address, or an address from which one may come"
+    TIME = "a time span, such as 30s, 5m or 1h"
     VALUES = "keys with values, as in the configuration"
 
 
@@ -31,6 +34,11 @@ class Argument:
     sort: Sort
     text: str
     required: bool = False
+
+    @property
+    def keyword(self) -> str:
+        """What the argument is called in Python, where it may not be called as it is."""
+        return self.name + "_" * iskeyword(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +59,7 @@ _FAMILY = Argument("family", Sort.FAMILY, "ipv4 or ipv6; by default both")
 _COMMUNITY = Argument("community", Sort.COMMUNITY, "only what has this community")
 _LIMIT = Argument("limit", Sort.NUMBER, "so many rows at most; 0 for all")
 _ONE = Argument("peer", Sort.PEER, "its name or address", required=True)
+_CALLER = Argument("peer", Sort.CALLER, "its name or address; it need not be there yet", required=True)
 _SAID = Argument("text", Sort.TEXT, "what the neighbor's operator is told (RFC 9003)")
 
 _WHAT = Argument("what", Sort.TEXT, "neighbor or listen-range", required=True)
@@ -137,6 +146,30 @@ QUESTIONS = {
                 Argument("changes", Sort.FLAG, "only what changes, not what is there"),
                 Argument("all", Sort.FLAG, "all usable paths, not the best ones alone"),
             ),
+            endless=True,
+        ),
+        Question(
+            "debug",
+            "log each message of a neighbor for a while, decoded, and show them as they come",
+            (
+                _CALLER,
+                Argument("for", Sort.TIME, "how long; by default 5m"),
+                Argument("keepalives", Sort.FLAG, "KEEPALIVEs, too"),
+                Argument("detach", Sort.FLAG, "only log them, also when this command is gone"),
+                Argument("stop", Sort.FLAG, "end it, whoever began it"),
+            ),
+            changes=True,
+            endless=True,
+        ),
+        Question(
+            "capture",
+            "write each message of a neighbor into a capture file, for Wireshark and `python -m bgp decode`",
+            (
+                _CALLER,
+                Argument("for", Sort.TIME, "how long; by default 1h"),
+                Argument("count", Sort.NUMBER, "end behind so many messages"),
+            ),
+            changes=True,
             endless=True,
         ),
         Question("reset", "end a session and let it start anew", (_ONE, _SAID), changes=True),

@@ -125,6 +125,8 @@ async def neighbor(service: "Service", *, peer: Peer) -> AsyncGenerator[Row, Non
             for link in peer.connections
         ],
         "maximum_prefixes": {family.name: most for family, most in options.maximum_prefixes.items()},
+        "debug": _debug(service, peer),
+        "captures": service.debugs.captures[peer.name],
         "signed": "TCP-AO" if options.tcp_ao else "TCP-MD5" if options.password else None,
         "passive": options.passive,
     }
@@ -146,6 +148,15 @@ async def neighbor(service: "Service", *, peer: Peer) -> AsyncGenerator[Row, Non
             advertised = {family.name: told.get(family) for family in negotiated.families}
         found |= {"advertised": advertised, "counted": counted}
     yield found
+
+
+def _debug(service: "Service", peer: Peer) -> Row | None:
+    """Return how long its messages are logged, and how many were."""
+    debug = service.debugs.of(peer.name)
+    if debug is None:
+        return None
+    left = max(debug.until - time.time(), 0.0)
+    return {"seconds": left, "shown": debug.shown, "suppressed": debug.suppressed}
 
 
 def session(negotiated: Negotiated) -> Row:

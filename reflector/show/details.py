@@ -54,6 +54,12 @@ def neighbor(row: Row) -> Iterator[tuple[str, str]]:
     yield "octets", f"{size(row['octets']['received'])} received, {size(row['octets']['sent'])} sent"
     if row["queue"]:
         yield "waiting", f"{size(row['queue'])} that the kernel has not taken"
+    if row["debug"]:
+        debug = row["debug"]
+        left = duration(debug["seconds"])
+        yield "debug", f"messages are logged for another {left}, {debug['shown']} so far"
+    if row["captures"]:
+        yield "captures", f"{row['captures']} going on"
     for each in row["connections"]:
         way = "from" if each["incoming"] else "to"
         yield "connection", f"{each['state']}, {way} {each['remote'] or 'nowhere yet'}"
