@@ -10,9 +10,10 @@
 # make simulate   thousands of seeds of whole speakers with faults (SEEDS=0:5000)
 # make docs       the documentation, into build/docs
 # make hostile    hostile peers while honest clients run and are checked, ten million prefixes among them: half an hour
-# make soak       the same for MINUTES=60 minutes, with churn and restarts, a line a minute and a verdict
+# make soak       a thousand clients that come and go for ten minutes, then hostile peers for MINUTES=60 minutes, with
+#                 churn and restarts, a line a minute and a verdict
 # make endurance  100,000 sessions, stalled peers and watches, millions of attribute sets: half an hour
-# make scale      5000 clients and a restart that all notice at once: five minutes
+# make scale      5000 clients and a restart that all notice at once; a million routes, and every report: ten minutes
 
 PYTHON ?= python3
 VENV := .venv
@@ -81,13 +82,14 @@ hostile: $(VENV)/.test
 	PYTHONPATH=.:tests $(BIN)/python tests/containment.py
 
 soak: $(VENV)/.test
+	$(BIN)/python -m tests.endurance flapping
 	$(BIN)/python -m bgp.testing soak --minutes $(or $(MINUTES),60) $(ARGS)
 
 endurance: $(VENV)/.test
 	$(BIN)/python -m tests.endurance $(ARGS)
 
 scale: $(VENV)/.test
-	$(BIN)/python -m tests.endurance restart $(ARGS)
+	$(BIN)/python -m tests.endurance restart million $(ARGS)
 
 # The daemons of the interoperability tests: Debian's packages, unpacked into .cache and never installed.
 # Without root those tests are skipped; in CI a daemon that is missing is a failure.

@@ -181,12 +181,12 @@ class Views:
         table, match = self._tables[family], lookup.within(within)
 
         def rows(path: Path, prefixes: list[bytes]) -> Iterable[tuple[bytes, tuple[Path, ...]]]:
-            for prefix in match(prefixes):
+            for prefix in prefixes:
                 paths = table.paths(prefix)
                 if paths[0] is path:
                     yield prefix, paths
 
-        return Walk(table, lambda path: True, rows)
+        return Walk(table, lambda path: True, rows, match=match)
 
     def longest_match(self, family: Family, prefix: bytes) -> bytes | None:
         """Return the longest prefix that covers `prefix` and has a usable path."""

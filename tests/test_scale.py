@@ -1,7 +1,7 @@
 """Many clients in short: a restart that all notice at once; `make scale` is the long form."""
 
 import pytest
-from endurance import restart
+from endurance import flapping, million, restart
 from endurance.light import Light, Numbers
 
 from bgp.testing.hostile import honest, words
@@ -20,6 +20,27 @@ def test_a_restart_loses_no_session_and_answers_meanwhile() -> None:
         assert found.times["routes --limit 50"].rows == 50
     # Administrative Shutdown (RFC 4486, RFC 9003), said to each of them.
     assert again.ended["established: NOTIFICATION 6/2"] == CLIENTS
+
+
+def test_clients_that_come_and_go_leave_the_tables_as_the_model_has_them() -> None:
+    # A silence takes as long as a hold time: that is for the long form.
+    course = flapping.trial(60, 6, 0.1, 20.0, 1, ends=("reset", "close", "cease"))
+    assert course.ends > 10 and course.changes > 20
+    assert course.routes > 100 and not course.lost
+
+
+def test_every_report_is_answered_while_others_read_and_do_not_read() -> None:
+    """With twenty thousand routes; that the sessions stay is looked at all along."""
+    routes = 20_000
+    answered, (octets, _, _, grown) = million.trial(routes, 10, 2.0)
+    rows = {each.what: each.rows for each in answered}
+    assert rows["routes"] == rows["routes --received FEEDER"] == rows["routes --advertised CLIENT"] == routes
+    assert rows["routes --limit 50"] == rows["routes --received FEEDER --limit 50"] == 50
+    assert rows["routes 20.1.0.0/16 --longer"] == 4096
+    assert rows["routes 10.0.0.0/8 --longer (none)"] == rows["routes --advertised FEEDER"] == 0
+    assert rows["routes --community"] == 6 * 4
+    assert rows["monitor"] > routes
+    assert octets > 0 and grown < 64 << 20, "what waits for twenty who do not read is a quarter of a MB each"
 
 
 def test_a_light_client_reads_what_comes_in_whatever_pieces() -> None:

@@ -19,10 +19,20 @@ class Walk(Generic[T]):
 
     `rows` makes what is to be found of a path and some of the prefixes that have it; `wanted` says of which
     paths there is anything.  It goes through `order`, by default all paths of the table, those included that
-    come meanwhile.
+    come meanwhile; of their prefixes only such count as are a `match`, where that is given.
     """
 
-    __slots__ = ("_found", "_offset", "_order", "_position", "_prefixes", "_rows", "_table", "_wanted")
+    __slots__ = (
+        "_found",
+        "_match",
+        "_offset",
+        "_order",
+        "_position",
+        "_prefixes",
+        "_rows",
+        "_table",
+        "_wanted",
+    )
 
     def __init__(
         self,
@@ -30,11 +40,12 @@ class Walk(Generic[T]):
         wanted: Callable[[Path], bool],
         rows: Callable[[Path, list[bytes]], Iterable[T]],
         order: Sequence[Path | None] | None = None,
+        match: Callable[[list[bytes]], list[bytes]] | None = None,
     ) -> None:
         self._table = table
         self._wanted = wanted
         self._rows = rows
-        self._order = order
+        self._order, self._match = order, match
         self._position = 0
         # Within a path: its list, how far it was looked at, and what was found there.
         self._prefixes: list[bytes] | None = None
@@ -64,6 +75,8 @@ class Walk(Generic[T]):
             some = path.prefixes[self._offset : self._offset + quota + 1]
             self._offset += len(some)
             quota -= len(some)
+            if self._match is not None:
+                some = self._match(some)
             new = [prefix for prefix in self._table.held_by(path, some) if prefix not in self._found]
             if self._offset >= len(path.prefixes):
                 self._next()

@@ -47,6 +47,7 @@ async def memory(service: "Service") -> AsyncGenerator[Row, None]:
         "count": router.rib.routes,
         "text": "several paths to a prefix are several routes",
     }
+    yield {"what": "tasks", "count": len(asyncio.all_tasks()), "text": "of the event loop"}
     for what, (count, octets) in found.items():
         yield {"what": what, "count": count, "octets": octets, "text": _TEXTS[what.partition(" ipv")[0]]}
 

@@ -6,21 +6,31 @@ import sys
 import time
 from collections.abc import Sequence
 
-from . import restart, sessions, sets, stalled, watching
+from bgp.testing.hostile.stage import Failed
+
+from . import flapping, million, restart, sessions, sets, stalled, watching
 
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.endurance", description=__doc__)
-    trials = ("sessions", "stalled", "sets", "watching", "restart")
+    trials = ("sessions", "stalled", "sets", "watching", "restart", "million", "flapping")
     parser.add_argument("trial", nargs="*", help=f"{', '.join(trials)}; by default all")
     parser.add_argument("--sessions", type=int, default=100_000, help="how many come and go")
     parser.add_argument("--stopped", type=int, default=500, help="how many members stop reading")
     parser.add_argument("--churn", type=int, default=200_000, help="how many routes churn meanwhile")
     parser.add_argument("--sets", type=int, default=10_000_000, help="how many attribute sets")
     parser.add_argument("--routes", type=int, default=100_000, help="through how many routes they go")
-    parser.add_argument("--watched", type=int, default=1_000_000, help="how many routes are watched")
+    parser.add_argument(
+        "--watched", type=int, default=1_000_000, help="how many routes are watched, or heard"
+    )
     parser.add_argument("--clients", type=int, default=5000, help="how many notice a restart")
     parser.add_argument("--hold-time", type=int, default=90, help="the hold time that they have")
+    parser.add_argument("--listeners", type=int, default=200, help="how many clients hear a million routes")
+    parser.add_argument("--flapping", type=int, default=1000, help="how many clients flap")
+    parser.add_argument("--steady", type=int, default=24, help="how many are there all along")
+    parser.add_argument("--minutes", type=float, default=10.0, help="for how long")
+    parser.add_argument("--rate", type=float, default=25.0, help="how many acts of them in a second")
+    parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args(arguments)
     unknown = set(options.trial) - set(trials)
     if unknown:
@@ -90,6 +100,29 @@ def _restart(options: argparse.Namespace) -> None:
     found = restart.trial(options.clients, 2, options.hold_time, 900, lambda line: print(line, flush=True))
     if any(each.expired or each.wrong or each.problems for each in found):
         raise SystemExit("sessions were lost, or routes are wrong")
+
+
+def _million(options: argparse.Namespace) -> None:
+    million.trial(options.watched, options.listeners, 60.0, lambda line: print(line, flush=True))
+
+
+def _flapping(options: argparse.Namespace) -> None:
+    print(
+        f"{options.flapping} clients flap for {options.minutes:g} minutes, {options.rate:g} acts a second; "
+        f"{options.steady} steady ones, seed {options.seed}"
+    )
+    try:
+        course = flapping.trial(
+            options.flapping,
+            options.steady,
+            options.minutes,
+            options.rate,
+            options.seed,
+            lambda line: print(line, flush=True),
+        )
+    except Failed as failure:
+        raise SystemExit(f"verdict: FAILED: {failure}") from None
+    print(f"verdict: good: {course}")
 
 
 def _left(counts: dict[str, int]) -> str:

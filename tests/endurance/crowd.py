@@ -27,8 +27,19 @@ _ROOT = Path(__file__).parent.parent.parent
 
 def crowd(clients: int, routes: int, hold_time: int) -> Orders:
     """Return the process of so many clients with so many routes each; use it in a `with`."""
-    command = [sys.executable, "-m", "endurance.crowd", str(clients), str(routes), str(hold_time)]
-    return Orders(command, {"PYTHONPATH": f"{_ROOT}:{_ROOT / 'tests'}"})
+    numbers = (str(clients), str(routes), str(hold_time))
+    return Orders([sys.executable, "-m", "endurance.crowd", *numbers], environment())
+
+
+def environment() -> dict[str, str]:
+    """Return where modules of the trials are found, whatever the directory."""
+    return {"PYTHONPATH": f"{_ROOT}:{_ROOT / 'tests'}"}
+
+
+def raise_limit() -> None:
+    """Have as many open files as there may be."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class _Crowd:
@@ -132,8 +143,7 @@ class _Crowd:
 
 def main(arguments: Sequence[str]) -> int:
     clients, routes, hold_time = map(int, arguments)
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    raise_limit()
     _Crowd(clients, routes, hold_time).run()
     return 0
 
