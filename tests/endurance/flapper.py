@@ -14,7 +14,7 @@ from random import Random
 from typing import NamedTuple, cast
 
 from bgp.family import FAMILIES, IPV4_UNICAST, Family
-from bgp.iana import AddPathMode, ErrorCode, MessageType
+from bgp.iana import EXTENDED_MESSAGE_LENGTH, AddPathMode, ErrorCode, MessageType
 from bgp.iana import AttributeType as T
 from bgp.session.config import SessionConfig
 from bgp.session.negotiation import Negotiated, negotiate, offer
@@ -161,7 +161,7 @@ class Client(asyncio.Protocol):
     # --- what happens to it ------------------------------------------------------------------------------
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._framer, self.listener, self._tail = Framer(), None, b""
+        self._framer, self.listener, self._tail = Framer(EXTENDED_MESSAGE_LENGTH), None, b""
         self._ours = offer(self._config)
         self._write(encode(self._ours))
 
