@@ -33,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _run(options.file, options.user)
         case "example":
             return _example()
+        case "schema":
+            return _schema()
         case "demo":
             return _demo(options.seconds, options.plain)
         case "top":
@@ -51,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check", help="say what is wrong with a configuration file")
     check.add_argument("file", metavar="CONFIG.toml")
     commands.add_parser("example", help="print a configuration file with every key, and what each means")
+    commands.add_parser("schema", help="print a JSON Schema of configuration files, for editors")
     asking.add(commands)
     top.add(commands)
     demo = commands.add_parser("demo", help="show a reflector and some clients at work, all on loopback")
@@ -104,6 +107,15 @@ def _example() -> int:
     from importlib.resources import files
 
     sys.stdout.write(files("reflector").joinpath("example.toml").read_text("utf-8"))
+    return 0
+
+
+def _schema() -> int:
+    import json
+
+    from reflector.editor import json_schema
+
+    print(json.dumps(json_schema(), indent=1))
     return 0
 
 

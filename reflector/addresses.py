@@ -11,9 +11,10 @@ from ipaddress import (
     ip_interface,
 )
 
-from bgp.family import Family
+from bgp.family import BY_NAME, Family
 from bgp.policy.prefixes import Entry, PrefixList, parse_entry
 from reflector.document import Place
+from reflector.shapes import TEXT, array, either, shaped, table, words
 from reflector.terms import family
 from reflector.values import kind, list_of, refuse_as, shown
 
@@ -21,6 +22,7 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 
+@shaped(TEXT)
 def identifier(value: object, place: Place) -> int | None:
     """Read a BGP Identifier or cluster ID: four octets, written as an IPv4 address (RFC 6286 2.1)."""
     try:
@@ -34,6 +36,7 @@ def identifier(value: object, place: Place) -> int | None:
     return octets
 
 
+@shaped(either(TEXT, table({"env": TEXT}, ("env",))))
 def own_identifier(value: object, place: Place) -> int | None:
     """Read our BGP Identifier, or which variable of the environment has it: replicas share a file."""
     if not isinstance(value, dict):
@@ -48,6 +51,7 @@ def own_identifier(value: object, place: Place) -> int | None:
     return identifier(os.environ[name], place)
 
 
+@shaped(TEXT)
 def address(value: object, place: Place) -> Address | None:
     """Read a unicast IP address; an IPv4-mapped one becomes the IPv4 address it is."""
     try:
@@ -80,6 +84,7 @@ def _port(value: str) -> bool:
     return re.fullmatch(r"(\d+\.){3}\d+:\d+|\[.*\]:\d+", value) is not None
 
 
+@shaped(TEXT)
 def endpoint(value: object, place: Place) -> str | None:
     """Read "address:port", or "[address]:port" for IPv6; port 0 lets the system choose one."""
     remedy = 'write "address:port", as in "192.0.2.1:179", "0.0.0.0:179" or "[::]:179"'
@@ -112,6 +117,7 @@ def endpoint(value: object, place: Place) -> str | None:
     return f"[{parsed}]:{port}" if parsed.version == 6 else f"{parsed}:{port}"
 
 
+@shaped(TEXT)
 def prefix(value: object, place: Place) -> Network | None:
     """Read a prefix without host bits."""
     if not isinstance(value, str):
@@ -128,6 +134,7 @@ def prefix(value: object, place: Place) -> Network | None:
     return masked
 
 
+@shaped(table(dict.fromkeys(BY_NAME, TEXT)))
 def next_hops(value: object, place: Place) -> dict[Family, bytes] | None:
     """Read a table with an address for each family, as octets; an IPv6 address serves IPv4 too (RFC 8950)."""
     if not isinstance(value, dict):
@@ -144,6 +151,7 @@ def next_hops(value: object, place: Place) -> dict[Family, bytes] | None:
     return found
 
 
+@shaped(either(words(["itself"]), array(TEXT, 1)))
 def own_next_hop(value: object, place: Place) -> tuple[Network, ...] | None:
     """Read "itself", or a list of that and the addresses or prefixes of further next hops."""
     several = value if isinstance(value, list) else [value]
@@ -161,6 +169,7 @@ def own_next_hop(value: object, place: Place) -> tuple[Network, ...] | None:
     return tuple(found)
 
 
+@shaped(TEXT)
 def prefix_entry(value: object, place: Place) -> Entry | None:
     """Read an entry of a prefix list, as in "10.0.0.0/8 ge 16 le 24"."""
     if not isinstance(value, str):
@@ -173,6 +182,7 @@ def prefix_entry(value: object, place: Place) -> Entry | None:
         return None
 
 
+@shaped(array(TEXT))
 def prefix_list(value: object, place: Place) -> PrefixList | None:
     """Read the entries of a prefix list, of which there may be very many."""
     if not isinstance(value, list):

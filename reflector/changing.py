@@ -13,8 +13,9 @@ from reflector.document import Place
 from reflector.matching import ATTRIBUTES, community, made, one_or_list
 from reflector.naming import Sort
 from reflector.schema import Key
+from reflector.shapes import FLAG, TEXT, array, either, integer, one_or_more, shaped, table, words
 from reflector.tables import read_table
-from reflector.terms import as_number, origin
+from reflector.terms import ORIGINS, as_number, origin
 from reflector.values import Reader, flag, list_of, number, one_of, text
 
 HEADING = "set = {...} or [policy.NAME.term.set]"
@@ -25,7 +26,9 @@ def _metric(
     set_: Callable[[int], Change], add: Callable[[int], Change], none: Change | None = None
 ) -> Reader:
     """Return a reader of a number, of "+10" or "-10" to change what there is, and maybe of "none"."""
+    signed = {"type": "string", "pattern": r"^[+-][0-9]{1,10}$"}
 
+    @shaped(either(integer(0, _LAST), signed, *([] if none is None else [words(["none"])])))
     def read(value: object, place: Place) -> Change | None:
         if isinstance(value, str):
             if none is not None and value == "none":
@@ -41,6 +44,7 @@ def _metric(
     return read
 
 
+@shaped(TEXT)
 def _next_hop(value: object, place: Place) -> Change | None:
     if value == "self":
         return change.next_hop_self()
@@ -53,6 +57,7 @@ def _next_hop(value: object, place: Place) -> Change | None:
     return None if found is None else change.next_hop(found)
 
 
+@shaped({"type": "string"})
 def _as_path(value: object, place: Place) -> Change | None:
     if value == "":
         return change.as_path(())
@@ -60,6 +65,7 @@ def _as_path(value: object, place: Place) -> Change | None:
     return None if written is None else made(lambda: change.as_path(written), place)
 
 
+@shaped(one_or_more(integer(1, _LAST)))
 def _prepend(value: object, place: Place) -> Change | None:
     asns: list[object] = []
     for index, each in enumerate(value if isinstance(value, list) else [value]):
@@ -70,6 +76,7 @@ def _prepend(value: object, place: Place) -> Change | None:
     return change.prepend(*numbers) if len(numbers) == len(asns) and asns else None
 
 
+@shaped(table({"asn": integer(1, _LAST), "address": TEXT}, ("asn", "address")))
 def _aggregator(value: object, place: Place) -> Change | None:
     keys = (
         Key("asn", as_number, "the AS that aggregated", required=True),
@@ -82,16 +89,19 @@ def _aggregator(value: object, place: Place) -> Change | None:
     return None
 
 
+@shaped(integer(0, (1 << 64) - 2))
 def _aigp(value: object, place: Place) -> Change | None:
     found = number(0, (1 << 64) - 2)(value, place)
     return None if found is None else change.aigp(found)
 
 
+@shaped(words(ORIGINS))
 def _origin(value: object, place: Place) -> Change | None:
     found = origin(value, place)
     return None if found is None else change.origin(found)
 
 
+@shaped(FLAG)
 def _atomic_aggregate(value: object, place: Place) -> Change | None:
     found = flag(value, place)
     return None if found is None else change.atomic_aggregate(found)
@@ -101,20 +111,22 @@ def _communities(make: Callable[..., Change], sort: Sort, least: int = 1) -> Rea
     """Return a reader of communities out of which `make` makes a change."""
     word_of = community(sort)
 
+    @shaped(either(TEXT, array(TEXT, least)))
     def read(value: object, place: Place) -> Change | None:
         listed = isinstance(value, list)
-        words = (list_of(word_of, least) if listed else one_or_list(word_of))(value, place)
-        if words is None:
+        given = (list_of(word_of, least) if listed else one_or_list(word_of))(value, place)
+        if given is None:
             return None
         found = [
             made(lambda word=word: make(word), place / index if listed else place)  # type: ignore[misc]
-            for index, word in enumerate(words)
+            for index, word in enumerate(given)
         ]
-        return None if None in found else make(*words)
+        return None if None in found else make(*given)
 
     return read
 
 
+@shaped(one_or_more(words(ATTRIBUTES)))
 def _remove(value: object, place: Place) -> tuple[Change, ...] | None:
     names = one_or_list(one_of(ATTRIBUTES))(value, place)
     if names is None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from bgp.aio.address import parse_endpoint
 from reflector.document import Place
 from reflector.secrets import Secret, secret
+from reflector.shapes import shape_of, shaped
 
 if TYPE_CHECKING:
     from reflector.tables import Table
@@ -36,6 +37,7 @@ class Http:
     read_token: Secret | None = None
 
 
+@shaped(shape_of(secret))
 def read_token(value: object, place: Place) -> Secret | None:
     """Read a token: a secret that fits into the header of a request."""
     found = secret(value, place)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from bgp.policy.prefixes import PrefixList
 from reflector import addresses, terms, values
 from reflector.document import Place, nearest
+from reflector.shapes import TEXT, array, either, integer, shape_of, shaped, table, words
 from reflector.values import kind, list_of, number, refuse_as, shown
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ def is_forwarding_error(error: Exception) -> bool:
 # --- Readers ------------------------------------------------------------------------------------------
 
 
+@shaped(either(integer(1, _HIGHEST_METRIC), words([FROM_LOCAL_PREF])))
 def metric(value: object, place: Place) -> int | str | None:
     """Read a metric, or that it follows from LOCAL_PREF."""
     if value == FROM_LOCAL_PREF:
@@ -112,6 +114,7 @@ def metric(value: object, place: Place) -> int | str | None:
     return number(1, _HIGHEST_METRIC)(value, place)
 
 
+@shaped(integer(1, 255))
 def protocol(value: object, place: Place) -> int | None:
     """Read the number that marks our routes in the kernel."""
     found = number(1, 255)(value, place)
@@ -121,6 +124,7 @@ def protocol(value: object, place: Place) -> int | None:
     return found
 
 
+@shaped({"type": "object", "additionalProperties": words(_MODES)})
 def pools(value: object, place: Place) -> tuple[tuple[IPv4Network, str], ...] | None:
     """Read the pools of IP-in-IP: a table of prefixes, each with its mode."""
     if not isinstance(value, dict):
@@ -138,6 +142,7 @@ def pools(value: object, place: Place) -> tuple[tuple[IPv4Network, str], ...] | 
     return tuple(found)
 
 
+@shaped(TEXT)
 def tunnel_address(value: object, place: Place) -> IPv4Interface | None:
     """Read the address that the tunnel's device has."""
     try:
@@ -179,6 +184,7 @@ def _rule(given: Mapping[str, object], place: Place) -> Redistribute | None:
     return Redistribute(**options, attributes=attributes)  # type: ignore[arg-type]
 
 
+@shaped(array({"type": ["string", "integer"]}))
 def _protocols(value: object, place: Place) -> frozenset[int] | None:
     from fib.redistribute import protocol_number
 
@@ -210,3 +216,6 @@ _ATTRIBUTES: dict[str, Callable[[object, Place], object | None]] = {
     "local_pref": number(0, 0xFFFFFFFF),
     "communities": list_of(terms.community),
 }
+
+_RULE = table({name: shape_of(read) for name, read in (_CONDITIONS | _ATTRIBUTES).items()})
+shaped(array(_RULE))(redistribute)

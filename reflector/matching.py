@@ -18,6 +18,7 @@ from reflector.addresses import prefix, prefix_entry, prefix_list
 from reflector.document import Place, nearest
 from reflector.naming import Sort, resolved
 from reflector.schema import Key
+from reflector.shapes import TEXT, either, integer, one_or_more, shape_of, shaped, words
 from reflector.tables import read_table
 from reflector.terms import ORIGINS
 from reflector.values import Reader, kind, list_of, one_of, refuse_as, text
@@ -40,6 +41,7 @@ def one_or_list(read: Reader) -> Callable[[object, Place], tuple[object, ...] | 
     """Return a reader of a value, or of a list of them."""
     listed = list_of(read, least=1)
 
+    @shaped(one_or_more(shape_of(read)))
     def read_some(value: object, place: Place) -> tuple[object, ...] | None:
         if isinstance(value, list):
             return listed(value, place)
@@ -52,6 +54,7 @@ def one_or_list(read: Reader) -> Callable[[object, Place], tuple[object, ...] | 
 def community(sort: Sort) -> Reader:
     """Return a reader of communities, or patterns of them, of which a name is one."""
 
+    @shaped(TEXT)
     def read(value: object, place: Place) -> str | None:
         written = text(value, place)
         return None if written is None else resolved(written, place, sort)
@@ -62,15 +65,16 @@ def community(sort: Sort) -> Reader:
 def _texts(make: Callable[..., Match], read_word: Reader = text) -> Reader:
     """Return a reader of texts out of which `make` makes a matcher."""
 
+    @shaped(one_or_more(TEXT))
     def read(value: object, place: Place) -> Match | None:
-        words = one_or_list(read_word)(value, place)
-        if words is None:
+        given = one_or_list(read_word)(value, place)
+        if given is None:
             return None
         found = [
             made(lambda word=word: make(word), place / index if isinstance(value, list) else place)  # type: ignore[misc]
-            for index, word in enumerate(words)
+            for index, word in enumerate(given)
         ]
-        return None if None in found else make(*words)
+        return None if None in found else make(*given)
 
     return read
 
@@ -78,9 +82,10 @@ def _texts(make: Callable[..., Match], read_word: Reader = text) -> Reader:
 def _words(choices: Mapping[str, Any], make: Callable[..., Match]) -> Reader:
     """Return a reader of words out of `choices`, of whose meanings `make` makes a matcher."""
 
+    @shaped(one_or_more(words(choices)))
     def read(value: object, place: Place) -> Match | None:
-        words = one_or_list(one_of(choices))(value, place)
-        return None if words is None else make(*[choices[str(word)] for word in words])
+        found = one_or_list(one_of(choices))(value, place)
+        return None if found is None else make(*[choices[str(word)] for word in found])
 
     return read
 
@@ -103,7 +108,11 @@ def read_numbers(value: object, place: Place) -> Numbers | None:
     return None
 
 
+NUMBERS = either(integer(0, 0xFFFFFFFF), {"type": "string", "pattern": r"^[0-9]{1,12}-[0-9]{1,12}$"})
+
+
 def _numbers(make: Callable[[Numbers], Match]) -> Callable[[object, Place], Match | None]:
+    @shaped(NUMBERS)
     def read(value: object, place: Place) -> Match | None:
         numbers = read_numbers(value, place)
         return None if numbers is None else make(numbers)
@@ -112,6 +121,7 @@ def _numbers(make: Callable[[Numbers], Match]) -> Callable[[object, Place], Matc
 
 
 def _numbers_or_none(make: Callable[[Numbers | None], Match]) -> Reader:
+    @shaped(either(NUMBERS, words(["none"])))
     def read(value: object, place: Place) -> Match | None:
         return make(None) if value == "none" else _numbers(make)(value, place)
 
@@ -121,6 +131,7 @@ def _numbers_or_none(make: Callable[[Numbers | None], Match]) -> Reader:
 def _networks(make: Callable[[Any], Match]) -> Reader:
     """Return a reader of prefixes within which addresses are to be."""
 
+    @shaped(one_or_more(TEXT))
     def read(value: object, place: Place) -> Match | None:
         listed = one_or_list(prefix)(value, place)
         return None if listed is None else make(listed)

@@ -12,6 +12,7 @@ from reflector.document import Document, Place, nearest
 from reflector.matching import one_or_list, read_match
 from reflector.schema import ACCEPT_ALL as ACCEPT_ALL_NAME
 from reflector.schema import Key
+from reflector.shapes import shaped
 from reflector.tables import Table, read_named, read_table
 from reflector.values import one_of, text
 
@@ -25,6 +26,7 @@ _BLACKHOLE = "blackhole"
 _HEADING = "[[policy.NAME.term]]"
 
 
+@shaped({"type": "object"})
 def _table(value: object, place: Place) -> object:
     return value
 

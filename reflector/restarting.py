@@ -6,6 +6,7 @@ from bgp.session import restart
 from bgp.session.restart import LONGEST_RESTART, LONGEST_STALE, RestartOptions
 from reflector import terms, values
 from reflector.document import Place, nearest
+from reflector.shapes import FLAG, either, shape_of, shaped, table
 from reflector.values import duration, kind, number
 
 _EXAMPLE = 'write true, false, or a table such as {families = ["ipv4-unicast"], time = 120}'
@@ -51,3 +52,5 @@ _KEYS: dict[str, Callable[[object, Place], object]] = {
     "long_lived_maximum": number(0, LONGEST_STALE, "seconds"),
     "partial": values.flag,
 }
+
+shaped(either(FLAG, table({name: shape_of(read) for name, read in _KEYS.items()})))(graceful_restart)

@@ -14,6 +14,7 @@ import stat
 from dataclasses import dataclass, field
 
 from reflector.document import Place
+from reflector.shapes import TEXT, either, shaped, table
 from reflector.values import kind, nul_free, path, text
 
 LONGEST = 4096  # octets of any secret
@@ -36,6 +37,7 @@ class Secret:
             return self.octets
 
 
+@shaped(either(TEXT, *(table({name: TEXT}, (name,)) for name in ("file", "env"))))
 def secret(value: object, place: Place, longest: int = LONGEST) -> Secret | None:
     """Read a secret of at most `longest` octets, wherever it is."""
     if not isinstance(value, dict):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from bgp.aio.signing import AoAlgorithm, AoKey
 from reflector.document import Place
 from reflector.secrets import Secret
+from reflector.shapes import integer, shape_of, shaped, table, words
 from reflector.terms import password
 from reflector.values import kind, number, one_of
 
@@ -33,6 +34,10 @@ class Signing:
         )
 
 
+_KEYS = {"key": shape_of(password), **dict.fromkeys(_NUMBERS, integer(0, 255))}
+
+
+@shaped(table({**_KEYS, "algorithm": words(ALGORITHMS)}, _KEYS))
 def tcp_ao(value: object, place: Place) -> Signing | None:
     """Read a table with the key, its identifiers and maybe its algorithm."""
     if not isinstance(value, dict):

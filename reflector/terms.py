@@ -13,11 +13,13 @@ from bgp.wire.community import parse_community
 from reflector.document import Place, nearest
 from reflector.naming import WELL_KNOWN, WRITTEN, Sort, resolved
 from reflector.secrets import Secret, secret
+from reflector.shapes import FLAG, TEXT, Shape, array, either, integer, shape_of, shaped, table, words
 from reflector.values import flag, kind, list_of, number, one_of, text
 
 LAST_AS = 0xFFFFFFFF
 
 
+@shaped(integer(0, 65535) | {"not": {"enum": [1, 2]}})
 def hold_time(value: object, place: Place) -> int | None:
     seconds = number(0, 65535, "seconds")(value, place)
     if seconds in (1, 2):
@@ -28,6 +30,7 @@ def hold_time(value: object, place: Place) -> int | None:
     return seconds
 
 
+@shaped(integer(1, LAST_AS))
 def as_number(value: object, place: Place) -> int | None:
     if isinstance(value, str) and re.fullmatch(r"(?i)(as)?\d+", value):
         place.refuse("must be a number, not text", f"write {value.lower().lstrip('as')}, without quotes")
@@ -50,6 +53,7 @@ EXPECTED_AS = {
 }
 
 
+@shaped(either(integer(1, LAST_AS), words(EXPECTED_AS)))
 def expected_as(value: object, place: Place) -> int | AsExpected | None:
     """Read what AS a peer may have: a number, or a word."""
     if isinstance(value, str) and not re.fullmatch(r"(?i)(as)?\d+", value):
@@ -58,6 +62,10 @@ def expected_as(value: object, place: Place) -> int | AsExpected | None:
     return as_number(value, place)
 
 
+_MEMBERSHIP = {"identifier": integer(1, LAST_AS), "members": array(integer(1, LAST_AS), 1)}
+
+
+@shaped(table(_MEMBERSHIP, _MEMBERSHIP))
 def confederation(value: object, place: Place) -> Confederation | None:
     """Read the number of a confederation, and those of its member ASes (RFC 5065)."""
     example = "write confederation = {identifier = 64500, members = [65001, 65002]}"
@@ -76,6 +84,7 @@ def confederation(value: object, place: Place) -> Confederation | None:
     return Confederation(identifier, frozenset(asn for asn in members if isinstance(asn, int)))
 
 
+@shaped(words(BY_NAME))
 def family(value: object, place: Place) -> Family | None:
     if value in ("ipv4", "ipv6"):
         place.refuse(f'"{value}" is not known', f'did you mean "{value}-unicast"?')
@@ -84,9 +93,15 @@ def family(value: object, place: Place) -> Family | None:
     return None if name is None else BY_NAME[name]
 
 
+def for_family(shape: Shape) -> Shape:
+    """Return the shape of a value for all families, or a table with one for each."""
+    return either(shape, table(dict.fromkeys(BY_NAME, shape)))
+
+
 ADD_PATH_MODES = {"receive": AddPathMode.RECEIVE, "send": AddPathMode.SEND, "both": AddPathMode.BOTH}
 
 
+@shaped(for_family(words(("off", *ADD_PATH_MODES))))
 def add_path(value: object, place: Place) -> dict[Family, AddPathMode] | None:
     """Read a mode for all families, or a table with a mode for each family (RFC 7911 4)."""
     words = ("off", *ADD_PATH_MODES)
@@ -108,6 +123,7 @@ SELECTIONS = {"best": BEST, "equal": EQUAL, "all": ALL}
 MOST_PATHS = 255
 
 
+@shaped(for_family(either(integer(1, MOST_PATHS), words(SELECTIONS))))
 def add_path_select(value: object, place: Place) -> dict[Family, Selection] | None:
     """Read which paths to tell of all families, or a table with that of each family."""
     if isinstance(value, dict):
@@ -136,6 +152,7 @@ def _selection(value: object, place: Place) -> Selection | None:
     return None
 
 
+@shaped(shape_of(secret))
 def password(value: object, place: Place) -> Secret | None:
     """Read a TCP-MD5 password; the kernel takes at most 80 octets (RFC 2385)."""
     return secret(value, place, 80)
@@ -144,6 +161,7 @@ def password(value: object, place: Place) -> Secret | None:
 _MANY = number(1, 100_000_000)
 
 
+@shaped(for_family(shape_of(_MANY)))
 def by_family(
     value: object, place: Place, read: Callable[[object, Place], int | None] = _MANY
 ) -> dict[Family, int] | None:
@@ -155,6 +173,7 @@ def by_family(
     return None if each is None else dict.fromkeys(BY_NAME.values(), each)
 
 
+@shaped(for_family(integer(0, LONGEST_STALE)))
 def stale_times(value: object, place: Place) -> dict[Family, int] | None:
     """Read for how long stale routes are kept (RFC 9494): seconds for all families, or for each."""
     return by_family(value, place, number(0, LONGEST_STALE, "seconds"))
@@ -163,12 +182,14 @@ def stale_times(value: object, place: Place) -> dict[Family, int] | None:
 LIMIT_ACTIONS = {each.value: each for each in LimitAction}
 
 
+@shaped(words(LIMIT_ACTIONS))
 def limit_action(value: object, place: Place) -> LimitAction | None:
     """Read what becomes of a session whose peer sends too many prefixes."""
     name = one_of(LIMIT_ACTIONS)(value, place)
     return None if name is None else LIMIT_ACTIONS[name]
 
 
+@shaped(either(FLAG, array(words(BY_NAME))))
 def families(value: object, place: Place) -> tuple[Family, ...] | None:
     """Read true for all families, false for none, or a list of families."""
     if isinstance(value, bool):
@@ -180,6 +201,7 @@ def families(value: object, place: Place) -> tuple[Family, ...] | None:
     return tuple(each for each in found if each is not None)
 
 
+@shaped(TEXT)
 def fqdn(value: object, place: Place) -> Fqdn | None:
     """Read a host name, as in "rr1.example.net"."""
     name = text(value, place)
@@ -195,11 +217,13 @@ def fqdn(value: object, place: Place) -> Fqdn | None:
 CAPABILITIES = {each.name.lower().replace("_", "-"): each for each in CapabilityCode}
 
 
+@shaped(words(CAPABILITIES))
 def capability(value: object, place: Place) -> CapabilityCode | None:
     name = one_of(CAPABILITIES)(value, place)
     return None if name is None else CAPABILITIES[name]
 
 
+@shaped(FLAG)
 def extended_next_hop(value: object, place: Place) -> tuple[Family, ...] | None:
     """Read whether IPv4 prefixes may have an IPv6 next hop (RFC 8950)."""
     wanted = flag(value, place)
@@ -209,6 +233,7 @@ def extended_next_hop(value: object, place: Place) -> tuple[Family, ...] | None:
 ROLES = {each.name.lower().replace("_", "-"): each for each in Role}
 
 
+@shaped(words(ROLES))
 def role(value: object, place: Place) -> Role | None:
     """Read our own role towards a peer (RFC 9234)."""
     name = one_of(ROLES)(value, place)
@@ -218,6 +243,7 @@ def role(value: object, place: Place) -> Role | None:
 ORIGINS = {each.name.lower(): each for each in Origin}
 
 
+@shaped(words(ORIGINS))
 def origin(value: object, place: Place) -> Origin | None:
     name = one_of(ORIGINS)(value, place)
     return None if name is None else ORIGINS[name]
@@ -228,6 +254,7 @@ def _up_to(highest: int, text: str) -> bool:
     return text.isdecimal() and len(text) <= 20 and int(text) <= highest
 
 
+@shaped(TEXT)
 def community(value: object, place: Place) -> int | None:
     """Read "asn:value" or the name of a community (RFC 1997)."""
     if not isinstance(value, str):
@@ -248,6 +275,7 @@ def community(value: object, place: Place) -> int | None:
     return None
 
 
+@shaped(TEXT)
 def large_community(value: object, place: Place) -> tuple[int, int, int] | None:
     """Read "asn:value:value", or the name of such a community (RFC 8092)."""
     written = resolved(value, place, Sort.LARGE) if isinstance(value, str) else ""

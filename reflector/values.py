@@ -10,6 +10,7 @@ from math import ceil
 from pathlib import Path
 
 from reflector.document import Place, nearest
+from reflector.shapes import FLAG, TEXT, array, integer, shape_of, shaped, words
 
 Reader = Callable[[object, Place], object | None]
 _KINDS = {
@@ -26,6 +27,7 @@ def kind(value: object) -> str:
     return _KINDS.get(type(value), "a table" if isinstance(value, dict) else "a date or time")
 
 
+@shaped(FLAG)
 def flag(value: object, place: Place) -> bool | None:
     if isinstance(value, bool):
         return value
@@ -34,6 +36,7 @@ def flag(value: object, place: Place) -> bool | None:
     return None
 
 
+@shaped(TEXT)
 def text(value: object, place: Place) -> str | None:
     if isinstance(value, str) and value:
         return value
@@ -42,6 +45,7 @@ def text(value: object, place: Place) -> str | None:
     return None
 
 
+@shaped(TEXT)
 def nul_free(value: object, place: Place) -> str | None:
     """Read the name of something of the system's, which has neither NUL nor equals sign."""
     found = text(value, place)
@@ -51,6 +55,7 @@ def nul_free(value: object, place: Place) -> str | None:
     return found
 
 
+@shaped({"type": "string", "pattern": "^/"})
 def path(value: object, place: Place) -> Path | None:
     """Read the path of a file, from the root on."""
     found = text(value, place)
@@ -62,6 +67,7 @@ def path(value: object, place: Place) -> Path | None:
     return None if found is None else Path(found)
 
 
+@shaped({"type": "string", "pattern": "^0?[0-7]{3}$"})
 def mode(value: object, place: Place) -> int | None:
     """Read permissions, as chmod has them."""
     if isinstance(value, str) and re.fullmatch("0?[0-7]{3}", value):
@@ -74,6 +80,7 @@ def number(low: int, high: int, unit: str = "") -> Callable[[object, Place], int
     """Return a reader of whole numbers from `low` to `high`."""
     of = f" of {unit}" if unit else ""
 
+    @shaped(integer(low, high))
     def read(value: object, place: Place) -> int | None:
         if isinstance(value, bool) or not isinstance(value, int):
             quoted = isinstance(value, str) and value.strip().isdecimal()
@@ -91,6 +98,7 @@ def number(low: int, high: int, unit: str = "") -> Callable[[object, Place], int
 def duration(low: float, high: float) -> Callable[[object, Place], float | None]:
     """Return a reader of seconds from `low` to `high`, with a fraction or without."""
 
+    @shaped({"type": "number", "minimum": low, "maximum": high})
     def read(value: object, place: Place) -> float | None:
         if isinstance(value, float) and low <= value <= high:
             return value
@@ -105,13 +113,14 @@ def duration(low: float, high: float) -> Callable[[object, Place], float | None]
 
 def one_of(choices: Iterable[str]) -> Callable[[object, Place], str | None]:
     """Return a reader of one word out of `choices`."""
-    words = list(choices)
-    listed = ", ".join(f'"{word}"' for word in words)
+    known = list(choices)
+    listed = ", ".join(f'"{word}"' for word in known)
 
+    @shaped(words(known))
     def read(value: object, place: Place) -> str | None:
-        if isinstance(value, str) and value in words:
+        if isinstance(value, str) and value in known:
             return value
-        guess = nearest(value, words) if isinstance(value, str) else None
+        guess = nearest(value, known) if isinstance(value, str) else None
         what = f'"{value}" is not known' if isinstance(value, str) else f"must be text, not {kind(value)}"
         remedy = f'did you mean "{guess}"? (possible: {listed})' if guess else f"write one of {listed}"
         place.refuse(what, remedy)
@@ -123,6 +132,7 @@ def one_of(choices: Iterable[str]) -> Callable[[object, Place], str | None]:
 def list_of(read: Reader, least: int = 0) -> Callable[[object, Place], tuple[object, ...] | None]:
     """Return a reader of a list whose elements `read` reads, each once."""
 
+    @shaped(array(shape_of(read), least))
     def read_list(value: object, place: Place) -> tuple[object, ...] | None:
         if not isinstance(value, list):
             remedy = (
@@ -148,6 +158,7 @@ def shown(value: object) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
+@shaped(array({"type": "object"}))
 def tables(value: object, place: Place) -> list[dict[str, object]] | None:
     """Read a list of tables, whose keys somebody else reads."""
     if isinstance(value, list) and all(isinstance(element, dict) for element in value):
