@@ -69,8 +69,9 @@ def context(to: Path) -> None:
     for name in (line.removeprefix("!") for line in lines if line.startswith("!")):
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, to / name, ignore=shutil.ignore_patterns(*never))
+            shutil.copytree(source, to / name, symlinks=True, ignore=shutil.ignore_patterns(*never))
         else:
+            (to / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, to / name)
 
 
@@ -111,9 +112,11 @@ def build(directory: Path) -> Image:
                 found = ignored / name
                 assert found.exists(), name
                 if found.is_dir():
-                    shutil.copytree(found, source / to)
+                    shutil.copytree(found, source / to, symlinks=True)
                 else:
-                    shutil.copy(found, source / name)
+                    assert to.endswith("/")
+                    (source / to).mkdir(exist_ok=True)
+                    shutil.copy(found, source / to)
         elif word == "RUN":
             argv = shlex.split(image.placed(rest))
             if argv[0] == "python":
@@ -193,6 +196,7 @@ def test_what_the_image_starts(lan: Network, image: Image, directory: Path) -> N
     assert run.alive, run.output()
     eventually(lambda: as_in_it("health", health) == 0, "it is healthy", 60)
     assert as_in_it("summary", [health[0], "show", "summary"]) == 0
+    assert as_in_it("example", [health[0], "example"]) == 0
     run.stop(60)
     assert run.popen.returncode == 0
     assert as_in_it("after", health) == 3
