@@ -9,7 +9,15 @@ import os
 import resource
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
@@ -23,6 +31,7 @@ from bgp.session.event import State
 from bgp.wire.notification import Notification, subcodes
 from reflector.control.lines import SLICE
 from reflector.report.memory import resident
+from reflector.report.slices import in_slices
 from reflector.report.words import identifier, kind
 
 if TYPE_CHECKING:
@@ -41,7 +50,7 @@ class Family:
     name: str
     type: str
     text: str
-    samples: Callable[["Service"], Iterable[Sample]]
+    samples: Callable[["Service"], Iterable[Sample] | AsyncIterable[Sample]]
 
 
 class Errors:
@@ -76,7 +85,8 @@ async def exposition(service: "Service") -> AsyncGenerator[bytes, None]:
     until = clock() + SLICE
     for family in FAMILIES:
         lines = [f"# HELP {family.name} {family.text}", f"# TYPE {family.name} {family.type}"]
-        for labels, value in family.samples(service):
+        found = family.samples(service)
+        for labels, value in [each async for each in found] if isinstance(found, AsyncIterable) else found:
             # A histogram's lines have names of their own.
             name = str(labels.get("", family.name))
             lines.append(f"{name}{_labels(labels)} {_number(value)}")
@@ -216,7 +226,6 @@ def _routes(service: "Service") -> Mapping[str, int]:
 
 def _groups(value: str) -> Callable[["Service"], Iterable[Sample]]:
     def samples(service: "Service") -> Iterator[Sample]:
-        now = service.loop.time()
         for terms, group in list(service.speaker.router.groups.items()):
             labels = {"group": service.group_numbers.of(group), "kind": kind(terms.kind)}
             members = group.listeners.values()
@@ -227,12 +236,23 @@ def _groups(value: str) -> Callable[["Service"], Iterable[Sample]]:
                     yield labels, sum(each.pending for each in members)
                 case "behind":
                     yield labels, sum(each.behind for each in members)
-                case "queue":
-                    yield labels, group.train.octets
                 case _:
-                    yield labels, max((group.lag(each, now) for each in members), default=0.0)
+                    yield labels, group.train.octets
 
     return samples
+
+
+async def _group_lag(service: "Service") -> AsyncIterator[Sample]:
+    now = service.loop.time()
+    for terms, group in list(service.speaker.router.groups.items()):
+        labels = {"group": service.group_numbers.of(group), "kind": kind(terms.kind)}
+        lag = 0.0
+        async for some in in_slices(list(group.listeners.items())):
+            # Who has left meanwhile is not measured.
+            lag = max(
+                [lag, *(group.lag(each, now) for name, each in some if group.listeners.get(name) is each)]
+            )
+        yield labels, lag
 
 
 def _lag(service: "Service") -> Iterator[Sample]:
@@ -348,7 +368,7 @@ FAMILIES = (
     Family("martlet_group_pending", "gauge", "Those with something to take.", _groups("pending")),
     Family("martlet_group_behind", "gauge", "Those that are told the latest state only.", _groups("behind")),
     Family("martlet_group_queue_bytes", "gauge", "Octets that not all have taken.", _groups("queue")),
-    Family("martlet_group_lag_seconds", "gauge", "How far the last member is behind.", _groups("lag")),
+    Family("martlet_group_lag_seconds", "gauge", "How far the last member is behind.", _group_lag),
     Family("martlet_loop_lag_seconds", "histogram", "How late the event loop runs.", _lag),
     Family(
         "martlet_connections_refused_total",
