@@ -110,6 +110,11 @@ class Grouping:
         del self.groups[group.terms]
         self._paced.pop(group.terms, None)
 
+    def become(self, ourselves: Ourselves) -> None:
+        """Go by something else of ourselves that matters to all terms."""
+        self._ourselves = ourselves
+        self.unsettle(self._members.values())
+
     # --- Members change their groups ------------------------------------------------------------------
 
     def regroup(self, member: Member) -> None:

@@ -388,6 +388,14 @@ class Router:
 
         return self._convergence.look(now, told)
 
+    # --- Ourselves -----------------------------------------------------------------------------------
+
+    def reflect_clients(self, reflect: bool) -> None:
+        """Reflect between clients from now on, or no more (RFC 4456 section 5); they pull what differs."""
+        if reflect != self._ourselves.reflect_clients:
+            self._ourselves = replace(self._ourselves, reflect_clients=reflect)
+            self._grouping.become(self._ourselves)
+
     # --- Policy --------------------------------------------------------------------------------------
 
     def set_import_policy(self, member: Member, policy: Policy | None) -> None:

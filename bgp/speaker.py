@@ -283,6 +283,13 @@ class Speaker:
             if self._started:
                 self._drop_overdue()
 
+    def reflect_clients(self, reflect: bool) -> None:
+        """Reflect between clients from now on, or no more (RFC 4456 section 5), while sessions stay."""
+        self._host.home.check()
+        arguments.instance("reflect", reflect, bool, "true or false")
+        self.router.reflect_clients(reflect)
+        self._host.turns.schedule()
+
     # --- what may be seen ------------------------------------------------------------------------------
     @property
     def listening(self) -> Sequence[tuple[str, int]]:

@@ -198,8 +198,8 @@ async def _reload(service: Service) -> None:
         logger.error(text, count, "" if count == 1 else "s", extra=said("reload", errors=count))
         return
     if found.restart:
-        for each in found.restart:
-            logger.error("%s: only a restart changes this", each)
+        for reason in found.reasons:
+            logger.error("%s", reason)
         logger.error("SIGHUP: nothing was changed", extra=said("reload", restart=len(found.restart)))
     elif not found:
         logger.info("SIGHUP: nothing has changed", extra=said("reload", changes=0))

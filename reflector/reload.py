@@ -30,8 +30,17 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 Apply = Callable[[Speaker], Awaitable[None]]
 
+# Why others do not: by key, or by table.
+_OPEN = ", for it stands in our OPEN and in what peers have been told"
+_WHY = {
+    **dict.fromkeys(("asn", "router_id", "confederation"), _OPEN),
+    "cluster_id": ", for it stands in what peers have been told, and in what they gave back",
+    "user": ", for a process does not get back what it has given up",
+    "[decision]": ", for routes that are decided by two rules at a time may loop",
+    "[fib]": ", for the kernel's routes would have to be made anew",
+}
 # Of [router] these change while we run; for the others we start anew.
-_LIVE = {"listen", "max_paths", "max_attribute_octets", "lag_age"}
+_LIVE = {"listen", "max_paths", "max_attribute_octets", "lag_age", "client_to_client"}
 _SECRET = {"password", "tcp_ao", "token", "read_token"}
 
 
@@ -117,8 +126,16 @@ class Plan:
     def __bool__(self) -> bool:
         return bool(self.steps or self.restart)
 
+    @property
+    def reasons(self) -> list[str]:
+        """What only a restart changes, and why."""
+        return [
+            f"{each}: only a restart changes this{_WHY.get(each.key.partition(' ')[0], '')}"
+            for each in self.restart
+        ]
+
     def __str__(self) -> str:
-        lines = [f"! {each}: only a restart changes this" for each in self.restart]
+        lines = [f"! {each}" for each in self.reasons]
         return "\n".join([*lines, *map(str, self.steps), *self.notes]) or "nothing has changed"
 
 
@@ -201,8 +218,12 @@ def _ourselves(before: Configuration, after: Configuration) -> Iterator[Step]:
             lag_age=router.lag_age,
         )
 
+    async def reflect(speaker: Speaker) -> None:
+        speaker.reflect_clients(after.router.client_to_client)
+
     for keys, apply in (
         (("listen",), listen),
+        (("client_to_client",), reflect),
         (("max_paths", "max_attribute_octets", "lag_age"), bound),
     ):
         found = tuple(changed[key] for key in keys if key in changed)

@@ -82,6 +82,7 @@ BAD: dict[str, dict[str, object]] = {
     "Speaker.start": {},
     "Speaker.stop": {"communication": 5, "timeout": -1},
     "Speaker.listen": {"addresses": [179]},
+    "Speaker.reflect_clients": {},
     "Speaker.set_limits": {"max_paths": -1, "max_attribute_octets": "many", "lag_age": -1},
     "Speaker.converged": {},
     "Speaker.events": {"limit": 0},

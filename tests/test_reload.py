@@ -101,6 +101,7 @@ def test_the_same_again_is_nothing() -> None:
         ('address = "127.0.0.12"', 'address = "127.0.0.13"', "- neighbor 127.0.0.12, its sessions end"),
         ("127.0.1.0/24", "127.0.2.0/24", "- listen range 127.0.1.0/24, its sessions end"),
         ("127.0.0.1:0", "127.0.0.2:0", "~ [router]: listen [127.0.0.1:0] -> [127.0.0.2:0]"),
+        ("asn = 64512", "asn = 64512\nclient_to_client = false", "client_to_client true -> false"),
         ("asn = 64512", "asn = 64512\nlag_age = 20", "~ [router]: lag_age 300.0 -> 20.0"),
         ("limit = 5", 'password = "geheim"', "password none -> (hidden)"),
         ("enabled = false", "enabled = true", "~ [control]: enabled false -> true"),
@@ -227,6 +228,19 @@ async def test_a_policy_changes_under_its_sessions(running: Running) -> None:
     await running.told(second, "10.1.0.0/16", med=5)
     await running.reload(changed(("{med = 5}", "{med = 6}")))
     await running.told(second, "10.1.0.0/16", med=6)
+    assert first_peer.times_established == second_peer.times_established == 1
+
+
+async def test_clients_are_reflected_to_clients_no_more_and_again(running: Running) -> None:
+    first, first_peer = await running.join("127.0.0.11")
+    second, second_peer = await running.join("127.0.0.12")
+    first.announce("10.1.0.0/16", next_hop="10.0.0.11")
+    await running.told(second, "10.1.0.0/16")
+    await running.reload(changed(("asn = 64512", "asn = 64512\nclient_to_client = false")))
+    await running.told(second, "10.1.0.0/16", there=False)
+    await running.told(second, "198.51.100.0/24")
+    await running.reload(TEXT)
+    await running.told(second, "10.1.0.0/16")
     assert first_peer.times_established == second_peer.times_established == 1
 
 

@@ -560,6 +560,12 @@ class Machine(RuleBasedStateMachine):
         self.router.next_hops.learn({address(next_hop): cost})
         self.reference.costs[address(next_hop)] = cost
 
+    @rule(reflect=st.booleans())
+    def mesh_clients(self, reflect: bool) -> None:
+        """Clients are reflected to clients from now on, or no more."""
+        self.router.reflect_clients(reflect)
+        self.reference.client_to_client = reflect
+
     @rule(family=families, data=st.data(), installed=st.booleans())
     def install(self, family: Family, data: st.DataObject, installed: bool) -> None:
         """The forwarding plane has a prefix, or has it no more."""

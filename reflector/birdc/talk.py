@@ -284,7 +284,7 @@ class BirdTalk:
             yield Reply.end(Code.CONFIGURATION_ERROR, "; ".join(map(str, error.problems)))
             return
         if found.restart or failed:
-            faults = [f"{each}: only a restart changes this" for each in found.restart]
+            faults = found.reasons
             faults += [f"{step}: {reason}" for step, reason in failed]
             yield Reply.end(Code.CONFIGURATION_ERROR, "; ".join(faults))
             return

@@ -65,10 +65,12 @@ async def reload(
         problems = "\n".join(map(str, error.problems))
         raise Unanswerable(f"{problems}\n{len(error.problems)} errors, nothing was changed") from None
     if found.restart and not dry_run:
-        lines = "\n".join(f"{each}: only a restart changes this" for each in found.restart)
-        raise Unanswerable(f"{lines}\nnothing was changed")
-    for each in found.restart:
-        yield {"change": f"! {each}: only a restart changes this", "restart": True}
+        lines = "\n".join(found.reasons)
+        raise Unanswerable(f"{lines}\n{_price(service)}; nothing was changed")
+    for reason in found.reasons:
+        yield {"change": f"! {reason}", "restart": True}
+    if found.restart:
+        yield {"change": f"! {_price(service)}", "restart": True}
     reasons = {id(step): reason for step, reason in failed}
     for step in found.steps:
         row: Row = {"change": str(step), "done": not dry_run and id(step) not in reasons}
@@ -77,6 +79,14 @@ async def reload(
         yield row
     for note in found.notes:
         yield {"change": note, "kept": note.startswith("=")}
+
+
+def _price(service: "Service") -> str:
+    """Return what a restart costs."""
+    sessions = [peer.negotiated for peer in service.speaker.peers if peer.negotiated is not None]
+    keeping = sum(each.graceful_restart is not None for each in sessions)
+    kept = f", and {keeping} of these peers may keep our routes meanwhile (RFC 4724)" if keeping else ""
+    return f"a restart ends {len(sessions)} session{'' if len(sessions) == 1 else 's'}{kept}"
 
 
 async def drain(

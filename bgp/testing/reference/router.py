@@ -100,6 +100,7 @@ class Reference:
         self.asn = asn
         self.confederation = confederation
         self.public = confederation.identifier if confederation else asn
+        self.client_to_client = True
         self.identifier = router_id.to_bytes(4, "big")
         self.cluster_id = cluster_id.to_bytes(4, "big")
         self.own = own
@@ -418,6 +419,9 @@ class Reference:
             return None
         reflected = source.internal and to.kind.internal
         if reflected and Kind.CLIENT not in (source, to.kind):
+            return None
+        meshed = source is to.kind is Kind.CLIENT and self.cluster(to) == self.cluster(route.party)
+        if meshed and not self.client_to_client:
             return None
         relayed = source is to.kind is Kind.ROUTE_SERVER_CLIENT
         communities = set() if relayed else set(attributes.communities)
