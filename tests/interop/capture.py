@@ -89,6 +89,17 @@ class Capture:
             counts[int(kind)] = counts.get(int(kind), 0) + 1
         return counts
 
+    def streams(self, address: str, kind: int) -> dict[str, int]:
+        """Return how many BGP messages of a type Wireshark saw from `address`, by TCP stream."""
+        wanted = f"bgp.type == {kind} && {_source(address)}"
+        counts: dict[str, int] = {}
+        for line in self.tshark(
+            "-Y", wanted, "-T", "fields", "-e", "tcp.stream", "-e", "bgp.type"
+        ).splitlines():
+            stream, _, kinds = line.partition("\t")
+            counts[stream] = counts.get(stream, 0) + kinds.split(",").count(str(kind))
+        return counts
+
     def complaints(self, address: str) -> list[str]:
         """Return the warnings and errors about BGP in what `address` sent."""
         shown = self.tshark("-q", "-z", f"expert,note,{_source(address)}")

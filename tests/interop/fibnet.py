@@ -263,14 +263,24 @@ class Echo:
                 self._socket.sendto(data, sender)
 
 
-def ping(host: Host, source: str, target: str, *, flows: int = 1, size: int = 56, whole: bool = False) -> int:
+def ping(
+    host: Host,
+    source: str,
+    target: str,
+    *,
+    flows: int = 1,
+    size: int = 56,
+    whole: bool = False,
+    wait: float = 5,
+) -> int:
     """Return how many datagrams of `flows` came back from the echo at `target`; OSError where one is refused.
 
-    `whole`: they must not be fragmented.
+    `whole`: they must not be fragmented.  Each is waited for `wait` seconds, on a busy machine, too.
     """
     came = 0
     for _ in range(flows):
         with within(host.namespace, _socket, source, 0, whole) as made:
+            made.settimeout(wait)
             made.sendto(bytes(size), (target, PORT))
             with contextlib.suppress(TimeoutError):
                 came += len(made.recv(65536)) == size

@@ -18,6 +18,8 @@ from typing import Any
 import netns
 from netns import ip
 
+_SO_RCVBUFFORCE = 33  # beyond net.core.rmem_max, for root
+
 _numbers = itertools.count()
 # interface of `near` -> (our IPv4 address, theirs, our IPv6 address, theirs)
 CABLES = {
@@ -105,10 +107,12 @@ class Pings:
         self.sent = self.refused = 0
         self.arrived: set[int] = set()
         self._target = target
-        self._over = threading.Event()
+        self._over, self._all_sent = threading.Event(), threading.Event()
         self._from = udp(space.near, ("203.0.113.1", 0))
         self._to = udp(space.far, (target, 9000))
         self._to.settimeout(0.2)
+        # Whoever reads may be kept from it for a second: that is no loss of the network.
+        self._to.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 16 << 20)
         self._threads = [threading.Thread(target=part) for part in (self._send, self._receive)]
 
     def __enter__(self) -> "Pings":
@@ -130,12 +134,14 @@ class Pings:
             try:
                 self.arrived.add(int.from_bytes(self._to.recv(100), "big"))
             except TimeoutError:
-                if self._over.is_set():
+                if self._all_sent.is_set():
                     return
 
     def __exit__(self, *_: object) -> None:
+        sender, receiver = self._threads
         self._over.set()
-        for thread in self._threads:
-            thread.join()
+        sender.join()
+        self._all_sent.set()
+        receiver.join()
         self._from.close()
         self._to.close()

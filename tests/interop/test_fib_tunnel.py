@@ -47,7 +47,7 @@ async def carried(router: Router, source: str, target: str, **how: Any) -> int:
 
 async def crossing(router: Router, source: str, target: str) -> None:
     async with asyncio.timeout(30):
-        while not await carried(router, source, target):
+        while not await carried(router, source, target, wait=0.3):
             await asyncio.sleep(0.05)
 
 
