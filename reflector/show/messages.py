@@ -98,7 +98,8 @@ class Capturing:
         if not capture.knows(number) and "octets" in row:
             local = Endpoint(ip_address(row["local"]).packed, row["local_port"])
             remote = Endpoint(ip_address(row["remote"]).packed, row["remote_port"])
-            self._ports |= {local.port, remote.port}
+            # Whoever opened the connection has any port.
+            self._ports.add(local.port if row["incoming"] else remote.port)
             capture.begin(number, local, remote)
         if "octets" not in row:
             capture.end(number, row["time"], aborted=row["aborted"])
@@ -118,6 +119,6 @@ class Capturing:
     def _say(self) -> None:
         lost = f", {self._lost} more were lost: we were too slow" if self._lost else ""
         said = f"{self._seen['in']} messages in, {self._seen['out']} out{lost}"
-        if self._ports and BGP_PORT not in self._ports:
-            said += f"; to decode it, name its port: --port {' or '.join(map(str, sorted(self._ports)))}"
+        if others := sorted(self._ports - {BGP_PORT}):
+            said += f"; to decode it, add {' '.join(f'--port {port}' for port in others)}"
         print(said, file=sys.stderr)
