@@ -14,6 +14,7 @@ from bgp.export.terms import Terms
 from bgp.family import Family
 from bgp.policy import ACCEPT_ALL, Policy
 from bgp.retention import Held
+from bgp.rib.claims import Ward
 from bgp.rib.condition import Condition, Conditional
 from bgp.rib.guard import Guard
 from bgp.rib.limits import limits
@@ -183,6 +184,11 @@ class Member:
     def packer(self) -> Packer:
         """What says how routes go to the member."""
         return self._listener.group.packer
+
+    @property
+    def wards(self) -> list[Ward]:
+        """The accounts of the peer where it is guarded, one for each family (`bgp.rib.claims`)."""
+        return [source.ward for source in self._sources.values() if source.ward is not None]
 
     def sources(self, family: Family) -> list[Source]:
         """Return the sources of the peer's routes of `family`, stale ones first."""

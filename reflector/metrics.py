@@ -30,6 +30,7 @@ from bgp.iana import ErrorCode, MessageType
 from bgp.session.event import State
 from bgp.wire.notification import Notification, subcodes
 from reflector.control.lines import SLICE
+from reflector.report.guards import of_member
 from reflector.report.memory import resident
 from reflector.report.slices import in_slices
 from reflector.report.words import identifier, kind
@@ -211,6 +212,36 @@ def _errors(service: "Service") -> Iterator[Sample]:
         yield {"way": way, "code": code, "subcode": subcode}, count
 
 
+def _guard_hits(service: "Service") -> Iterator[Sample]:
+    for (guard, rule), count in sorted(service.speaker.router.guarding.totals.items()):
+        yield {"guard": guard, "rule": rule}, count
+
+
+# Of thousands of guarded neighbors only those have lines that announce what they may not.
+def _peer_guard_hits(service: "Service") -> Iterator[Sample]:
+    return _guarded(service, "hits")
+
+
+def _guard_refused(service: "Service") -> Iterator[Sample]:
+    return _guarded(service, "kept_from_use")
+
+
+def _guarded(service: "Service", what: str) -> Iterator[Sample]:
+    for peer in list(service.speaker.peers):
+        member = peer.member
+        if member is not None and member.wards:
+            for rule, count in of_member(member)[what].items():
+                yield {"peer": peer.name, "rule": rule}, count
+
+
+def _claims(what: str) -> Callable[["Service"], Iterable[Sample]]:
+    def samples(service: "Service") -> Iterator[Sample]:
+        for family, ledger in service.speaker.router.guarding.ledgers.items():
+            yield {"family": family.name}, len(getattr(ledger, what))
+
+    return samples
+
+
 def _by_family(counts: Callable[["Service"], Mapping[str, int]]) -> Callable[["Service"], Iterable[Sample]]:
     return lambda service: [({"family": name}, count) for name, count in counts(service).items()]
 
@@ -354,6 +385,16 @@ FAMILIES = (
         _each(lambda peer: peer.member is not None and peer.member.behind),
     ),
     Family("martlet_slow_peers", "gauge", "Neighbors that are told the latest state only.", _one(_slow)),
+    Family("martlet_guard_hits_total", "counter", "Routes that were announced against a guard.", _guard_hits),
+    Family(
+        "martlet_peer_guard_hits_total",
+        "counter",
+        "The same for each neighbor that did, in its session.",
+        _peer_guard_hits,
+    ),
+    Family("martlet_peer_guard_refused", "gauge", "Routes that a guard keeps from use.", _guard_refused),
+    Family("martlet_guard_claims", "gauge", "What guards give to one neighbor.", _claims("claims")),
+    Family("martlet_guard_disputed", "gauge", "What of that several announce.", _claims("disputed")),
     Family("martlet_notifications_total", "counter", "NOTIFICATIONs that ended connections.", _errors),
     Family("martlet_prefixes", "gauge", "Prefixes of the tables.", _by_family(_prefixes)),
     Family("martlet_routes", "gauge", "Routes; several paths to a prefix are several.", _by_family(_routes)),

@@ -167,3 +167,15 @@ class Guarding:
                 self._free(ward)
                 found.append(ward.name)
         return found
+
+
+def kept_from_use(sources: Iterable[Source]) -> Counter[str]:
+    """Return how many routes from these sources a guard keeps from use now, by rule."""
+    found: Counter[str] = Counter()
+    for source in sources:
+        if source.ward is not None:
+            for path in source.ward.ledger.table.paths_from(source):
+                rule = rule_of(path.refusal)
+                if rule is not None:
+                    found[rule] += path.count
+    return found

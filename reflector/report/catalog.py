@@ -119,6 +119,25 @@ QUESTIONS = {
                 _LIMIT,
             ),
         ),
+        Question(
+            "guards",
+            "what guards keep from use: a row for each neighbor that announces what it may not",
+            (
+                Argument("peer", Sort.PEER, "only this neighbor"),
+                Argument("all", Sort.FLAG, "all guarded neighbors"),
+            ),
+        ),
+        Question(
+            "claims",
+            "what guards give to one neighbor only: who has it, and who announces it, too",
+            (
+                Argument("prefix", Sort.PREFIX, "only what lies within this prefix"),
+                Argument("peer", Sort.PEER, "only what this neighbor has, or announces"),
+                _FAMILY,
+                Argument("disputed", Sort.FLAG, "only what several neighbors announce"),
+                _LIMIT,
+            ),
+        ),
         Question("groups", "update groups: who is told alike, and how far everybody is"),
         Question(
             "healthy",

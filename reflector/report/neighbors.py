@@ -11,6 +11,7 @@ from bgp.iana import MessageType
 from bgp.member import kind_of
 from bgp.session.event import State
 from bgp.session.negotiation import Negotiated
+from reflector.report.guards import of_member
 from reflector.report.row import Row
 from reflector.report.words import expected_as, identifier, kind
 
@@ -137,6 +138,7 @@ async def neighbor(service: "Service", *, peer: Peer) -> AsyncGenerator[Row, Non
             "end_of_rib": [family.name for family in negotiated.families if family in member.end_of_rib],
             "refused": {family.name: router.refused(member, family) for family in negotiated.families},
             "updates_sent": member.updates_sent,
+            "guard": None if member.settings.guard is None else of_member(member),
         }
         counted: float | None = 0.0
         advertised: dict[str, int | None]

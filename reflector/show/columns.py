@@ -108,6 +108,29 @@ ROUTES = (
     Column("communities", _communities, spared=4),
     Column("refused", lambda row: row["refused"]["text"] if "refused" in row else "", spared=5),
 )
+
+
+def _by_rule(name: str) -> Callable[[Row], str]:
+    return lambda row: ", ".join(f"{count} {rule}" for rule, count in row[name].items())
+
+
+GUARDS = (
+    Column("neighbor", _text("peer")),
+    Column("guard", _text("guard")),
+    Column("claims", _text("claims"), right=True),
+    Column(
+        "kept from use", _by_rule("kept_from_use"), style=lambda row: "red" if row["kept_from_use"] else ""
+    ),
+    Column("announced in this session", _by_rule("hits")),
+)
+CLAIMS = (
+    Column("prefix", _text("prefix")),
+    Column("owner", _text("owner")),
+    Column("", lambda row: "" if row["announced"] or row["owner"] is None else "kept for it"),
+    Column("others", lambda row: " ".join(row["others"]), style=lambda row: "red"),
+    Column("guard", _text("guard")),
+    Column("of", _text("of")),
+)
 GROUPS = (
     Column("group", _text("group"), right=True),
     Column("kind", _text("kind")),

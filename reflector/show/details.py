@@ -82,6 +82,8 @@ def _session(row: Row, session: dict[str, Any]) -> Iterator[tuple[str, str]]:
         if family not in row["end_of_rib"]:
             parts.append("End-of-RIB not yet received")
         yield family, ", ".join(parts)
+    if row["guard"] is not None:
+        yield "guard", _guard(row["guard"])
     able = [
         name
         for name, there in (
@@ -96,6 +98,12 @@ def _session(row: Row, session: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "capabilities", ", ".join(able) or "none"
     if session["role"]:
         yield "our role", session["role"]
+
+
+def _guard(guard: Row) -> str:
+    rules = ", ".join(f"{count} {rule}" for rule, count in guard["kept_from_use"].items())
+    kept = f"{sum(guard['kept_from_use'].values())} routes kept from use{f' ({rules})' if rules else ''}"
+    return f"{guard['guard']}: {guard['claims']} claims, {kept}, {sum(guard['hits'].values())} were announced"
 
 
 def fib(row: Row) -> Iterator[tuple[str, str]]:
