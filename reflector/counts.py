@@ -5,6 +5,7 @@ with pauses, while somebody wants to know; the numbers are a little old, and say
 """
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import TypeVar
@@ -20,6 +21,8 @@ Found = Walk[tuple[bytes, Path]]
 
 # Seconds between the end of one count and the next one, and after which nobody wants to know any more.
 INTERVAL, WANTED = 15.0, 300.0
+# Who must have an answer now waits so long for the first count.
+PATIENCE = 5.0
 # Prefixes in a step, and of the loop's time the share that the steps may take.
 _STEP, _SHARE = 512, 0.1
 
@@ -35,6 +38,7 @@ class Counts:
         self._at: float | None = None
         self._asked = 0.0
         self._task: asyncio.Task[None] | None = None
+        self._first = asyncio.Event()
 
     def told(self, peer: str) -> Mapping[Family, int]:
         """Return how many routes a neighbor was told at the last count; empty if it was not there then."""
@@ -59,11 +63,12 @@ class Counts:
         """The seconds since the last count; None before the first one."""
         return None if self._at is None else asyncio.get_running_loop().time() - self._at
 
-    async def counted(self) -> None:
-        """Wait for the first count."""
+    async def counted(self, seconds: float = PATIENCE) -> None:
+        """Wait for the first count, but no longer than that: of a big table it takes its time."""
         self.told("")
-        while self._at is None and self._task is not None and not self._task.done():
-            await asyncio.sleep(0.01)
+        if self._at is None and self._task is not None:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._first.wait(), seconds)
 
     def stop(self) -> None:
         """Count no more."""
@@ -78,9 +83,11 @@ class Counts:
                 self._best = await self._of_all(self._router.rib.walk_best)
                 self._refused = await self._of_all(self._walk_refused)
                 self._at = loop.time()
+                self._first.set()
                 await asyncio.sleep(INTERVAL)
         finally:
             self._task, self._at = None, None
+            self._first.clear()
 
     async def _count(self) -> dict[str, dict[Family, int]]:
         found: dict[str, dict[Family, int]] = {}

@@ -43,7 +43,7 @@ ADDED = {"instance", "job"}
 async def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Cluster]:
     monkeypatch.setattr(Forwarding, "make", lambda self, speaker: KernelFib(speaker, backend=world()))
     async with running(tmp_path, "\n[fib]\n") as found:
-        await found.service.counts.counted()
+        await found.service.counts.counted(60)
         yield found
 
 

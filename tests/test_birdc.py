@@ -68,6 +68,7 @@ async def test_status(cluster: Cluster) -> None:
 
 
 async def test_protocols(cluster: Cluster) -> None:
+    await cluster.service.counts.counted(60)
     short, details, one, none = await replies(
         cluster, "show protocols", "sh prot all", 'show protocols all "*.12"', "show protocols nobody"
     )
@@ -197,6 +198,7 @@ passive = true
 """
     async with running(tmp_path, further) as cluster:
         await cluster.ask("disable", peer="Node_127_0_0_56")
+        await cluster.service.counts.counted(60)
         short, details, status = await replies(cluster, "show protocols", "show protocols all", "show status")
     # A status command: the heading, a line for each peer by its kind, and the end; peers by name and words.
     assert re.match(r"2002-[Nn]ame +[Pp]roto +[Tt]able +[Ss]tate +[Ss]ince +[Ii]nfo", short[0])

@@ -92,6 +92,7 @@ async def test_the_whole_and_its_neighbors(cluster: Cluster) -> None:
     assert status["router_id"] == "192.0.2.100" and re.fullmatch(r"[0-9.]+", status["version"])
     for name in ("current_server", "last_reboot", "last_reconfig"):
         moment(status[name])
+    await cluster.service.counts.counted(60)
     for path in ("/protocols", "/protocols/bgp"):
         found = neighbors(await fetch(cluster, path))
         assert found.keys() == {"127.0.0.11", "127.0.0.12"}
@@ -145,7 +146,7 @@ async def test_routes(cluster: Cluster) -> None:
     assert {each["network"] for each in dump["imported"]} == {*table, "2001:db8:2::/48"}
     assert [each["network"] for each in dump["filtered"]] == ["198.18.1.0/24"]
     assert (await fetch(cluster, "/routes/count/table/master4"))["routes"] == 5
-    await cluster.service.counts.counted()
+    await cluster.service.counts.counted(60)
     assert (await fetch(cluster, "/routes/count/protocol/127.0.0.11"))["routes"] == 1
     assert (await fetch(cluster, "/routes/count/primary/127.0.0.11"))["routes"] == 1
 

@@ -47,7 +47,7 @@ async def samples(cluster: Cluster) -> dict[str, dict[tuple[tuple[str, str], ...
 
 
 async def test_a_scrape_says_what_the_speaker_knows(cluster: Cluster) -> None:
-    await cluster.service.counts.counted()
+    await cluster.service.counts.counted(60)
     found = await samples(cluster)
     assert found["martlet_sessions"][(("state", "Established"),)] == 2
     assert found["martlet_peer_up"] == {(("peer", "127.0.0.11"),): 1, (("peer", "127.0.0.12"),): 1}

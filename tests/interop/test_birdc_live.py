@@ -24,6 +24,7 @@ async def test_birdc_reads_it(tmp_path: Path) -> None:
         assert "Daemon is up and running" in await ask("show", "status")
         shown = await ask("show", "protocols")
         assert "127.0.0.11 BGP" in shown and shown.count("Established") == 2
+        await cluster.service.counts.counted(60)
         assert "1 imported, 1 filtered, 2 exported, 1 preferred" in await ask(
             "show", "protocols", "all", "127.0.0.11"
         )
