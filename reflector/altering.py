@@ -71,13 +71,13 @@ async def alter(service: "Service", asked: Alteration, *, save: bool, dry_run: b
     """Do what is asked for; raise Refused or OSError with nothing done."""
     before = service.configuration
     key, new = _found(service, asked)
-    after, warnings = (None, ()) if new is None else _read(before, key, new)
+    after, warnings = (None, ()) if new is None else await asyncio.to_thread(_read, before, key, new)
     now = _in_force(before, key)
     found = _plan(before, key.table, now, after)
     text = await asyncio.to_thread(_edited, service.file, before, key, new) if save else None
     if dry_run:
         return Altered(found, [], warnings, service.file if save else "")
-    saving = None if text is None else await asyncio.to_thread(Saving, service.file, *text)
+    saving = None if text is None else await asyncio.to_thread(Saving, service.file, text.before, text.after)
     failed = await carry_out(found.steps, service.speaker)
     if failed:
         if saving is not None:
@@ -93,9 +93,8 @@ async def alter(service: "Service", asked: Alteration, *, save: bool, dry_run: b
         await asyncio.to_thread(saving.finish)
     except OSError as error:
         return Altered(found, [], warnings, unsaved=error.strerror or str(error))
-    data = parse(text[1], service.file).data
-    service.configuration = replace(service.configuration, data=data)
-    service.overlay = _remaining(overlay, data)
+    service.configuration = replace(service.configuration, data=text.data)
+    service.overlay = _remaining(overlay, text.data)
     return Altered(found, [], warnings, service.file)
 
 
@@ -232,7 +231,16 @@ def _replaced(things: tuple[Any, ...], now: Any, after: Any) -> tuple[Any, ...]:
 # --- The file ----------------------------------------------------------------------------------------------
 
 
-def _edited(file: str, before: Configuration, key: Identity, new: Raw | None) -> tuple[bytes, bytes]:
+@dataclass(frozen=True, slots=True)
+class _Edited:
+    """The octets of a file before and after a change, and what those after it say."""
+
+    before: bytes
+    after: bytes
+    data: Mapping[str, object]
+
+
+def _edited(file: str, before: Configuration, key: Identity, new: Raw | None) -> _Edited:
     """Return the file as it is and as it should be; raise Refused where that cannot be written."""
     if not file:
         raise Refused("there is no file to save to")
@@ -249,9 +257,10 @@ def _edited(file: str, before: Configuration, key: Identity, new: Raw | None) ->
     try:
         after = _rewritten(text, document.data, key, new)
         wanted = merged(document, {key: new}).data
-        if _full(parse(after, file).data) != _full(wanted):
+        data = parse(after, file).data
+        if _full(data) != _full(wanted):
             raise editing.Uneditable("it is written in a way that cannot be changed in place")
-        return octets, after.encode()
+        return _Edited(octets, after.encode(), data)
     except (editing.Uneditable, UnicodeEncodeError, ConfigurationError) as error:
         raise Refused(f"{file}: {error}; do without --save, and change the file by hand") from None
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,7 +24,7 @@ from reflector.journal import Journal
 from reflector.log import SessionLog
 from reflector.metrics import Errors
 from reflector.originate import aggregate, originate
-from reflector.overlay import Identity, Overlay, Raw, carried
+from reflector.overlay import Overlay, carried
 from reflector.reload import Plan, Step, carry_out, plan, settled
 from reflector.report.groups import Numbers
 from reflector.report.memory import resident
@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 
 T = TypeVar("T")
+_Read = tuple[Configuration, Overlay, tuple[str, ...]]
 
 
 class Service:
@@ -131,15 +132,20 @@ class Service:
         for options in configuration.neighbors:
             speaker.add_peer(options)
 
-    def plan(self, *, forget: bool = False) -> Plan:
+    async def plan(self, *, forget: bool = False) -> Plan:
         """Return what the configuration file asks for by now; raise ConfigurationError with its faults."""
-        after, _, notes = self._read(forget)
+        after, _, notes = await self._read_by_now(forget)
         return replace(plan(self.configuration, after, self.doors), notes=notes)
 
-    def _read(self, forget: bool) -> tuple[Configuration, dict[Identity, Raw | None], tuple[str, ...]]:
+    async def _read_by_now(self, forget: bool) -> _Read:
+        """Read the file in a thread: thousands of neighbors take longer than the loop may stand still."""
+        lying = {} if forget else self.overlay
+        return await asyncio.to_thread(self._read, lying, self.configuration.data)
+
+    def _read(self, lying: Overlay, before: Mapping[str, object]) -> _Read:
         """Return what the file says by now under what lies over it, that, and notes on it."""
         document = read(self.file)
-        overlay, notes = carried({} if forget else self.overlay, self.configuration.data, document.data)
+        overlay, notes = carried(lying, before, document.data)
         try:
             return configured(document, overlay), overlay, tuple(notes)
         except ConfigurationError as error:
@@ -160,7 +166,7 @@ class Service:
 
     async def _reload(self, forget: bool) -> tuple[Plan, list[tuple[Step, str]]]:
         async with self._reloading:
-            after, overlay, notes = self._read(forget)
+            after, overlay, notes = await self._read_by_now(forget)
             found = replace(plan(self.configuration, after, self.doors), notes=notes)
             if found.restart:
                 return found, []

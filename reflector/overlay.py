@@ -6,6 +6,7 @@ and by its source address, a listen range by its prefix; that is its identity, i
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 
 from reflector.document import Document
@@ -41,24 +42,27 @@ Overlay = Mapping[Identity, Raw | None]
 def identity(table: str, raw: Raw) -> Identity:
     """Return which thing a table of that kind is about."""
     if table == LISTEN_RANGE:
-        return Identity(table, _network(raw.get("prefix", "")))
+        return Identity(table, _network(str(raw.get("prefix", ""))))
     where = raw.get("address") or raw.get("interface") or ""
     source = raw.get("source_address")
-    return Identity(table, _address(where), "" if source is None else _address(source))
+    return Identity(table, _address(str(where)), "" if source is None else _address(str(source)))
 
 
-def _address(value: object) -> str:
+# What is looked for among thousands is read once.
+@lru_cache(maxsize=1 << 15)
+def _address(text: str) -> str:
     try:
-        return str(ip_address(str(value)))
+        return str(ip_address(text))
     except ValueError:
-        return str(value)
+        return text
 
 
-def _network(value: object) -> str:
+@lru_cache(maxsize=1 << 15)
+def _network(text: str) -> str:
     try:
-        return str(ip_network(str(value)))
+        return str(ip_network(text))
     except ValueError:
-        return str(value)
+        return text
 
 
 def tables(data: Mapping[str, object], table: str) -> list[Raw]:

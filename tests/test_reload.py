@@ -327,7 +327,7 @@ async def test_what_fails_stays_as_it_was_and_is_tried_again(running: Running) -
     assert step.what == "[router]" and "192.0.2.250" in reason
     assert running.service.speaker.listening == before and peer.times_established == 1
     assert str(running.service.configuration.networks[0].prefix) == "203.0.113.0/24"
-    assert [step.what for step in running.service.plan().steps] == ["[router]"]
+    assert [step.what for step in (await running.service.plan()).steps] == ["[router]"]
 
 
 @pytest.mark.parametrize("text", ["nonsense", "[router]\nasn = 1\n", changed(("passive", "pasive"))])

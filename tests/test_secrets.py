@@ -380,7 +380,12 @@ async def test_no_secret_is_ever_shown(running: Running, caplog: pytest.LogCaptu
         await running.bird("show status", "show protocols all", "show route all", "show memory", "bad")
     )
     service = running.service
-    said += [service.configuration, service.configuration.neighbors, service.plan(), service.plan().steps]
+    said += [
+        service.configuration,
+        service.configuration.neighbors,
+        await service.plan(),
+        (await service.plan()).steps,
+    ]
     said += [peer.options for peer in service.speaker.peers]
     said += [service.speaker.listen_ranges, service.speaker.peers, list(service.journal)]
     for value in ("canary", bytearray(b"canary"), ["canary"]):
@@ -390,7 +395,7 @@ async def test_no_secret_is_ever_shown(running: Running, caplog: pytest.LogCaptu
             said.append(error)
     written(running.directory / "good", b"canary-two")
     running.file.write_text(base + plain.replace("listen = 5\n", "").replace("canary-ao", "canary-other"))
-    said += [str(running.service.plan()), running.service.plan(), *await running.ask("reload")]
+    said += [str(await running.service.plan()), await running.service.plan(), *await running.ask("reload")]
     said += [record.getMessage() + repr(record.__dict__) for record in caplog.records]
     everything = "\n".join(f"{each}\n{each!r}" for each in said)
     assert len(said) > 100 and len(everything) > 10_000

@@ -276,7 +276,7 @@ class BirdTalk:
         yield reply.line(Code.READING, f"Reading configuration from {self._service.file}")
         try:
             if check:
-                self._service.plan()
+                await self._service.plan()
                 yield Reply.end(Code.CONFIGURATION_OK, "Configuration OK")
                 return
             found, failed = await self._service.reload()

@@ -58,7 +58,7 @@ async def reload(
     failed: list[tuple[Step, str]] = []
     try:
         if dry_run:
-            found = service.plan(forget=forget)
+            found = await service.plan(forget=forget)
         else:
             found, failed = await service.reload(forget=forget)
     except ConfigurationError as error:
