@@ -6,7 +6,7 @@ dials ADDRESS from 10.98.0.1, 10.98.0.2 and so on; each announces a /26 of 10.24
 FILE is replaced several times a second: how many are Established, how many sessions were lost, how many
 best routes the one that knows the fewest has, and of the first client its last error, and LOCAL_PREF and
 communities by prefix.  On SIGUSR1 the last client announces a hundred routes more, which its limit does not
-allow.
+allow; on SIGUSR2 the block of the second as its own, and a default route by the address of the first.
 """
 
 import asyncio
@@ -33,7 +33,13 @@ async def main(address: str, asn: int, count: int, file: Path) -> None:
         for number in range(100):
             speakers[-1].announce(f"192.0.2.{number}/32", next_hop=f"10.98.0.{count}")
 
-    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, overdo)
+    def take() -> None:
+        speakers[-1].announce("10.244.0.128/26", next_hop=f"10.98.0.{count}")
+        speakers[-1].announce("0.0.0.0/0", next_hop="10.98.0.1")
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGUSR1, overdo)
+    loop.add_signal_handler(signal.SIGUSR2, take)
     lost = [0] * count
     before = [False] * count
     while True:

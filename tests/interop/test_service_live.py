@@ -34,8 +34,13 @@ add_path = "both"
 
 [group.lights]
 client = true
+guard = "pods"
 maximum_prefixes = 20
 maximum_prefixes_action = "shut"
+
+[guard.pods]
+blocks = [{within = "10.244.0.0/16", length = 26}]
+next_hop = "itself"
 
 [[listen_range]]
 prefix = "10.99.0.0/24"
@@ -189,14 +194,25 @@ def test_a_cluster_and_its_operator(lan: Network) -> None:
     eventually(lambda: "nothing" in service.say("reload", "--dry-run"), "SIGHUP has reloaded", 60)
     assert service.sessions() == before
 
+    # A guard: the block of another client, and a route for somebody else, are received and not used.
+    thief = f"10.98.0.{LIGHTS}"
+    lights.process.popen.send_signal(signal.SIGUSR2)
+    eventually(lambda: len(service.ask("show", "routes", "--received", thief)) == 3, "it was received", 60)
+    used = {row["prefix"]: row["usable"] for row in service.ask("show", "routes", "--received", thief)}
+    assert used == {"10.244.10.0/26": True, "10.244.0.128/26": False, "0.0.0.0/0": False}
+    explained = service.say("explain", "10.244.0.128/26")
+    assert 'guard "pods": 10.244.0.128/26 belongs to 10.98.0.2, who came first' in explained, explained
+    assert "0.0.0.0/0" not in lights.state()["told"] and service.sessions() == before
+
     # A limit: one client overdoes it and is shut, nobody else notices.
-    os.kill(_child(lights.process), signal.SIGUSR1)
+    lights.process.popen.send_signal(signal.SIGUSR1)
     state = lights.wait("one is shut", lambda now: now["lost by the last"] == 1)
     assert state["lost"] == 0
-    shut = f"10.98.0.{LIGHTS}"
-    eventually(lambda: service.sessions().get(shut, ("gone",))[0] != "Established", "its session is down", 60)
-    expected = {each: since for each, since in before.items() if each != shut}
-    assert {each: since for each, since in service.sessions().items() if each != shut} == expected
+    eventually(
+        lambda: service.sessions().get(thief, ("gone",))[0] != "Established", "its session is down", 60
+    )
+    expected = {each: since for each, since in before.items() if each != thief}
+    assert {each: since for each, since in service.sessions().items() if each != thief} == expected
 
     # Drained, we are everybody's last choice; then we are not.
     told = service.say("drain")
@@ -213,11 +229,6 @@ def test_a_cluster_and_its_operator(lan: Network) -> None:
     lights.wait("the word is heard", lambda now: "moved to rr2" in now["error"])
     shown = frr.ask("vtysh", "--vty_socket", str(frr.node.directory), "-c", "show bgp neighbors")
     assert "Administrative Shutdown" in shown, shown
-
-
-def _child(process: Process) -> int:
-    """Return the process itself: what starts it in its node replaces itself by it."""
-    return process.popen.pid
 
 
 @pytest.mark.interop("bird", "birdc", "frr", "vtysh")
