@@ -34,6 +34,12 @@ DASHBOARD = ROOT / "deploy" / "grafana" / "martlet.json"
 SOMETIMES: dict[str, set[str]] = {
     "martlet_kept_down": {"peer", "listen_range"},
     "martlet_convergence_seconds": set(),
+    # Where there are guards, and somebody whom they stop.
+    "martlet_guard_hits_total": {"guard", "rule"},
+    "martlet_peer_guard_hits_total": {"peer", "rule"},
+    "martlet_peer_guard_refused": {"peer", "rule"},
+    "martlet_guard_claims": {"family"},
+    "martlet_guard_disputed": {"family"},
 }
 # What Prometheus adds to each series.
 ADDED = {"instance", "job"}
@@ -172,7 +178,7 @@ def test_the_dashboard_is_one_that_grafana_takes() -> None:
     source = variables["datasource"]
     assert (source["type"], source["query"]) == ("datasource", "prometheus")
     titles = [panel["title"] for panel in panels() if panel["type"] == "row"]
-    assert titles[:6] == ["Overview", "Sessions", "Churn", "Groups", "Process", "FIB"]
+    assert titles == ["Overview", "Sessions", "Churn", "Groups", "Guards", "Process", "FIB"]
     numbers = [panel["id"] for panel in panels()]
     assert len(set(numbers)) == len(numbers)
     taken: set[tuple[int, int]] = set()
@@ -279,6 +285,12 @@ CASES: dict[str, tuple[dict[str, str], dict[str, str], int]] = {
         {'process_open_fds{job="martlet"}': "95x20", 'process_max_fds{job="martlet"}': "1000x20"},
         10,
     ),
+    "MartletGuardHit": (
+        {'martlet_peer_guard_refused{peer="n",rule="owned"}': "2x10"},
+        {'martlet_peer_guard_refused{peer="n",rule="owned"}': "0x10"},
+        8,
+    ),
+    "MartletPrefixDisputed": ({"martlet_guard_disputed": "1x10"}, {"martlet_guard_disputed": "0x10"}, 8),
     "MartletKernelRefuses": ({"martlet_fib_refused": "3x20"}, {"martlet_fib_refused": "0x20"}, 10),
     "MartletKernelBehind": ({"martlet_fib_pending": "9x20"}, {"martlet_fib_pending": "9x5 0x15"}, 15),
     "MartletDeletionsWithheld": ({"martlet_fib_withheld": "9x20"}, {"martlet_fib_withheld": "0x20"}, 5),
