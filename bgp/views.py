@@ -88,7 +88,8 @@ class Views:
             for start in range(0, len(table.order), _WEIGHED):
                 # What comes meanwhile is not missed, and what goes is counted as it was.
                 yield f"paths {family}", weight.of_paths(table.order[start : start + _WEIGHED])
-        yield "attribute sets", weight.of_attributes(self._attributes)
+        for some in weight.of_attributes(self._attributes):
+            yield "attribute sets", some
 
     def lookup(self, family: Family, prefix: bytes) -> tuple[Path, ...]:
         """Return the paths of `prefix`, the best one first if any is usable."""

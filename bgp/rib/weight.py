@@ -4,17 +4,18 @@ What stands in several containers counts once, where it is first: the octets of 
 its table.  Python's allocator hands out multiples of sixteen octets, and so is counted.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from sys import getsizeof
 from typing import NamedTuple
+from weakref import ref
 
 from bgp.rib.path import Path
 from bgp.rib.table import Table
-from bgp.wire.attributes import AttributeTable
+from bgp.wire.attributes import Attributes, AttributeTable
 
-# So many are looked at for the size that all of them have on average.
-_SAMPLE = 1024
+# So many are looked at for the size that all of them have on average, and so many next hops at a time.
+_SAMPLE, _TOGETHER = 1024, 64
 # An empty tuple and each thing in it; a path's place in its source's registry beside the dict.
 _TUPLE, _PLACE = 56, 8
 
@@ -51,16 +52,24 @@ def of_containers(table: Table) -> int:
     return sum(map(getsizeof, table.containers()))
 
 
-def of_attributes(table: AttributeTable) -> Weight:
-    """Return what interned attribute sets take."""
+def of_attributes(table: AttributeTable) -> Iterator[Weight]:
+    """Yield what interned attribute sets take: at least once, those of some next hops at a time."""
+    share = _SAMPLE / max(1, len(table))
+    left = list(table.containers())
+    for start in range(0, max(1, len(left)), _TOGETHER):
+        yield _of_sets(left[start : start + _TOGETHER], share)
+
+
+def _of_sets(containers: Iterable[Mapping[bytes, ref[Attributes]]], share: float) -> Weight:
     count = octets = 0
-    for known in table.containers():
+    for known in containers:
         here = len(known)
         count += here
-        entries = list(islice(known.values(), _SAMPLE))
+        entries = list(islice(known.values(), int(here * share) + 1))
         found = [each for each in (entry() for entry in entries) if each is not None]
         one = [_size(each) + _size(each.octets) + _read(each) for each in found]
-        octets += getsizeof(known) + _on_average(entries, here) + sum(one) * here // max(1, len(one))
+        octets += getsizeof(known) + sum(map(_size, entries)) * here // max(1, len(entries))
+        octets += sum(one) * here // max(1, len(one))
     return Weight(count, octets)
 
 
