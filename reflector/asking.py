@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from reflector.control.protocol import usual_path
 from reflector.control.remote import TOKEN_FILE, URL, remote
 from reflector.report.catalog import QUESTIONS, Question, Sort
 from reflector.show import columns, details, messages, tables
+from reflector.show.pager import paged
 
 Row = dict[str, Any]
 Parsers = Any  # what argparse returns for subcommands has no public name
@@ -217,7 +219,8 @@ def run(options: argparse.Namespace) -> int:
         elif question.name == _CAPTURE:
             messages.Capturing(options.file)(rows)
         else:
-            _SHOWN.get(question.name, _done)(rows)
+            with nullcontext() if question.endless or question.changes else paged():
+                _SHOWN.get(question.name, _done)(rows)
         sys.stdout.flush()
     except Unanswered as error:
         print(f"reflector: {error}", file=sys.stderr)

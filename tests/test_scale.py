@@ -1,8 +1,18 @@
 """Many clients in short: a restart that all notice at once; `make scale` is the long form."""
 
+import asyncio
+import contextlib
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 from endurance import flapping, million, restart
 from endurance.light import Light, Numbers
+from service import ROOT, running
 
 from bgp.testing.hostile import honest, words
 
@@ -54,3 +64,41 @@ def test_a_light_client_reads_what_comes_in_whatever_pieces() -> None:
             assert client.feed(octets[at : at + size], 0.0) == ""
         assert client.held == 1 << 255
     assert numbers.wrong, "it has no ORIGINATOR_ID"
+
+
+@pytest.fixture
+def terminal() -> Iterator[tuple[int, int]]:
+    """A terminal's two ends: the one that a person sees, and the one that a program has."""
+    ours, theirs = pty.openpty()
+    yield ours, theirs
+    os.close(ours)
+
+
+async def test_what_is_long_goes_through_a_pager(tmp_path: Path, terminal: tuple[int, int]) -> None:
+    """On a terminal, and as far as the pager wants it; elsewhere there is none."""
+    ours, theirs = terminal
+    async with running(tmp_path) as cluster:
+
+        def show(*words: str, pager: str) -> None:
+            subprocess.run(
+                [sys.executable, "-m", "reflector", "show", *words, "--socket", str(cluster.path)],
+                cwd=ROOT,
+                env={**os.environ, "PAGER": pager, "TERM": "dumb", "COLUMNS": "120"},
+                stdout=theirs,
+                timeout=60,
+                check=True,
+            )
+
+        await asyncio.to_thread(show, "routes", pager="sed -n s/^/paged:/p")
+        await asyncio.to_thread(show, "neighbors", pager="true")
+        await asyncio.to_thread(show, "groups", pager="cat")
+        await asyncio.to_thread(show, "groups", "--json", pager="sed -n s/^/paged:/p")
+        os.close(theirs)
+        said = b""
+        with contextlib.suppress(OSError):  # the end of a terminal that nobody writes to any more
+            while more := os.read(ours, 65536):
+                said += more
+        paged, *others = [line for line in said.decode().split("\n") if "10.1.0.0/16" in line]
+        assert paged.startswith("paged:") and not others
+        assert b"neighbors" not in said, "nobody wanted them"
+        assert said.count(b"paged:") == said.split(b"paths")[0].count(b"paged:") and b'{"group"' in said

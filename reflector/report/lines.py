@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 from bgp import InSync, Lagged, PeerChanged, RouteEvent, Snapshot
 from bgp.aio.peer import Peer
-from bgp.family import Family
+from bgp.family import FAMILIES, Family
 from reflector.report.arguments import LEVELS
 from reflector.report.routes import Community, Network
 from reflector.report.row import Row
-from reflector.report.words import path
+from reflector.report.words import Rows
 
 if TYPE_CHECKING:
     from reflector.app import Service
@@ -49,6 +49,8 @@ async def monitor(
         community=None if community is None else [community],
     )
     synced = False
+    # What is there comes by path, and most have several prefixes.
+    snapshot = {each: Rows(each) for each in FAMILIES}
     with watch:
         async for event in watch:
             row: Row = {"event": type(event).__name__, "sequence": event.sequence}
@@ -63,7 +65,8 @@ async def monitor(
                     }
                     row["family"] = event.family.name
                     if event.path is not None:
-                        row["path"] = path(event.family, event.prefix, event.path, True)
+                        about = Rows(event.family) if synced else snapshot[event.family]
+                        row["path"] = about.path(event.prefix, event.path, True)
                 case PeerChanged(event=happened):
                     row |= {
                         "peer": happened.peer and happened.peer.name,

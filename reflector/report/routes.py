@@ -13,7 +13,7 @@ from bgp.wire import prefix as nlri
 from bgp.wire.attributes import Attributes
 from bgp.wire.community import LargeCommunity
 from reflector.report.row import Row, Unanswerable
-from reflector.report.words import attributes, named, path
+from reflector.report.words import Rows, named
 
 if TYPE_CHECKING:
     from reflector.app import Service
@@ -85,34 +85,13 @@ class _Wanted:
         return wanted in (found.communities if isinstance(wanted, int) else found.large_communities)
 
 
-class _Rows:
-    """Makes rows.  Paths that follow each other are often the same, and attributes are what takes long."""
-
-    def __init__(self, family: Family) -> None:
-        self._family = family
-        self._path: tuple[Path | None, Row] = None, {}
-        self._told: tuple[Attributes | None, Row] = None, {}
-
-    def path(self, prefix: str, found: Path, best: bool) -> Row:
-        """Return a path of a prefix."""
-        if self._path[0] is not found:
-            self._path = found, path(self._family, prefix, found, best)
-        return {**self._path[1], "prefix": prefix, "best": best}
-
-    def told(self, prefix: str, told: Attributes, path_id: int | None) -> Row:
-        """Return what a neighbor is told of a prefix."""
-        if self._told[0] is not told:
-            self._told = told, attributes(told)
-        return {"prefix": prefix, "family": self._family.name, "path_id": path_id, **self._told[1]}
-
-
 Found = AsyncGenerator[Row, None]
 
 
 async def _table(
     service: "Service", family: Family, prefix: Network | None, longer: bool, wanted: _Wanted
 ) -> Found:
-    rib, rows = service.speaker.rib, _Rows(family)
+    rib, rows = service.speaker.rib, Rows(family)
     if prefix is not None and not longer:
         route = rib.exact(prefix) or rib.longest_match(prefix)
         for row in () if route is None else _of_route(rows, route, wanted):
@@ -123,7 +102,7 @@ async def _table(
             yield row
 
 
-def _of_route(rows: _Rows, route: Route, wanted: _Wanted) -> Iterator[Row]:
+def _of_route(rows: Rows, route: Route, wanted: _Wanted) -> Iterator[Row]:
     prefix, best = route.prefix, route.best
     for found in route.paths:
         if wanted.takes(found, found is best):
@@ -132,7 +111,7 @@ def _of_route(rows: _Rows, route: Route, wanted: _Wanted) -> Iterator[Row]:
 
 async def _with_community(service: "Service", family: Family, wanted: _Wanted) -> Found:
     """Yield the rows of all prefixes with a path that has it; each path is looked at, not each prefix."""
-    speaker, rows = service.speaker, _Rows(family)
+    speaker, rows = service.speaker, Rows(family)
     views = speaker.router.rib
     async for prefix, found in speaker.walk(
         views.walk_paths(family, lambda path: wanted.has(path.attributes))
@@ -147,7 +126,7 @@ async def _with_community(service: "Service", family: Family, wanted: _Wanted) -
 async def _received(
     service: "Service", peer: Peer, family: Family, prefix: Network | None, longer: bool, wanted: _Wanted
 ) -> Found:
-    rib, rows = service.speaker.rib, _Rows(family)
+    rib, rows = service.speaker.rib, Rows(family)
     if prefix is not None and not longer:
         route = rib.exact(prefix)
         for found in () if route is None else route.paths:
@@ -165,7 +144,7 @@ async def _received(
 async def _advertised(
     service: "Service", peer: Peer, family: Family, prefix: Network | None, longer: bool, wanted: _Wanted
 ) -> Found:
-    rows = _Rows(family)
+    rows = Rows(family)
     if prefix is not None and not longer:
         if peer.member is not None and family in peer.member.negotiated.families:
             for one in peer.explain(prefix).told:

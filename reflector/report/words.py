@@ -76,6 +76,27 @@ def path(family: Family, prefix: str, found: Path, best: bool) -> Row:
     return row
 
 
+class Rows:
+    """Makes rows.  Paths that follow each other are often the same, and attributes are what takes long."""
+
+    def __init__(self, family: Family) -> None:
+        self._family = family
+        self._path: tuple[Path | None, Row] = None, {}
+        self._told: tuple[Attributes | None, Row] = None, {}
+
+    def path(self, prefix: str, found: Path, best: bool) -> Row:
+        """Return a path of a prefix."""
+        if self._path[0] is not found:
+            self._path = found, path(self._family, prefix, found, best)
+        return {**self._path[1], "prefix": prefix, "best": best}
+
+    def told(self, prefix: str, told: Attributes, path_id: int | None) -> Row:
+        """Return what a neighbor is told of a prefix."""
+        if self._told[0] is not told:
+            self._told = told, attributes(told)
+        return {"prefix": prefix, "family": self._family.name, "path_id": path_id, **self._told[1]}
+
+
 def named(row: Row, names: Mapping[str, str]) -> Row:
     """Return `row`, with `community_names` where communities in it have names."""
     if names:

@@ -5,11 +5,11 @@ No word is broken: columns that find no room in a terminal stand below their row
 
 import importlib.util
 import shutil
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 
 from reflector.show.columns import Column, Row
+from reflector.show.pager import is_terminal
 
 # Rows of one table: a long answer comes in pages, each as soon as its rows are there.
 PAGE = 500
@@ -20,7 +20,7 @@ _INDENT = "    "
 def write(columns: Sequence[Column], rows: Iterable[Row]) -> int:
     """Print a table, columns that are empty throughout left out; return how many rows there were."""
     left, count = iter(rows), 0
-    terminal = sys.stdout.isatty()
+    terminal = is_terminal()
     colored = terminal and importlib.util.find_spec("rich") is not None
     width = shutil.get_terminal_size().columns if terminal else None
     for page in _pages(left):
@@ -88,10 +88,13 @@ def _rich(columns: Sequence[Column], rows: Sequence[Row], width: int | None) -> 
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(highlight=False, width=width)
-    for line, row in lines(columns, rows, width):
-        if row is None:
-            style = "bold underline"
-        else:
-            style = next(filter(None, (column.style(row) for column in columns)), "")
-        console.print(Text(line, style=style), soft_wrap=True)
+    console = Console(highlight=False, width=width, force_terminal=True)
+    # Where nobody reads any more, rich would end the whole process.
+    with console.capture() as page:
+        for line, row in lines(columns, rows, width):
+            if row is None:
+                style = "bold underline"
+            else:
+                style = next(filter(None, (column.style(row) for column in columns)), "")
+            console.print(Text(line, style=style), soft_wrap=True)
+    print(page.get(), end="")
