@@ -36,8 +36,8 @@ MUTANTS = (
     Mutant(
         "the routes of who is down stay",
         "bgp.router",
-        "            for family in member.negotiated.families:\n"
-        "                for source in member.own_sources(family):\n"
+        "            for family, sources in own.items():\n"
+        "                for source in sources:\n"
         "                    self._jobs.add(Drain(self._tables[family], source))\n",
         "",
         "hub of reflectors",
