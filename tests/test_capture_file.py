@@ -2,7 +2,9 @@
 
 import io
 import struct
+from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +19,7 @@ from bgp.wire.capability import Capabilities
 from bgp.wire.context import Context
 from bgp.wire.framing import frame
 from bgp.wire.message import Open, encode
+from reflector.show.messages import Capturing
 
 ENDS = [
     (Endpoint(b"\x0a\x00\x00\x01", 179), Endpoint(b"\x0a\x00\x00\x02", 40001)),
@@ -102,3 +105,36 @@ def test_times_have_nanoseconds() -> None:
     data, _ = written([(0, True, bytes(4))])
     times = [packet.time for packet in pcap.read(Source(io.BytesIO(data)))]
     assert 123 in times and times[-1] == 10**12
+
+
+def test_what_was_lost_is_said_in_the_file_and_beside_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The rows of a capture that was too slow, as the command has them from the service."""
+    path = tmp_path / "out.pcap"
+    message = {
+        "time": 5,
+        "connection": 1,
+        "peer": "node",
+        "incoming": True,
+        "recalled": False,
+        "local": "fe80::1",
+        "local_port": 179,
+        "remote": "fe80::2",
+        "remote_port": 40000,
+    }
+    rows = [
+        {"capturing": "node", "seconds": 60.0},
+        message | {"direction": "in", "position": 0, "octets": OPEN.hex()},
+        {"lost": 7},
+        message | {"direction": "in", "position": 5000, "octets": frame(MessageType.UPDATE, bytes(4)).hex()},
+        {"lost": 9},
+        {"over": "the time is over", "lost": 9},
+    ]
+    Capturing(str(path))(iter(rows))
+    assert "2 messages in, 0 out, 9 more were lost: we were too slow" in capsys.readouterr().err
+    with path.open("rb") as stream:
+        found = list(capture.read(pcap.read(Source(stream)), Context()))
+    assert [type(item).__name__ for item in found] == ["Captured", "Missing", "Captured"]
+    # The block of statistics, with isb_ifrecv and isb_ifdrop.
+    assert struct.pack("<HHQHHQ", 4, 8, 11, 5, 8, 9) in path.read_bytes()
