@@ -1,4 +1,4 @@
-"""Long answers go through a pager where somebody looks at a terminal: they are asked for as far as he reads."""
+"""Long answers go through a pager where somebody looks at a terminal, and are asked for as he reads."""
 
 import os
 import shlex
