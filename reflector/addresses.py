@@ -1,5 +1,6 @@
 """Readers of addresses and prefixes, and of what is written like them."""
 
+import contextlib
 import os
 import re
 from ipaddress import (
@@ -178,7 +179,13 @@ def prefix_entry(value: object, place: Place) -> Entry | None:
     try:
         return parse_entry(value)
     except ValueError as error:
-        refuse_as(place, error)
+        written = re.match(r"\s*(!?)\s*(\S+)(.*)", value)
+        with contextlib.suppress(ValueError):
+            if written is not None and str(network := ip_interface(written[2]).network) != written[2]:
+                what = f'"{written[2]}" has bits set beyond its length'
+                place.refuse(what, f'write "{written[1]}{network}{written[3]}"')
+                return None
+        refuse_as(place, error, "write one such as 10.0.0.0/8, or 10.0.0.0/8 ge 16 le 24")
         return None
 
 

@@ -10,7 +10,7 @@ from bgp.policy import change
 from bgp.policy.change import Change
 from reflector.addresses import address, identifier
 from reflector.document import Place
-from reflector.matching import ATTRIBUTES, community, made, one_or_list
+from reflector.matching import ATTRIBUTES, community, fitting, made, one_or_list
 from reflector.naming import Sort
 from reflector.schema import Key
 from reflector.shapes import FLAG, TEXT, array, either, integer, one_or_more, shaped, table, words
@@ -109,19 +109,13 @@ def _atomic_aggregate(value: object, place: Place) -> Change | None:
 
 def _communities(make: Callable[..., Change], sort: Sort, least: int = 1) -> Reader:
     """Return a reader of communities out of which `make` makes a change."""
-    word_of = community(sort)
+    word_of = fitting(make, community(sort))
+    listed, alone = list_of(word_of, least), one_or_list(word_of)
 
     @shaped(either(TEXT, array(TEXT, least)))
     def read(value: object, place: Place) -> Change | None:
-        listed = isinstance(value, list)
-        given = (list_of(word_of, least) if listed else one_or_list(word_of))(value, place)
-        if given is None:
-            return None
-        found = [
-            made(lambda word=word: make(word), place / index if listed else place)  # type: ignore[misc]
-            for index, word in enumerate(given)
-        ]
-        return None if None in found else make(*given)
+        given = (listed if isinstance(value, list) else alone)(value, place)
+        return None if given is None else make(*given)
 
     return read
 
@@ -131,9 +125,10 @@ def _remove(value: object, place: Place) -> tuple[Change, ...] | None:
     names = one_or_list(one_of(ATTRIBUTES))(value, place)
     if names is None:
         return None
+    listed = isinstance(value, list)
     found = [
-        made(lambda type=ATTRIBUTES[str(name)]: change.remove(type), place)  # type: ignore[misc]
-        for name in names
+        made(lambda type=ATTRIBUTES[str(name)]: change.remove(type), place / index if listed else place)  # type: ignore[misc]
+        for index, name in enumerate(names)
     ]
     return None if None in found else tuple(each for each in found if each is not None)
 

@@ -96,7 +96,10 @@ class Place:
     @property
     def name(self) -> str:
         """This spot as a person would call it: `[group.nodes] hold_time`, `[[neighbor]] 2, address`."""
-        return _name(self.path)
+        found: object = self.document.data
+        for step in self.path:
+            found = found.get(step) if isinstance(found, dict) else None
+        return _name(self.path, isinstance(found, dict))
 
     def problem(self, what: str, remedy: str) -> Problem:
         return Problem(self.document.file, self.line, self.name, what, remedy)
@@ -109,13 +112,19 @@ class Place:
         self.document.warnings.append(self.problem(what, remedy))
 
 
-def _name(path: Path) -> str:
+def _name(path: Path, is_table: bool) -> str:
     table, rest = "", list(path)
     if len(path) > 1 and isinstance(path[1], int):
         table, rest = f"[[{path[0]}]] {path[1] + 1}", rest[2:]
     elif len(path) > 3 and path[2] == "term" and isinstance(path[3], int):
         table, rest = f"[[{path[0]}.{path[1]}.term]] {path[3] + 1}", rest[4:]
-    elif len(path) > 2 and path[0] in ("condition", "group", "guard", "policy", "prefix_list"):
+    elif (len(path) > 2 or (len(path) == 2 and is_table)) and path[0] in (
+        "condition",
+        "group",
+        "guard",
+        "policy",
+        "prefix_list",
+    ):
         table, rest = f"[{path[0]}.{path[1]}]", rest[2:]
     elif len(path) > 1:
         table, rest = f"[{path[0]}]", rest[1:]
@@ -158,8 +167,8 @@ def parse(content: str | bytes, file: str) -> Document:
         data = tomllib.loads(text)
         document = Document(file, data, lines(text))
     except tomllib.TOMLDecodeError as error:
-        what, line = _syntax_error(str(error), text)
-        raise _unusable(file, line, what, _syntax_remedy(what)) from error
+        what, line, sign = _syntax_error(str(error), text)
+        raise _unusable(file, line, what, _syntax_remedy(what, sign)) from error
     except RecursionError as error:
         raise _unusable(file, 1, "is nested too deeply", "remove the nested brackets") from error
     except ValueError as error:
@@ -203,16 +212,23 @@ def _unusable(file: str, line: int, what: str, remedy: str) -> ConfigurationErro
     return ConfigurationError([Problem(file, line, "", what, remedy)])
 
 
-def _syntax_error(message: str, text: str) -> tuple[str, int]:
+def _syntax_error(message: str, text: str) -> tuple[str, int, str]:
+    """Return what is wrong, the line, and the sign where that was found, which may be the line's end."""
     what = re.sub(r" \(at .*\)$", "", message)
-    place = re.search(r"\(at line (\d+), column \d+\)$", message)
+    place = re.search(r"\(at line (\d+), column (\d+)\)$", message)
     line = int(place[1]) if place else text.rstrip().count("\n") + 1
+    lines = text.replace("\r\n", "\n").split("\n")
+    sign = lines[line - 1][int(place[2]) - 1 :][:1] if place and line <= len(lines) else ""
     # tomllib names tables by tuples: ('group', 'nodes').
     what = re.sub(r"\((?:'[^']*',? ?)+\)", lambda name: ".".join(re.findall(r"'([^']*)'", name[0])), what)
-    return what[:1].lower() + what[1:], line
+    return what[:1].lower() + what[1:], line, sign or "\n"
 
 
 # What tomllib says (in part), and what most likely helps.
+_IN_BRACES = {
+    "\n": "write a table in {braces} on one line, without a comma at its end, or as a [table] of its own",
+    "}": "remove the comma before the }",
+}
 _SYNTAX_REMEDIES = (
     ("overwrite a value", "this key or table is there twice: keep one"),
     ("declare", "this table is there twice: keep one, or write [[double brackets]] for a list of them"),
@@ -224,10 +240,18 @@ _SYNTAX_REMEDIES = (
     ("unterminated", "close the quotes"),
     ("illegal character", "close the quotes, and remove control characters"),
     ("unclosed array", "close the list with ]"),
-    ("unclosed inline table", "close the table with }"),
-    ("newline or end", "write one key = value to a line, and text (addresses too) in quotes"),
+    ("unclosed inline table", "close the table with } on the same line"),
+    (
+        "newline or end",
+        "write one key = value to a line, text (addresses too) in quotes, numbers without zeros in front",
+    ),
+    ('expected "\'"', "close the quotes"),
+    ("unescaped", "write \\\\ in place of \\, or 'single quotes', within which \\ is itself"),
     ("end of a table declaration", "write [table], or [[table]], on a line of its own"),
-    ("invalid statement", "write key = value, or a [table] header, one to a line"),
+    (
+        "invalid statement",
+        "write key = value, or a [table] header, one to a line; a key with signs as é or / needs quotes",
+    ),
     (
         "initial character for a key",
         "write key = value; a key with other signs than A-Z a-z 0-9 _ - needs quotes",
@@ -235,7 +259,11 @@ _SYNTAX_REMEDIES = (
 )
 
 
-def _syntax_remedy(what: str) -> str:
+def _syntax_remedy(what: str, sign: str) -> str:
+    if "initial character for a key" in what and sign in _IN_BRACES:
+        return _IN_BRACES[sign]
+    if "invalid value" in what and sign == "\n":
+        return "write a value behind the =, or close the list with ]"
     for part, remedy in _SYNTAX_REMEDIES:
         if part in what.lower():
             return remedy

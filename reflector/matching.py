@@ -62,19 +62,27 @@ def community(sort: Sort) -> Reader:
     return read
 
 
+def fitting(make: Callable[[str], object], read_word: Reader = text) -> Reader:
+    """Return a reader of texts that `make` takes."""
+
+    @shaped(TEXT)
+    def read(value: object, place: Place) -> str | None:
+        word = read_word(value, place)
+        if not isinstance(word, str) or made(lambda: make(word), place) is None:
+            return None
+        return word
+
+    return read
+
+
 def _texts(make: Callable[..., Match], read_word: Reader = text) -> Reader:
     """Return a reader of texts out of which `make` makes a matcher."""
+    read_words = one_or_list(fitting(make, read_word))
 
-    @shaped(one_or_more(TEXT))
+    @shaped(shape_of(read_words))
     def read(value: object, place: Place) -> Match | None:
-        given = one_or_list(read_word)(value, place)
-        if given is None:
-            return None
-        found = [
-            made(lambda word=word: make(word), place / index if isinstance(value, list) else place)  # type: ignore[misc]
-            for index, word in enumerate(given)
-        ]
-        return None if None in found else make(*given)
+        given = read_words(value, place)
+        return None if given is None else make(*given)
 
     return read
 

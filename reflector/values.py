@@ -168,7 +168,7 @@ def tables(value: object, place: Place) -> list[dict[str, object]] | None:
     return None
 
 
-def refuse_as(place: Place, error: ValueError) -> None:
+def refuse_as(place: Place, error: ValueError, otherwise: str = "correct it, or leave it out") -> None:
     """Refuse what the library refuses with `error`, whose text often ends with what to write."""
     what, _, remedy = re.sub("[:;] (?=write )", "\n", str(error), count=1).partition("\n")
-    place.refuse(what.replace("'", '"'), remedy or "correct it, or leave it out")
+    place.refuse(what.replace("'", '"'), remedy or otherwise)

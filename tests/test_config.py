@@ -398,13 +398,13 @@ def test_conditions() -> None:
     [
         (
             "[condition.a]\n",
-            "[condition] a",
+            "[condition.a]",
             "does not say what to look for",
             "write one of exists and missing, a list of prefixes",
         ),
         (
             '[condition.a]\nexists = ["10.0.0.0/8"]\nmissing = ["11.0.0.0/8"]\n',
-            "[condition] a",
+            "[condition.a]",
             "says both exists and missing",
             "write one of exists and missing, a list of prefixes",
         ),
@@ -907,7 +907,7 @@ def test_the_text_of_a_fault() -> None:
 # --- Files that are no TOML --------------------------------------------------------------------------
 
 SYNTAX = [
-    ("a = \n", 1, "invalid value", "quotes"),
+    ("a = \n", 1, "invalid value", "write a value behind the ="),
     ("\n\na = 10.0.0.1\n", 3, "expected newline", "in quotes"),
     ("a = 1\na = 2", 2, "cannot overwrite a value", "there twice"),
     ("[group.a]\n[group.a]\n", 2, "cannot declare group.a twice", "there twice"),

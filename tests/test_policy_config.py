@@ -180,8 +180,8 @@ def test_one_direction_without_a_policy_is_a_warning() -> None:
 
 
 TERMS = [
-    ('match = {prefix = "10.0.0.0/33"}', "match.prefix", "no entry of a prefix list", "correct it"),
-    ('match = {prefix = "10.0.0.0/8 le 99"}', "match.prefix", "must rise from 8", "correct it"),
+    ('match = {prefix = "10.0.0.0/33"}', "match.prefix", "no entry of a prefix list", "write one such as"),
+    ('match = {prefix = "10.0.0.0/8 le 99"}', "match.prefix", "must rise from 8", "write one such as"),
     ('match = {prefix = "lst"}', "match.prefix", 'no prefix list "lst"', 'did you mean "list"?'),
     ('match = {prefix = "other"}', "match.prefix", 'no prefix list "other"', "add [prefix_list.other]"),
     ("match = {prefix = 10}", "match.prefix", "must be a list, not a number", "[brackets]"),
@@ -246,16 +246,16 @@ def test_what_is_wrong_with_a_term(text: str, key: str, what: str, remedy: str) 
 
 
 OTHERS = [
-    ("[policy.p]\n", 9, "[policy] p", "has no terms, so it refuses everything", "[[policy.NAME.term]]"),
+    ("[policy.p]\n", 9, "[policy.p]", "has no terms, so it refuses everything", "[[policy.NAME.term]]"),
     ("policy = 1\n", 9, "policy", "must be tables with names", "[policy.NAME]"),
     ('[policy.p]\ndefault = "next"\n', 10, "[policy.p] default", "not known", '"accept", "refuse"'),
     ("[policy.p]\nterm = 1\n", 10, "[policy.p] term", "must be a list of tables", "[[policy.p.term]]"),
-    ('[policy.p]\ndefault = "accept"\n[policy.accept-all]\ndefault = "accept"\n', 11, "[policy] accept-all",
+    ('[policy.p]\ndefault = "accept"\n[policy.accept-all]\ndefault = "accept"\n', 11, "[policy.accept-all]",
      "is a policy already", "another name"),
     ('[policy.q]\ndefault = "accept"\n', 7, "[[neighbor]] 1, import", 'no policy "p"', "[policy.p]"),
     ('[[policy.p.term]]\nname = "a"\nthen = "accept"\n[[policy.p.term]]\nname = "a"\nthen = "accept"\n',
      12, "[[policy.p.term]] 2", '"a" is already the name of the term in line 9', "different names"),
-    ('[policy.p]\ndefault = "accept"\n[prefix_list.x]\n', 11, "[prefix_list] x", "has no entries", "add"),
+    ('[policy.p]\ndefault = "accept"\n[prefix_list.x]\n', 11, "[prefix_list.x]", "has no entries", "add"),
     ('[policy.p]\ndefault = "accept"\n[prefix_list.x]\nentries = [\n"10.0.0.0/8",\n"10.0.0.0/8"]\n',
      14, "[prefix_list.x] entries, item 2", "is there twice", "keep one"),
     ('[policy.p]\ndefault = "accept"\n[prefix_list.x]\nentries = [\n"10.0.0.0/8",\n5]\n',
