@@ -136,6 +136,8 @@ def install(names: Sequence[str], cache: Path = CACHE, options: Sequence[str] = 
             subprocess.run(download, check=True)
         unpacked = Path(scratch) / "root"
         for archive in sorted(archives.glob("*.deb")):
+            if archive.name.startswith(("libjs-", "node-")):
+                continue  # pages of web consoles, big ones, which nobody opens
             subprocess.run(["dpkg-deb", "--extract", str(archive), str(unpacked)], check=True)
         # A daemon that is running from the cache keeps its inode: files are replaced, never rewritten.
         shutil.copytree(unpacked, cache, symlinks=True, dirs_exist_ok=True, copy_function=_replace)
