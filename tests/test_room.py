@@ -6,7 +6,7 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bgp.aio.interfaces import InterfaceAddress
@@ -102,6 +102,7 @@ def test_a_range_has_no_more_than_there_are_on_the_link(tmp_path: Path) -> None:
     assert found.what.startswith("512 peers")
 
 
+@settings(max_examples=25, deadline=None)
 @given(
     neighbors=st.integers(0, 300),
     limit=st.integers(1, 100000),

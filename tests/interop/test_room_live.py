@@ -8,7 +8,7 @@ import pytest
 from daemons import ROOT
 from netns import Network, Node, eventually
 
-KEYS = 400
+KEYS = 160
 
 
 def sysctl(node: Node, setting: str) -> None:
