@@ -81,7 +81,7 @@ def test_the_next_hop_alone_is_a_guard() -> None:
 @pytest.mark.parametrize(
     ("lines", "problem"),
     [
-        ("[guard.nodes]", "14: [guard] nodes: guards nothing; add prefixes, blocks, shared or next_hop"),
+        ("[guard.nodes]", "14: [guard.nodes]: guards nothing; add prefixes, blocks, shared or next_hop"),
         (
             '[guard.node]\nnext_hop = "itself"',
             '6: [group.nodes] guard: there is no guard "nodes"; did you mean "node"?',

@@ -47,6 +47,11 @@ def guard(name: str, count: int = 1, borrowed: int = 0) -> Guard:
     )
 
 
+def _kind(rule: str | None) -> str | None:
+    """Whether somebody else had it or there was no room is said as it was when the route was judged."""
+    return "waits" if rule in ("owned", "count") else rule
+
+
 class Machine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
@@ -97,12 +102,11 @@ class Machine(RuleBasedStateMachine):
         self.peers[name].announce(prefixes, made, path_id if identified else None)
         for one in prefixes:
             self.said.setdefault((name, one), {})[path_id if identified else 0] = made
-        good = takes(self.guards[name], made, self._address(name))
-        for one in prefixes:
-            if good:
+        if takes(self.guards[name], made, self._address(name)):
+            for one in prefixes:
                 self.owners.arrive(self.guards[name], name, IPV4_UNICAST, one)
-            elif not self._offers(name, one):
-                self.owners.leave(name, IPV4_UNICAST, one)
+        else:
+            self._go([one for one in prefixes if not self._offers(name, one)], name)
         self._quiet()
 
     @rule(name=names, prefixes=some, path_id=st.integers(0, 1))
@@ -113,16 +117,26 @@ class Machine(RuleBasedStateMachine):
         self.peers[name].withdraw(prefixes, path_id if identified else None)
         for one in prefixes:
             self.said.get((name, one), {}).pop(path_id if identified else 0, None)
-        for one in prefixes:
-            if not self._offers(name, one):
-                self.owners.leave(name, IPV4_UNICAST, one)
+        self._go([one for one in prefixes if not self._offers(name, one)], name)
         self._quiet()
 
+    def _go(self, gone: list[bytes], name: str) -> None:
+        """Let offers go, those first that are waited for."""
+        held = [
+            offer.prefix
+            for offer in self.owners.of(name)
+            if self.owners.holders.get(offer.key, ("",))[0] == name
+        ]
+        for one in [*(one for one in gone if one not in held), *(one for one in gone if one in held)]:
+            self.owners.leave(name, IPV4_UNICAST, one)
+
     def _settle(self, name: str, *, absent: bool) -> None:
+        gone = []
         for offer in self.owners.of(name):
             kept = absent and name in self.until and self.owners.holders.get(offer.key, ("",))[0] == name
             if not kept and not self._offers(name, offer.prefix):
-                self.owners.leave(name, IPV4_UNICAST, offer.prefix)
+                gone.append(offer.prefix)
+        self._go(gone, name)
 
     @rule(name=names)
     def down(self, name: str) -> None:
@@ -183,13 +197,15 @@ class Machine(RuleBasedStateMachine):
         assert disputed == set(ledger.disputed)
         for one in PREFIXES:
             found = {
-                (path.slot.peer, path.path_id or 0): (rule_of(path.refusal), path.received)
+                (path.slot.peer, path.path_id or 0): (_kind(rule_of(path.refusal)), path.received)
                 for path in self.router.rib.lookup(IPV4_UNICAST, one)
             }
             assert found == {
                 (name, path_id): (
-                    self.owners.rule(
-                        self.guards[name], name, self._address(name), IPV4_UNICAST, one, received
+                    _kind(
+                        self.owners.rule(
+                            self.guards[name], name, self._address(name), IPV4_UNICAST, one, received
+                        )
                     ),
                     received,
                 )

@@ -14,7 +14,8 @@ offer for a claim.  What counts is the order in which they come, and nothing els
   no offer.
 
 So no route is lost: who is second was heard, and its path is in the table, refused; when it gets the claim it
-is judged anew (`Ledger.changed`).
+is judged anew (`Ledger.changed`).  Why it was refused is as it was when it was judged: that another one had
+the claim, or that nobody had it and there was no room.
 """
 
 from collections.abc import Callable, Iterable
@@ -150,17 +151,28 @@ class Ward:
         return True
 
     def settle(self, prefixes: Iterable[bytes], *, absent: bool = False) -> None:
-        """Take back the offers for what the peer has no route of any more.
+        """Take back the offers for what the peer has no route of any more, those first that it waits for.
 
-        What it has stays its own if it is to be kept while the peer is `absent`.
+        So it gets nothing on its way out.  What it has stays its own if it is to be kept while the peer is
+        `absent`.
         """
+        held: list[bytes] = []
         for prefix in prefixes:
             share = self.offers.get(prefix)
             if share is None or self.announces(prefix):
                 continue
-            if absent and self.until is not None and self.ledger.claims[share.unit].holder is self:
-                continue
-            self._leave(prefix, share)
+            if self.has(prefix):
+                held.append(prefix)
+            else:
+                self._leave(prefix, share)
+        if not absent or self.until is None:
+            for prefix in held:
+                self._leave(prefix, self.offers[prefix])
+
+    def has(self, prefix: bytes) -> bool:
+        """Whether what an offered prefix is part of is its own."""
+        share = self.offers.get(prefix)
+        return share is not None and self.ledger.claims[share.unit].holder is self
 
     def announces(self, prefix: bytes) -> bool:
         """Whether the table has a path of the peer to `prefix` that is an offer."""
@@ -218,10 +230,8 @@ class Ward:
         self.ledger.judge_anew(self, [each for each in claim.parties[self] if each != but])
         if claim.idle:
             claim.idle = False
-            for ward, some in claim.parties.items():
+            for ward in claim.parties:
                 ward._short.pop(claim.unit, None)
-                if ward is not self:
-                    self.ledger.judge_anew(ward, some)
         self.ledger.look(claim)
 
     def _release(self, claim: Claim) -> None:
@@ -243,9 +253,8 @@ class Ward:
                 break
         else:
             claim.idle = bool(claim.parties)
-            for ward, some in claim.parties.items():
+            for ward in claim.parties:
                 ward._short.setdefault(claim.unit)
-                self.ledger.judge_anew(ward, some)
             self.ledger.look(claim)
         self.refill()
 

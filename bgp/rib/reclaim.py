@@ -9,15 +9,17 @@ from bgp.rib.path import paths_of
 class Settle:
     """Takes back the offers of a ward for what it has no route of any more, in the order in which they came.
 
-    What it has is left alone while that is kept for who is `absent`.
+    Those that it waits for come first, so that it gets nothing on its way out.  What it has is left alone
+    while that is kept for who is `absent`.
     """
 
-    __slots__ = ("_absent", "_left", "_ward")
+    __slots__ = ("_absent", "_held", "_left", "_ward")
 
     def __init__(self, ward: Ward, *, absent: bool = True) -> None:
         self._ward = ward
         self._absent = absent
         self._left: Iterator[bytes] | None = None
+        self._held = False  # whether it is about what the ward has by now
 
     @property
     def strand(self) -> Hashable:
@@ -26,14 +28,18 @@ class Settle:
 
     def run(self, quota: int) -> int:
         """Do up to `quota`; return what is left of it, 0 for more to do."""
-        if self._left is None:
-            self._left = iter(list(self._ward.offers))
-        for prefix in self._left:
-            self._ward.settle((prefix,), absent=self._absent)
-            quota -= 1
-            if quota <= 0:
-                return 0
-        return quota
+        while True:
+            if self._left is None:
+                self._left = iter(list(self._ward.offers))
+            for prefix in self._left:
+                if self._held is self._ward.has(prefix):
+                    self._ward.settle((prefix,), absent=self._absent)
+                quota -= 1
+                if quota <= 0:
+                    return 0
+            if self._held:
+                return quota
+            self._held, self._left = True, None
 
 
 class Renew:
