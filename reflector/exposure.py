@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 # What may be open to everybody, and the paths of it.
 OPEN = {"metrics": ("/metrics",), "probes": ("/livez", "/readyz")}
+# Where the looking glass is if nothing is said.
+LOOKING_GLASS = "127.0.0.1:9179"
 _SHORTEST = 16  # octets of a token: less can be guessed
 
 
@@ -29,12 +31,18 @@ class Http:
 
     listen: tuple[str, ...] = ()
     ready_after: float = 120.0
+    looking_glass: bool = False
     birdwatcher: bool = False
     open: tuple[str, ...] = ()
     certificate: Path | None = None
     key: Path | None = None
     token: Secret | None = None
     read_token: Secret | None = None
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """Where to answer: who asks for the looking glass only gets it on loopback."""
+        return self.listen or ((LOOKING_GLASS,) if self.looking_glass else ())
 
 
 @shaped(shape_of(secret))

@@ -92,6 +92,7 @@ FIB = (
 HTTP = (
     Key("listen", list_of(addresses.endpoint), "where to answer over HTTP, a list of address:port"),
     Key("ready_after", duration(0, 86400), "seconds after which we count as ready though not converged"),
+    Key("looking_glass", values.flag, "a page that shows sessions, routes and why they are as they are"),
     Key("birdwatcher", values.flag, "whether /birdwatcher/... answers as birdwatcher does, for Alice-LG"),
     Key("open", list_of(one_of(exposure.OPEN)), 'what is for everybody, from anywhere: "metrics", "probes"'),
     Key("certificate", values.path, "the file with our certificate for TLS, in PEM, and what leads to it"),

@@ -9,7 +9,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from reflector.exposure import Http
-from reflector.http import birdwatcher, doing
+from reflector.http import birdwatcher, doing, glass
 from reflector.http.guard import Guard
 from reflector.http.listening import IDLE, Certificate, Listening
 from reflector.metrics import exposition
@@ -56,13 +56,13 @@ class HttpServer:
         certificate = None
         if options.certificate is not None and options.key is not None:
             certificate = Certificate(options.certificate, options.key)
-        fresh = await self._made(options) if options.listen else None
+        fresh = await self._made(options) if options.endpoints else None
         # Nobody is let in by the old rules where the new ones are stricter, nor by the new ones if they fail.
         before, self._guard.options = self._guard.options, options
         old, self._runner = self._runner, fresh
         try:
             context = None if certificate is None else certificate.context
-            await self._listening.change(options.listen, context)
+            await self._listening.change(options.endpoints, context)
         except OSError:
             self._guard.options, self._runner = before, old
             if fresh is not None:
@@ -74,7 +74,7 @@ class HttpServer:
             if old.server is not None:
                 # Each connection ends when what it has asked for is answered.
                 old.server.pre_shutdown()
-        if options.listen:
+        if options.endpoints:
             kind = "HTTP" if certificate is None else "HTTPS"
             logger.info("%s on %s", kind, ", ".join(f"{host}:{port}" for host, port in self.addresses))
 
@@ -88,6 +88,8 @@ class HttpServer:
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/livez", self._live)
         app.router.add_get("/readyz", self._ready)
+        if options.looking_glass:
+            glass.add_to(app, self._service)
         if options.birdwatcher:
             birdwatcher.add_to(app, self._service)
         doing.add_to(app, self._service)

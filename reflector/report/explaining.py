@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bgp.aio.peer import Peer
 from bgp.explanation import Considered, Opinion, Telling
 from bgp.family import family_of
+from bgp.rib.ladder import Rung
 from bgp.wire import prefix as nlri
 from reflector.report.forwarding import explained as in_kernel
 from reflector.report.row import Row, Unanswerable
@@ -31,6 +32,7 @@ async def explain(
         "prefix": route.prefix,
         "family": route.family.name,
         "paths": [_considered(service, route.prefix, each) for each in explained],
+        "ladder": [_rung(each) for each in speaker.router.decision.ladder],
         "text": str(explained),
     }
     names = service.configuration.communities
@@ -68,10 +70,14 @@ def _considered(service: "Service", prefix: str, one: Considered) -> Row:
     row = path(family, prefix, one.path, one.best)
     row["verdict"] = str(one)
     if one.rung is not None:
-        row["lost"] = {"rung": one.rung.name, "section": one.rung.section, "text": one.rung.text}
+        row["lost"] = _rung(one.rung)
     if one.opinion is not None:
         row["import"] = _opinion(one.opinion)
     return row
+
+
+def _rung(rung: Rung) -> Row:
+    return {"number": rung.number, "rung": rung.name, "section": rung.section, "text": rung.text}
 
 
 def _opinion(opinion: Opinion) -> Row:
