@@ -148,7 +148,6 @@ def _bird_configuration(node: Node, setup: Setup) -> str:
             f"  hold time {neighbor.hold_time};",
             "  connect delay time 1; connect retry time 1; error wait time 1, 2; error forget time 1;",
         ]
-        lines += [f"  {option};" for option in neighbor.options if not option.startswith("channel ")]
         if neighbor.passive:
             lines.append("  passive on;")
         if not setup.graceful_restart:
@@ -158,6 +157,7 @@ def _bird_configuration(node: Node, setup: Setup) -> str:
         if neighbor.client or (setup.cluster_id and neighbor.asn == setup.asn):
             # By default it is the router id, also where routes of non-clients are looked at for loops.
             lines.append(f"  rr cluster id {setup.cluster_id or node.router_id};")
+        lines += [f"  {option};" for option in neighbor.options if not option.startswith("channel ")]
         for family in neighbor.families:
             wanted = "source ~ [RTS_BGP, RTS_STATIC]"
             if neighbor.client and not setup.client_to_client:
