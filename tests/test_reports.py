@@ -35,6 +35,7 @@ async def test_the_whole(cluster: Cluster) -> None:
     assert (row["asn"], row["router_id"], row["file"]) == (ASN, "192.0.2.100", "rr.toml")
     assert row["established"] == row["neighbors"] == 2
     assert row["states"] == {"Established": 2}
+    assert row["ranges"] == [{"prefix": "127.0.0.0/8", "neighbors": 2, "limit": 1000}]
     assert row["routes"] == 4
     assert row["prefixes"] == {"ipv4-unicast": 4, "ipv6-unicast": 0}
     assert row["memory"] > 0 and 0 <= row["uptime"] < 600

@@ -492,6 +492,8 @@ def _words(
         # Once is enough.
         section = "" if "(RFC" in why else f" (RFC {notification.section})"
         what = f"{'received' if received else 'sent'} {title}{section}{colon}{data}"
+        if why and data.endswith(why):
+            why = ""  # the operator's own words (RFC 9003)
     text = f"{what}: {why}" if why else what
     # The peer's data may be long, and this ends up in logs.
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."

@@ -112,7 +112,10 @@ async def release(service: "Service") -> AsyncGenerator[Row, None]:
     yield {"neighbor": "kernel", "done": f"{service.fib.release()} deletions released"}
 
 
+_RESTARTS = "stopping; neighbors with graceful restart keep our routes until we are started again"
+
+
 async def stop(service: "Service", *, for_good: bool = False, text: str = "") -> AsyncGenerator[Row, None]:
     """End the service; what it says last is that it does."""
-    yield {"neighbor": "all", "done": "stopping for good" if for_good else "stopping, to start again"}
+    yield {"neighbor": "all", "done": "stopping for good" if for_good else _RESTARTS}
     service.end(restart=not for_good, text=text)

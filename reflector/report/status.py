@@ -37,6 +37,10 @@ async def status(service: "Service") -> AsyncGenerator[Row, None]:
         "uptime": time.time() - service.started,
         "listening": [str(listener.endpoint) for listener in speaker.listeners],
         "neighbors": len(speaker.peers),
+        "ranges": [
+            {"prefix": str(each.prefix), "neighbors": len(each.peers), "limit": each.limit}
+            for each in speaker.listen_ranges
+        ],
         "running": running,
         "established": states[State.ESTABLISHED],
         "states": {state.label: states[state] for state in State if states[state]},

@@ -18,6 +18,8 @@ def status(row: Row) -> Iterator[tuple[str, str]]:
     yield "running for", f"{duration(row['uptime'])}, since {clock(row['started'])}"
     yield "listening on", ", ".join(row["listening"]) or "nothing"
     yield "neighbors", f"{row['neighbors']}: {states}"
+    for each in row["ranges"]:
+        yield "listen range", f"{each['prefix']}, {each['neighbors']} of at most {each['limit']} neighbors"
     prefixes = ", ".join(f"{count} {family}" for family, count in row["prefixes"].items())
     yield "routes", f"{row['routes']} for {prefixes} prefixes"
     yield "update groups", str(row["groups"])
