@@ -382,8 +382,7 @@ class Group:
     def _log(self, family: Family, routes: list[tuple[Slot | None, list[bytes]]]) -> None:
         log = self._logs[family]
         for slot, prefixes in routes:
-            for prefix in prefixes:
-                log.add((prefix, slot))
+            log.extend([(prefix, slot) for prefix in prefixes])
 
     # --- What members pull ---------------------------------------------------------------------------
 

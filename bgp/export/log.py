@@ -6,6 +6,7 @@ as it is by then.
 """
 
 from collections.abc import Iterator
+from itertools import count
 
 from bgp.rib.path import Slot
 
@@ -14,6 +15,8 @@ Route = tuple[bytes, Slot | None]
 
 # The log is compacted when superseded entries outnumber the others by so many.
 _SLACK = 1024
+# So many entries at once are let go of: a member that comes to the end of a long log is no reason to stop.
+_AT_ONCE = 8192
 
 
 class ChangeLog:
@@ -47,6 +50,13 @@ class ChangeLog:
         if len(self._routes) > 2 * len(self._latest) + _SLACK:
             self._compact()
 
+    def extend(self, routes: list[Route]) -> None:
+        """Note that all of these changed, as `add` does for each, in a third of the time."""
+        self._latest.update(zip(routes, count(self.base + len(self._routes)), strict=False))
+        self._routes += routes
+        if len(self._routes) > 2 * len(self._latest) + _SLACK:
+            self._compact()
+
     def take(self, name: str, count: int) -> list[Route]:
         """Move the member `name` on to the next position that `count` divides; return the routes passed."""
         place = self.places[name]
@@ -73,9 +83,10 @@ class ChangeLog:
             self._routes, self._latest = [], {}
 
     def trim(self) -> None:
-        """Let go of what all members have passed, once that is most of the log."""
+        """Let go of what all members have passed, once that is most of the log, some of it at a time."""
         passed = min(self.places.values(), default=self.end) - self.base
         if passed > 64 and passed * 2 > len(self._routes):
+            passed = min(passed, _AT_ONCE)
             for at in range(passed):
                 route = self._routes[at]
                 if self._latest.get(route) == self.base + at:
