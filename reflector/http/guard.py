@@ -9,6 +9,7 @@ anything.
 import base64
 import binascii
 import hmac
+import json
 import logging
 import time
 from dataclasses import dataclass
@@ -150,7 +151,8 @@ def refused(request: "web.Request", refusal: Refusal) -> "web.StreamResponse":
 
     response: web.Response
     if request.path.startswith("/api/"):
-        response = web.json_response({"error": refusal.text}, status=refusal.status)
+        text = json.dumps({"error": refusal.text}) + "\n"
+        response = web.Response(text=text, content_type="application/json", status=refusal.status)
     else:
         response = web.Response(text=refusal.text + "\n", status=refusal.status)
     if refusal.status == 401:
