@@ -19,6 +19,8 @@ from bgp.aio.turn import Turns
 from bgp.errors import Notify
 from bgp.family import IPV4_UNICAST, IPV6_UNICAST, Family
 from bgp.iana import RouteRefreshSubtype
+from bgp.policy.prefixes import PrefixList
+from bgp.rib.guard import Guard
 from bgp.rib.path import Kind
 from bgp.router import Router
 from bgp.wire.attributes import Attributes
@@ -212,7 +214,8 @@ _PEERS: dict[str, dict[str, Any]] = {
     "quiet": {},
     "several": {"add_path": add_path(IPV4_UNICAST)},
     "outside": {"kind": Kind.EXTERNAL},
-    "struck": {},
+    # All that it says is its own by its guard, so what its routes are part of is looked after, too.
+    "struck": {"settings": {"guard": Guard(prefixes=PrefixList(["0.0.0.0/0 le 32", "::/0 le 128"]))}},
 }
 
 

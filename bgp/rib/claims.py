@@ -195,10 +195,11 @@ class Ward:
 
     def _enter(self, prefix: bytes, share: Share) -> None:
         ledger = self.ledger
-        self.offers[prefix] = share
         claim = ledger.claims.get(share.unit)
         if claim is None:
             claim = ledger.claims[share.unit] = Claim(share.unit)
+        # Whatever bug strikes from here on, there is something to take back.
+        self.offers[prefix] = share
         claim.parties.setdefault(self, {})[prefix] = share.quota
         if claim.holder is None:
             if self.has_room(share.quota):
