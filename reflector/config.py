@@ -96,6 +96,7 @@ class Originated:
     local_pref: int | None = None
     communities: tuple[int, ...] = ()
     large_communities: tuple[tuple[int, int, int], ...] = ()
+    extended_communities: tuple[str, ...] = ()
     condition: Condition | None = None
 
 

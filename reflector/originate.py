@@ -14,6 +14,7 @@ def originate(speaker: Speaker, network: Originated) -> None:
         local_pref=network.local_pref,
         communities=network.communities,
         large_communities=network.large_communities,
+        extended_communities=network.extended_communities,
         condition=network.condition,
     )
 

@@ -258,6 +258,7 @@ NETWORK = (
     Key("local_pref", number(0, 0xFFFFFFFF), "its LOCAL_PREF"),
     Key("communities", list_of(terms.community), "its communities (RFC 1997)"),
     Key("large_communities", list_of(terms.large_community), "its large communities (RFC 8092)"),
+    Key("extended_communities", list_of(terms.extended_community), "its extended communities (RFC 4360)"),
     Key("if", values.text, "the [condition.NAME] on which it is there"),
 )
 

@@ -9,12 +9,12 @@ from bgp.rib.selection import ALL, BEST, EQUAL, Selection, best_n
 from bgp.session.config import AsExpected, Confederation, LimitAction
 from bgp.session.restart import LONGEST_STALE
 from bgp.wire.capability import Fqdn
-from bgp.wire.community import parse_community
+from bgp.wire.community import extended_text, parse_community, parse_extended
 from reflector.document import Place, nearest
 from reflector.naming import WELL_KNOWN, WRITTEN, Sort, resolved
 from reflector.secrets import Secret, secret
 from reflector.shapes import FLAG, TEXT, Shape, array, either, integer, shape_of, shaped, table, words
-from reflector.values import flag, kind, list_of, number, one_of, text
+from reflector.values import flag, kind, list_of, number, one_of, refuse_as, text
 
 LAST_AS = 0xFFFFFFFF
 
@@ -289,3 +289,25 @@ def large_community(value: object, place: Place) -> tuple[int, int, int] | None:
     )
     place.refuse(what, WRITTEN[Sort.LARGE])
     return None
+
+
+@shaped(TEXT)
+def extended_community(value: object, place: Place) -> str | None:
+    """Read an extended community, as in "rt:65000:1", or the name of one (RFC 4360)."""
+    if not isinstance(value, str):
+        place.refuse(f"must be text, not {kind(value)}", WRITTEN[Sort.EXTENDED])
+        return None
+    written = resolved(value, place, Sort.EXTENDED)
+    if written is None:
+        return None
+    try:
+        octets = parse_extended(written)
+    except ValueError as error:
+        refuse_as(place, error)
+        return None
+    if len(octets) != 8:
+        place.refuse(
+            f'"{value}" has an IPv6 address (RFC 5701)', f"{WRITTEN[Sort.EXTENDED]}, of eight octets"
+        )
+        return None
+    return extended_text(octets)

@@ -40,9 +40,27 @@ def test_names_in_networks() -> None:
     text = (
         '[[network]]\nprefix = "203.0.113.0/24"\ncommunities = ["blackhole-me", "no-export", "quoted.name"]\n'
     )
-    (network,) = read(text + 'large_communities = ["customer", "1:2:3"]\n').networks
+    text += 'large_communities = ["customer", "1:2:3"]\nextended_communities = ["site", "ro:192.0.2.1:1"]\n'
+    (network,) = read(text).networks
     assert network.communities == (64512 << 16 | 666, 0xFFFFFF01, 64512 << 16 | 7)
     assert network.large_communities == ((64512, 1, 2), (1, 2, 3))
+    assert network.extended_communities == ("rt:64512:1", "ro:192.0.2.1:1")
+
+
+@pytest.mark.parametrize(
+    ("value", "what", "remedy"),
+    [
+        ('"sit"', 'there is no extended community "sit"', '"site"?'),
+        ('"rt:1"', "is no extended community", "rt:asn:number"),
+        ('"rt:[2001:db8::1]:1"', "has an IPv6 address", "of eight octets"),
+        ("5", "must be text, not a number", "write rt:asn:number"),
+        ('"rt:1:1", "rt:1:1"', "is there twice", "keep one"),
+    ],
+)
+def test_extended_communities_of_networks_that_are_none(value: str, what: str, remedy: str) -> None:
+    text = f'[[network]]\nprefix = "203.0.113.0/24"\nextended_communities = [{value}]\n'
+    (problem,) = refused(text)
+    assert problem.line == 9 and what in problem.what and remedy in problem.remedy
 
 
 @pytest.mark.parametrize(
@@ -118,7 +136,7 @@ def test_what_is_wrong_with_a_name(names: str, line: int, key: str, what: str, r
 @pytest.fixture
 async def cluster(tmp_path: Path) -> AsyncIterator[Cluster]:
     async with running(
-        tmp_path, '\n[communities]\nours = "64512:7"\ntests = "64512:1"\nbig = "1:2:3"\n'
+        tmp_path, '\n[communities]\nours = "64512:7"\ntests = "64512:1"\nbig = "1:2:3"\nsite = "rt:1:1"\n'
     ) as found:
         yield found
 
@@ -129,6 +147,7 @@ async def test_reports_know_the_names(cluster: Cluster) -> None:
     assert row["community_names"] == {"64512:7": "ours"}
     assert await cluster.ask("routes", community="64512:7") == [row]
     assert await cluster.ask("routes", community="big") == []
+    assert "extended community rt:1:1" in await cluster.refusal("routes", community="site")
     assert "no community" in await cluster.refusal("routes", community="their")
     rows = {row["prefix"]: row for row in await cluster.ask("routes", family="ipv4")}
     assert "community_names" not in rows["10.1.0.0/16"]

@@ -248,6 +248,7 @@ async def test_who_has_no_secret_stays_down_and_the_others_do_not_notice(running
             "kept down: password: .* cannot be read: No such file", str(rows[name]["last_error"])
         )
     assert rows["good"]["blocked"] == ""
+    assert len({tuple(row) for row in rows.values()}) == 1
     metrics = await running.fetch("/metrics")
     assert 'martlet_kept_down{peer="bad"} 1' in metrics
     assert 'martlet_kept_down{listen_range="127.0.1.0/24"} 1' in metrics
