@@ -99,7 +99,7 @@ class Place:
         threading.Thread(target=self._read, daemon=True).start()
         for first in range(0, routes, 600):
             some = range(first, min(first + 600, routes), _TOGETHER)
-            self._feeder.sendall(b"".join(_update(at, min(_TOGETHER, routes - at)) for at in some))
+            self._feeder.sendall(b"".join(update(at, min(_TOGETHER, routes - at)) for at in some))
         self._feeder.sendall(wire.END_OF_RIB)
         while self.victim.state().routes < routes or not self._idle():
             hold(time.monotonic() < end, f"only {self.victim.state().routes} routes are there")
@@ -180,7 +180,7 @@ class Place:
         return max(float(report["silence"]) - HOLD_TIME / 3, 0.0)
 
 
-def _update(first: int, count: int) -> bytes:
+def update(first: int, count: int) -> bytes:
     number = first // _TOGETHER
     block = wire.attributes(0x0A090001 + number % 200, number % 50, (64600 + number % 300, 100_000 + number))
     if number % _MARKED == 0:
