@@ -1,6 +1,7 @@
 """The sockets and HTTP of a running service change by a reload, which who asked for it hears to its end."""
 
 import asyncio
+import contextlib
 import os
 import stat
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from service import Cluster, running
 
 from reflector.control.client import Unanswered, ask
+from reflector.http import server
 
 TOKEN = "5a" * 16
 
@@ -54,7 +56,9 @@ async def rows(path: Path, question: str, **given: object) -> list[dict[str, Any
     return await asyncio.to_thread(lambda: list(ask(path, question, given)))
 
 
-async def test_doors_change_while_somebody_stands_in_them(tmp_path: Path) -> None:
+async def test_doors_change_while_somebody_stands_in_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with running(tmp_path) as cluster:
         changing = Changing(cluster, tmp_path / "rr.toml")
         assert cluster.service.doors is not None and not cluster.service.doors.http.addresses
@@ -73,6 +77,11 @@ async def test_doors_change_while_somebody_stands_in_them(tmp_path: Path) -> Non
         assert stat.S_IMODE(os.stat(other).st_mode) == 0o600
         assert stat.S_IMODE(os.stat(f"{cluster.path}.birdc").st_mode) == 0o600
         assert len(await rows(other, "neighbors")) == 2
+        # Who listens over HTTP is let go when something there changes, for the rules may be others then.
+        listening = aiohttp.ClientSession()
+        stream = await listening.get(changing.url + "/api/ask/monitor")
+        assert stream.status == 200
+        monkeypatch.setattr(server, "_GRACE", 3.0)
         # Asked over HTTP, another token and another address: the answer still comes.
         before = changing.url
         changing.change(
@@ -80,6 +89,10 @@ async def test_doors_change_while_somebody_stands_in_them(tmp_path: Path) -> Non
         )
         status, said = await changing.do("reload")
         assert status == 200 and '"end":' in said and TOKEN not in said and TOKEN[::-1] not in said
+        async with asyncio.timeout(60):
+            with contextlib.suppress(aiohttp.ClientError):
+                await stream.read()
+        await listening.close()
         assert changing.url != before and (await changing.do("undrain"))[0] == 401
         assert (await changing.do("undrain", TOKEN[::-1]))[0] == 200
         with pytest.raises(aiohttp.ClientConnectorError):

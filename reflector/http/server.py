@@ -4,6 +4,7 @@
 neighbors are there, or were waited for long enough.
 """
 
+import asyncio
 import errno
 import logging
 from typing import TYPE_CHECKING
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# Seconds that an answer may go on behind a change of the options.
+_GRACE = 10.0
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -34,7 +37,8 @@ class HttpServer:
         self._guard = Guard(self._options)
         self._certificate: Certificate | None = None
         self._runner: web.AppRunner | None = None
-        self._old: list[web.AppRunner] = []  # which are answering still, maybe
+        # Those before, which answer to the end what they were asked, for a while.
+        self._old: dict[asyncio.Task[None], web.AppRunner] = {}
         self._listening = Listening(lambda: None if self._runner is None else self._runner.server)
 
     @property
@@ -51,7 +55,8 @@ class HttpServer:
     async def change(self, options: Http) -> None:
         """Answer as these options say from now on; raise OSError, with nothing changed, where that cannot be.
 
-        What is being answered is answered to its end.
+        What is being answered is answered to its end, within _GRACE seconds: so nobody listens for ever whom
+        the new options would not let in.
         """
         certificate = None
         if options.certificate is not None and options.key is not None:
@@ -70,13 +75,19 @@ class HttpServer:
             raise
         self._options, self._certificate = options, certificate
         if old is not None:
-            self._old.append(old)
-            if old.server is not None:
-                # Each connection ends when what it has asked for is answered.
-                old.server.pre_shutdown()
+            self._old[asyncio.get_running_loop().create_task(self._retire(old))] = old
         if options.endpoints:
             kind = "HTTP" if certificate is None else "HTTPS"
             logger.info("%s on %s", kind, ", ".join(f"{host}:{port}" for host, port in self.addresses))
+
+    async def _retire(self, runner: "web.AppRunner") -> None:
+        """Let what was there before the last change come to its end."""
+        if runner.server is not None:
+            # Each connection ends when what it has asked for is answered.
+            runner.server.pre_shutdown()
+        await asyncio.sleep(_GRACE)
+        await runner.cleanup()
+        self._old = {task: each for task, each in self._old.items() if each is not runner}
 
     async def _made(self, options: Http) -> "web.AppRunner":
         try:
@@ -113,9 +124,12 @@ class HttpServer:
     async def stop(self) -> None:
         """Answer no more."""
         self._listening.close()
-        runners = [*self._old, *([] if self._runner is None else [self._runner])]
+        runners = [*self._old.values(), *([] if self._runner is None else [self._runner])]
+        for task in self._old:
+            task.cancel()
+        await asyncio.gather(*self._old, return_exceptions=True)
         self._runner = None
-        self._old.clear()
+        self._old = {}
         for runner in runners:
             await runner.cleanup()
 
