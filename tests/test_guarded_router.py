@@ -202,6 +202,42 @@ def test_what_is_kept_of_a_peer_that_restarts_stays_its_own() -> None:
     assert world.owner(A) == "b"
 
 
+def test_another_guard_while_the_peer_is_away_or_when_it_comes_back() -> None:
+    world = World()
+    settings = {"restart": RestartOptions()}
+    one, nothing = replace(BLOCKS, name="one"), Guard(name="two", prefixes=PrefixList([C]))
+    world.node("a", one, settings=settings, restarts=GR).announce([A, C])
+    world.node("b", one).announce([A])
+    world.settle()
+    world.peers.pop("a").lose(world.now)
+    assert world.rules(A) == {"a": None, "b": "guard-owned"}
+    world.router.set_guard_of_kept("a", nothing)
+    assert world.rules(A) == {"a": "guard-outside", "b": None}
+    assert world.owner(C) == "a"
+    # It comes back, guarded as at first: what it keeps from before is judged by that at once.
+    back = world.node("a", one, settings=settings, restarts=GR)
+    assert world.rules(A) == {"a": "guard-owned", "b": None}
+    assert world.owner(C) == "a"
+    back.end_of_rib_of()
+    world.down("b")
+    assert world.rules(A) == {} == world.rules(C)
+    assert not world.router.guarding.ledgers[IPV4_UNICAST].claims
+
+
+def test_no_guard_any_more_while_the_peer_is_away() -> None:
+    world = World()
+    settings = {"restart": RestartOptions()}
+    world.node("a", settings=settings, restarts=GR).announce([A, "10.0.0.0/8"])
+    world.node("b").announce([A])
+    world.settle()
+    world.peers.pop("a").lose(world.now)
+    world.router.set_guard_of_kept("a", None)
+    assert world.rules(A) == {"a": None, "b": None}
+    assert world.owner("10.0.0.0/8") == "a"
+    world.router.forget("a")
+    assert world.rules(A) == {"b": None}
+
+
 def test_claims_are_held_behind_a_session_for_some_time() -> None:
     guard = replace(BLOCKS, hold=60.0)
     world = World()
