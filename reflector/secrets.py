@@ -75,8 +75,11 @@ def _checked(found: bytes | None, where: str, fault: str, longest: int, place: P
         elif b"\n" in octets or b"\0" in octets:
             fault = f"{where} has more than one line"
     if fault:
-        what = f"{fault}; without it what it is for is kept down"
-        place.warn(what, "provide it where the service runs, and reload")
+        # The environment of a process stays what it was at its start.
+        again = "reload" if where.startswith('"') else "start that anew"
+        place.warn(
+            f"{fault}; what it protects is kept down", f"provide it where the service runs, and {again}"
+        )
         return Secret(fault=fault)
     return Secret(octets)
 

@@ -91,7 +91,9 @@ def test_pipes_directories_and_what_is_not_set_keep_it_down_too(tmp_path: Path) 
     assert "no regular file" in options_of(f'password = {{file = "{tmp_path / "pipe"}"}}')[0].blocked
     assert "no regular file" in options_of(f'password = {{file = "{tmp_path}"}}')[0].blocked
     assert "no regular file" in options_of('password = {file = "/dev/zero"}')[0].blocked
-    assert "MARTLET_NOWHERE is not set" in options_of('password = {env = "MARTLET_NOWHERE"}')[0].blocked
+    options, configuration = options_of('password = {env = "MARTLET_NOWHERE"}')
+    assert "MARTLET_NOWHERE is not set" in options.blocked
+    assert "start that anew" in configuration.warnings[0].remedy
 
 
 def test_what_everybody_may_read_is_warned_of(tmp_path: Path) -> None:
@@ -268,6 +270,7 @@ async def test_reload_reads_secrets_again(running: Running) -> None:
     written(running.directory / "range", b"canary\n")
     lines = [str(row["change"]) for row in await running.ask("reload")]
     assert len(lines) == 2 and all("blocked password: " in line and "-> none" in line for line in lines)
+    assert "kept down" not in running.peer("bad").last_error
     await asyncio.wait_for(asyncio.gather(bad.established(), dynamic.established()), TIMEOUT)
     # Rotated: sessions stay where the other side does the same.
     written(running.directory / "good", b"canary-new\n")

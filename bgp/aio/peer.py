@@ -448,6 +448,8 @@ class Peer:
         if effect is Effect.RESET and running:
             self.stop("", CeaseSubcode.OTHER_CONFIGURATION_CHANGE)
         self.options, self._config = options, config
+        if before.blocked and not options.blocked:
+            self.last_error, self.last_error_at = "", None
         if not options.interface:
             self.remote = options.remote
         if effect is Effect.RESET:
