@@ -57,9 +57,9 @@ class Roll:
         loop, work = asyncio.get_running_loop(), 0.0
         peers = list(self._service.speaker.peers)
         groups = self._service.speaker.router.groups.values()
-        of = {
-            name: self._service.group_numbers.of(group) for group in list(groups) for name in group.listeners
-        }
+        of: dict[str, int] = {}
+        for group in list(groups):
+            of.update(dict.fromkeys(group.listeners, self._service.group_numbers.of(group)))
         head = {
             "time": time.time(),
             "columns": COLUMNS,
