@@ -12,7 +12,7 @@ export function short(value) {
   if (size >= 1e6) return `${trim(value / 1e6)} M`;
   if (size >= 1e4) return `${trim(value / 1e3)} k`;
   if (size >= 100 || Number.isInteger(value)) return GROUPS.format(Math.round(value));
-  return trim(value);
+  return size < 1 ? String(Number(value.toPrecision(1))) : trim(value);
 }
 
 function trim(value) {

@@ -89,7 +89,11 @@ export function picture(main, { query, signal, keep }) {
       const tight = width < 560;
       svg.append(s("circle", { class: `node ${flow ? part(row) : slug(row)}`, cx: spot.x, cy: spot.y, r: size.dot }));
       const middle = tight || !(right || left);
-      svg.append(s("text", { class: "label", x: middle ? spot.x : spot.x + (right ? 14 : -14), y: middle ? spot.y + (below ? 22 : -14) : spot.y + 4, "text-anchor": middle ? "middle" : right ? "start" : "end" }, cut(row.name, tight ? 13 : 20)));
+      // Those at the top and at the bottom are near each other: names go away from the middle.
+      const lean = tight ? 0 : Math.cos(spot.angle);
+      const anchor = lean > 0.02 ? "start" : lean < -0.02 ? "end" : "middle";
+      const x = middle ? spot.x - 6 * Math.sign(lean) * (anchor !== "middle") : spot.x + (right ? 14 : -14);
+      svg.append(s("text", { class: "label", x, y: middle ? spot.y + (below ? 22 : -14) : spot.y + 4, "text-anchor": anchor }, cut(row.name, tight ? 13 : 20)));
     }
   }
 
