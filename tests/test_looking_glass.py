@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -302,3 +303,28 @@ async def test_events_are_bounded_and_say_what_is_left_out(visitor: Visitor) -> 
     for _ in range(3):
         live._note(PeerEvent(EventKind.DOWN, peer, State.CONNECT, text="refused"))
     assert live.number == number + 1
+
+
+async def test_another_configuration_of_http_keeps_the_past_and_sends_listeners_to_the_new_rules(
+    visitor: Visitor,
+) -> None:
+    http = visitor.cluster.service.doors.http  # type: ignore[union-attr]
+    options = http._options
+    async with asyncio.timeout(60):
+        while len((await visitor.get("/api/history"))["columns"]["time"]) < 1:
+            await asyncio.sleep(0.05)
+        first = (await visitor.get("/api/history"))["columns"]["time"][0]
+        response = await visitor.session.get(f"{visitor.base}/api/live")
+        await response.content.readline()
+        await http.change(replace(options, birdwatcher=True))
+        with contextlib.suppress(aiohttp.ClientError):
+            await response.content.read()
+    async with asyncio.timeout(60), aiohttp.ClientSession() as session:
+        again = Visitor(visitor.cluster, session)
+        assert (await again.get("/api/history"))["columns"]["time"][0] == first
+    await http.change(replace(options, looking_glass=False))
+    assert http._glass is None
+    async with asyncio.timeout(60), aiohttp.ClientSession() as session:
+        again = Visitor(visitor.cluster, session)
+        async with session.get(again.base + "/api/history") as gone:
+            assert gone.status == 404

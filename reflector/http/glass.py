@@ -5,7 +5,7 @@ Everything here reads: there is nothing that could change anything.
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
 from reflector.glass.flow import flow
@@ -23,43 +23,40 @@ if TYPE_CHECKING:
     from reflector.app import Service
 
 
-def add_to(app: "web.Application", service: "Service") -> None:
-    """Have an application answer with the page, and with what the page asks for."""
-    glass = _Glass(service)
-    shows = Shows(service)
-    add = app.router.add_get
-    add("/", pages.index)
-    add("/glass/{name}", pages.file)
-    add("/api/show/{report}", shows.show, allow_head=False)
-    add("/api/monitor", glass.monitor, allow_head=False)
-    add("/api/live", glass.listen, allow_head=False)
-    add("/api/roll", glass.roll, allow_head=False)
-    add("/api/history", glass.history, allow_head=False)
-    add("/api/flow", glass.flow, allow_head=False)
-    app.cleanup_ctx.append(glass.run)
-    app.on_shutdown.append(glass.end)
-
-
-class _Glass:
-    """What a looking glass has while the service runs."""
+class Glass:
+    """The looking glass of a service; applications come and go, and what it knows of the past stays."""
 
     def __init__(self, service: "Service") -> None:
+        """Begin to take samples and to listen."""
         self._service = service
         self._live = Live(service)
         self._roll = Roll(service)
+        self._shows = Shows(service)
         self._streams = Streams(service, self._live)
-        self.monitor = self._streams.monitor
-        self.listen = self._streams.live
-
-    async def run(self, _: "web.Application") -> AsyncIterator[None]:
-        """Take samples and listen, from the start of the application to its end."""
+        # By whoever has started us: later that may be somebody who cannot read them.
+        pages.load()
         self._live.start()
-        yield
-        await self._live.stop()
 
-    async def end(self, _: "web.Application") -> None:
-        """Let those go who would listen for ever."""
+    def add_to(self, app: "web.Application") -> None:
+        """Have an application answer with the page, and with what the page asks for."""
+        add = app.router.add_get
+        add("/", pages.index)
+        add("/glass/{name}", pages.file)
+        add("/api/show/{report}", self._shows.show, allow_head=False)
+        add("/api/monitor", self._streams.monitor, allow_head=False)
+        add("/api/live", self._streams.live, allow_head=False)
+        add("/api/roll", self.roll, allow_head=False)
+        add("/api/history", self.history, allow_head=False)
+        add("/api/flow", self.flow, allow_head=False)
+
+    async def dismiss(self) -> None:
+        """Let those go who would listen for ever: they come back, if they still may."""
         await self._streams.stop()
+
+    async def stop(self) -> None:
+        """Listen no more, and let everybody go."""
+        await self._live.stop()
+        await self.dismiss()
 
     async def roll(self, request: "web.Request") -> "web.StreamResponse":
         """Answer with all neighbors, briefly."""

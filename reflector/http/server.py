@@ -10,7 +10,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from reflector.exposure import Http
-from reflector.http import birdwatcher, doing, glass
+from reflector.http import birdwatcher, doing
+from reflector.http.glass import Glass
 from reflector.http.guard import Guard
 from reflector.http.listening import IDLE, Certificate, Listening
 from reflector.metrics import exposition
@@ -37,6 +38,7 @@ class HttpServer:
         self._guard = Guard(self._options)
         self._certificate: Certificate | None = None
         self._runner: web.AppRunner | None = None
+        self._glass: Glass | None = None
         # Those before, which answer to the end what they were asked, for a while.
         self._old: dict[asyncio.Task[None], web.AppRunner] = {}
         self._listening = Listening(lambda: None if self._runner is None else self._runner.server)
@@ -72,8 +74,14 @@ class HttpServer:
             self._guard.options, self._runner = before, old
             if fresh is not None:
                 await fresh.cleanup()
+            if not before.looking_glass:
+                await self._unglaze()
             raise
         self._options, self._certificate = options, certificate
+        if not options.looking_glass:
+            await self._unglaze()
+        elif self._glass is not None:
+            await self._glass.dismiss()
         if old is not None:
             self._old[asyncio.get_running_loop().create_task(self._retire(old))] = old
         if options.endpoints:
@@ -100,7 +108,8 @@ class HttpServer:
         app.router.add_get("/livez", self._live)
         app.router.add_get("/readyz", self._ready)
         if options.looking_glass:
-            glass.add_to(app, self._service)
+            self._glass = self._glass or Glass(self._service)
+            self._glass.add_to(app)
         if options.birdwatcher:
             birdwatcher.add_to(app, self._service)
         doing.add_to(app, self._service)
@@ -121,9 +130,15 @@ class HttpServer:
         if self._certificate is not None:
             self._certificate.renew()
 
+    async def _unglaze(self) -> None:
+        glass, self._glass = self._glass, None
+        if glass is not None:
+            await glass.stop()
+
     async def stop(self) -> None:
         """Answer no more."""
         self._listening.close()
+        await self._unglaze()
         runners = [*self._old.values(), *([] if self._runner is None else [self._runner])]
         for task in self._old:
             task.cancel()
