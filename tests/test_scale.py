@@ -42,7 +42,7 @@ def test_clients_that_come_and_go_leave_the_tables_as_the_model_has_them() -> No
 def test_every_report_is_answered_while_others_read_and_do_not_read() -> None:
     """With twenty thousand routes; that the sessions stay is looked at all along."""
     routes = 20_000
-    answered, (octets, _, _, grown) = million.trial(routes, 10, 2.0)
+    answered, (octets, _, _, grown) = million.trial(routes, 10, 2.0, hold_time=90)
     rows = {each.what: each.rows for each in answered}
     assert rows["routes"] == rows["routes --received FEEDER"] == rows["routes --advertised CLIENT"] == routes
     assert rows["routes --limit 50"] == rows["routes --received FEEDER --limit 50"] == 50

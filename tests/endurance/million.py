@@ -82,8 +82,9 @@ def questions(routes: int) -> list[tuple[str, str, dict[str, Any]]]:
 class Place:
     """A service with all these routes, and who asks it."""
 
-    def __init__(self, victim: Victim, clients: Orders, control: Path, count: int) -> None:
+    def __init__(self, victim: Victim, clients: Orders, control: Path, count: int, hold_time: int) -> None:
         self.victim, self.clients, self.control, self.count = victim, clients, control, count
+        self._hold_time = hold_time
 
     def load(self, routes: int, timeout: float) -> float:
         """Feed the routes; return after how many seconds all clients have them."""
@@ -177,7 +178,7 @@ class Place:
         """How late a KEEPALIVE was at most since the last report, in seconds."""
         report = self.clients.tell("report")
         hold(not report["ended"], f"sessions were lost: {report['ended']}")
-        return max(float(report["silence"]) - HOLD_TIME / 3, 0.0)
+        return max(float(report["silence"]) - self._hold_time / 3, 0.0)
 
 
 def update(first: int, count: int) -> bytes:
@@ -189,24 +190,28 @@ def update(first: int, count: int) -> bytes:
 
 
 @contextmanager
-def place(clients: int) -> Iterator[Place]:
+def place(clients: int, hold_time: int) -> Iterator[Place]:
     """Have a service and clients, who have not dialed yet."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         control = directory / "control.sock"
         text = CONFIGURATION.replace("SOCKET", str(control)).replace("HOLD_TIME", "90")
         victim = stack.enter_context(Victim(text, directory))
-        yield Place(victim, stack.enter_context(crowd(clients, 0, HOLD_TIME)), control, clients)
+        yield Place(victim, stack.enter_context(crowd(clients, 0, hold_time)), control, clients, hold_time)
 
 
 def trial(
-    routes: int, clients: int, seconds: float = 60.0, say: Callable[[str], None] = lambda line: None
+    routes: int,
+    clients: int,
+    seconds: float = 60.0,
+    say: Callable[[str], None] = lambda line: None,
+    hold_time: int = HOLD_TIME,
 ) -> tuple[list[Answered], tuple[int, float, float, int]]:
     """Load, ask everything, and let ten read all routes at once for so many `seconds`."""
-    with place(clients) as there:
+    with place(clients, hold_time) as there:
         loaded = there.load(routes, 900)
         say(f"{routes} routes with {clients} clients after {loaded:.1f} s, {there.victim.memory >> 20} MB")
-        time.sleep(HOLD_TIME)
+        time.sleep(min(seconds, hold_time))
         there.late  # noqa: B018  what was before does not count
         answered = []
         for question in questions(routes):
