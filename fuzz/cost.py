@@ -28,8 +28,8 @@ from bgp.wire.update import Update
 from fuzz import corpus, fillings
 from fuzz.fillings import Shape
 from fuzz.mutate import mutated
-from reflector.config import loads
-from reflector.document import ConfigurationError
+from reflector.configuration.config import loads
+from reflector.configuration.document import ConfigurationError
 
 _US = SessionConfig(local_as=64500, identifier=1, families=FAMILIES)
 _PEER = SessionConfig(local_as=65001, identifier=2, families=FAMILIES)

@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 
 from bgp.testing.generate import chance
-from reflector import schema
+from reflector.configuration import schema
 
 _EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "reflector.toml"
 _KEY = re.compile(r"#?([a-z_0-9]+) = (.*?)(?:\s{2,}#.*|\s+#\s.*)?")

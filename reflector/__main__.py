@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from reflector import asking, top
-from reflector.hangup import Hangup
+from reflector.running.hangup import Hangup
 from reflector.version import version
 
 if TYPE_CHECKING:
-    from reflector.config import Configuration
-    from reflector.document import Problem
+    from reflector.configuration.config import Configuration
+    from reflector.configuration.document import Problem
 
 # Exit statuses: the configuration is at fault, or this machine does not let us run.
 REFUSED, FAILED = 2, 1
@@ -72,8 +72,8 @@ def _seconds(text: str) -> float:
 def _load(file: str) -> "Configuration | None":
     """Return the configuration, or None after saying what is wrong with it."""
     # The commands that only ask do without all that a configuration takes.
-    from reflector.config import load
-    from reflector.document import ConfigurationError
+    from reflector.configuration.config import load
+    from reflector.configuration.document import ConfigurationError
 
     try:
         configuration = load(file)
@@ -95,7 +95,7 @@ def _check(file: str) -> int:
     if configuration is None:
         return REFUSED
     _report(configuration.warnings, "warning")
-    from reflector.room import shortages
+    from reflector.running.room import shortages
 
     for shortage in shortages(configuration):
         print(f"warning: this machine: {shortage}", file=sys.stderr)
@@ -113,7 +113,7 @@ def _example() -> int:
 def _schema() -> int:
     import json
 
-    from reflector.editor import json_schema
+    from reflector.configuration.editor import json_schema
 
     print(json.dumps(json_schema(), indent=1))
     return 0
@@ -122,7 +122,7 @@ def _schema() -> int:
 def _run(file: str, user: str | None) -> int:
     hangup = Hangup()
     # All else is imported behind this, which takes its time.
-    from reflector import privileges, process, room
+    from reflector.running import privileges, process, room
 
     configuration = _load(file)
     if configuration is None:
@@ -145,7 +145,7 @@ def _run(file: str, user: str | None) -> int:
 
 def _demo(seconds: float | None, plain: bool) -> int:
     from reflector import demo
-    from reflector.foreground import foreground
+    from reflector.running.foreground import foreground
 
     with foreground():
         return demo.run(seconds, plain)

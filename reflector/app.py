@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from bgp.aio.events import PeerEvent
 from bgp.family import FAMILIES
 from bgp.speaker import Speaker
-from reflector.altering import Alteration, Altered, alter
-from reflector.config import Configuration, configured
+from reflector.changes.altering import Alteration, Altered, alter
+from reflector.changes.drain import Drain
+from reflector.changes.overlay import Overlay, carried
+from reflector.changes.reload import Plan, Step, carry_out, plan, settled
+from reflector.configuration.config import Configuration, configured
+from reflector.configuration.document import ConfigurationError, Problem, read
 from reflector.counts import Counts
-from reflector.debugging import Debugs
-from reflector.document import ConfigurationError, Problem, read
 from reflector.doors import Doors
-from reflector.drain import Drain
-from reflector.journal import Journal
-from reflector.log import SessionLog
+from reflector.logs.debugging import Debugs
+from reflector.logs.journal import Journal
+from reflector.logs.log import SessionLog
 from reflector.metrics import Errors
 from reflector.originate import aggregate, originate
-from reflector.overlay import Overlay, carried
-from reflector.reload import Plan, Step, carry_out, plan, settled
 from reflector.report.groups import Numbers
 from reflector.report.memory import resident
 from reflector.version import version

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reflector.birdc.talk import BirdTalk
+from reflector.configuration.exposure import Http
 from reflector.control.lines import ControlError, LineServer
 from reflector.control.protocol import default_path
 from reflector.control.server import ControlTalk
-from reflector.exposure import Http
 from reflector.http.server import HttpServer
 
 if TYPE_CHECKING:
     from reflector.app import Service
-    from reflector.config import Control
+    from reflector.configuration.config import Control
 
 logger = logging.getLogger(__name__)
 

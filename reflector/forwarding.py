@@ -12,10 +12,10 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, ip_i
 from typing import TYPE_CHECKING, Any
 
 from bgp.policy.prefixes import PrefixList
-from reflector import addresses, terms, values
-from reflector.document import Place, nearest
-from reflector.shapes import TEXT, array, either, integer, shape_of, shaped, table, words
-from reflector.values import kind, list_of, number, refuse_as, shown
+from reflector.configuration import addresses, terms, values
+from reflector.configuration.document import Place, nearest
+from reflector.configuration.shapes import TEXT, array, either, integer, shape_of, shaped, table, words
+from reflector.configuration.values import kind, list_of, number, refuse_as, shown
 
 if TYPE_CHECKING:
     from bgp.rib.path import Path

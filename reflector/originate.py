@@ -1,7 +1,7 @@
 """Routes of our own: what a configuration says of them, told to the speaker."""
 
 from bgp.speaker import Speaker
-from reflector.config import Aggregated, Originated
+from reflector.configuration.config import Aggregated, Originated
 
 
 def originate(speaker: Speaker, network: Originated) -> None:

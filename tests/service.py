@@ -12,7 +12,7 @@ import pytest
 
 from bgp import PeerOptions, Speaker
 from reflector.app import Service
-from reflector.config import loads
+from reflector.configuration.config import loads
 from reflector.control.client import Unanswered, ask
 from reflector.control.protocol import line
 

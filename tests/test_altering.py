@@ -13,7 +13,7 @@ import pytest
 from service import Cluster, running
 
 from bgp import IPV4_UNICAST, PeerOptions, Speaker
-from reflector.config import load
+from reflector.configuration.config import load
 
 FURTHER = """
 # The other one.

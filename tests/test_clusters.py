@@ -18,8 +18,8 @@ from bgp.router import Router
 from bgp.wire import prefix as nlri
 from bgp.wire.attributes import Attributes
 from reflector.app import Service
-from reflector.config import load, loads
-from reflector.document import ConfigurationError
+from reflector.configuration.config import load, loads
+from reflector.configuration.document import ConfigurationError
 
 OWN, A, B = address("0.0.0.99"), address("0.0.0.10"), address("0.0.0.11")
 TIMEOUT = 60

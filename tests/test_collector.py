@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from reflector.collector import MIDDLE, NEVER, YOUNG, Collector
+from reflector.running.collector import MIDDLE, NEVER, YOUNG, Collector
 
 
 class Knot:

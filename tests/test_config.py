@@ -19,10 +19,18 @@ from bgp.rib.selection import ALL, BEST, EQUAL, best_n
 from bgp.session.config import AsExpected, Confederation, LimitAction
 from bgp.session.restart import RestartOptions
 from bgp.wire.capability import Fqdn
-from reflector import schema
-from reflector.config import LISTEN, Aggregated, Configuration, ListenRange, Originated, load, loads
-from reflector.document import ConfigurationError
-from reflector.log import Log
+from reflector.configuration import schema
+from reflector.configuration.config import (
+    LISTEN,
+    Aggregated,
+    Configuration,
+    ListenRange,
+    Originated,
+    load,
+    loads,
+)
+from reflector.configuration.document import ConfigurationError
+from reflector.logs.log import Log
 
 ROUTER = '[router]\nasn = 65000\nrouter_id = "192.0.2.1"\n'  # three lines
 

@@ -16,9 +16,9 @@ import pytest
 import yaml
 
 from reflector import __main__ as entry
-from reflector.config import Configuration, load
-from reflector.document import ConfigurationError
-from reflector.process import STOP_WITHIN
+from reflector.configuration.config import Configuration, load
+from reflector.configuration.document import ConfigurationError
+from reflector.running.process import STOP_WITHIN
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from test_conformance import ROWS
 
-from reflector.config import loads
+from reflector.configuration.config import loads
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

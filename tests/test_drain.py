@@ -121,7 +121,7 @@ def test_equal_policies_are_one_group() -> None:
 
 async def test_an_external_peer_without_a_policy_is_told_nothing_still(tmp_path: Path) -> None:
     """RFC 8212: a drain is no policy of the operator's."""
-    from reflector.drain import Drain
+    from reflector.changes.drain import Drain
 
     async with Speaker(asn=ASN, router_id="10.0.0.1") as speaker:
         outside = speaker.add_peer(PeerOptions(asn=64999, address="192.0.2.9", passive=True))

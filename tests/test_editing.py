@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reflector import editing, saving
-from reflector.config import configured, load, loads
-from reflector.document import parse
-from reflector.editing import Uneditable
-from reflector.overlay import by_identity, carried, identity, merged, tables
+from reflector.changes import editing, saving
+from reflector.changes.editing import Uneditable
+from reflector.changes.overlay import by_identity, carried, identity, merged, tables
+from reflector.configuration.config import configured, load, loads
+from reflector.configuration.document import parse
 
 # --- Any values, in any surroundings --------------------------------------------------------------------
 

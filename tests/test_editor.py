@@ -12,17 +12,17 @@ import pytest
 from jsonschema import Draft7Validator
 from test_config import VALUES
 
-from reflector import schema
 from reflector.__main__ import main
-from reflector.changing import SET
-from reflector.conditions import CONDITIONAL
-from reflector.config import loads
-from reflector.document import ConfigurationError, Document, Place
-from reflector.editor import json_schema
-from reflector.matching import MATCH
-from reflector.policies import TERM
-from reflector.schema import Key
-from reflector.shapes import shape_of
+from reflector.changes.changing import SET
+from reflector.configuration import schema
+from reflector.configuration.conditions import CONDITIONAL
+from reflector.configuration.config import loads
+from reflector.configuration.document import ConfigurationError, Document, Place
+from reflector.configuration.editor import json_schema
+from reflector.configuration.matching import MATCH
+from reflector.configuration.policies import TERM
+from reflector.configuration.schema import Key
+from reflector.configuration.shapes import shape_of
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "reflector.toml"
 SCHEMA = json_schema()

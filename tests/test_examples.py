@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from reflector import schema
 from reflector.__main__ import main
-from reflector.changing import SET
-from reflector.config import load, loads
-from reflector.matching import MATCH
-from reflector.policies import TERM
+from reflector.changes.changing import SET
+from reflector.configuration import schema
+from reflector.configuration.config import load, loads
+from reflector.configuration.matching import MATCH
+from reflector.configuration.policies import TERM
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 

@@ -16,7 +16,7 @@ from bgp import IPV4_UNICAST, PeerOptions, Role, Speaker
 from bgp.__main__ import main
 from bgp.policy import ACCEPT_ALL
 from reflector.app import Service
-from reflector.config import loads
+from reflector.configuration.config import loads
 
 CONFIGURATION = """\
 [router]

@@ -9,8 +9,8 @@ from routers import path
 from bgp import Speaker
 from bgp.policy.prefixes import PrefixList
 from fib import Redistribute
-from reflector.config import loads
-from reflector.document import ConfigurationError
+from reflector.configuration.config import loads
+from reflector.configuration.document import ConfigurationError
 from reflector.forwarding import Forwarding, metric_from_local_pref
 
 ROUTER = '[router]\nasn = 64512\nrouter_id = "192.0.2.1"\n'

@@ -3,9 +3,9 @@
 import pytest
 
 from bgp import Blocks, Guard, PrefixList
-from reflector.config import Configuration, loads
-from reflector.document import ConfigurationError
-from reflector.reload import plan
+from reflector.changes.reload import plan
+from reflector.configuration.config import Configuration, loads
+from reflector.configuration.document import ConfigurationError
 
 HEAD = """\
 [router]

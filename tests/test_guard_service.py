@@ -8,9 +8,9 @@ from pathlib import Path
 from service import ASN, Cluster, running
 
 from bgp import Peer, PeerOptions, Speaker
-from reflector.config import loads
+from reflector.changes.reload import carry_out, plan
+from reflector.configuration.config import loads
 from reflector.metrics import exposition
-from reflector.reload import carry_out, plan
 
 # Most of this is waiting for others, who may be busy.
 PATIENCE = 60

@@ -19,13 +19,13 @@ from hypothesis import strategies as st
 from service import CONFIGURATION, Cluster, running
 
 from reflector.app import Service
-from reflector.config import loads
-from reflector.document import ConfigurationError
-from reflector.exposure import Http
+from reflector.changes.reload import plan
+from reflector.configuration.config import loads
+from reflector.configuration.document import ConfigurationError
+from reflector.configuration.exposure import Http
+from reflector.configuration.secrets import Secret
 from reflector.http import listening
 from reflector.http.guard import Asker, Guard
-from reflector.reload import plan
-from reflector.secrets import Secret
 
 TOKEN, READER = "d0" * 16, "0d" * 16
 ROUTER = '[router]\nasn = 64512\nrouter_id = "192.0.2.1"\n[group.g]\nclient = true\n'

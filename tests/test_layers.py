@@ -312,7 +312,7 @@ def broken(**sources: str) -> list[str]:
             "tests and users",
         ),
         ({"bgp__aio__peer": "from bgp import Speaker"}, "upward"),
-        ({"bgp__speaker": "from reflector.config import x", "reflector__config": ""}, "upward"),
+        ({"bgp__speaker": "from reflector.configuration.config import x", "reflector__config": ""}, "upward"),
         ({"bgp__stray": ""}, "no layer"),
         (
             {"bgp__wire__a": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import bgp.router"},

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reflector.locate import Path, lines
+from reflector.configuration.locate import Path, lines
 
 
 def test_second_table_of_a_list() -> None:

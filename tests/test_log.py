@@ -7,7 +7,7 @@ import socket
 from typing import Any
 
 from bgp import PeerEvent, PeerOptions, Speaker
-from reflector.log import SessionLog, fields
+from reflector.logs.log import SessionLog, fields
 
 TIMEOUT = 10
 

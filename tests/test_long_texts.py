@@ -8,8 +8,8 @@ import pytest
 from bgp.policy import match
 from bgp.policy.pattern import Pattern
 from bgp.wire import aspath, community
-from reflector.config import loads
-from reflector.document import ConfigurationError
+from reflector.configuration.config import loads
+from reflector.configuration.document import ConfigurationError
 
 HEAD = '[router]\nasn = 64512\nrouter_id = "192.0.2.1"\n'
 DIGITS = "9" * 5000

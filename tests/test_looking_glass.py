@@ -14,7 +14,7 @@ from service import CONFIGURATION, Cluster, running
 
 from bgp.aio.events import EventKind, PeerEvent
 from bgp.session.event import State
-from reflector.config import loads
+from reflector.configuration.config import loads
 from reflector.glass.history import COLUMNS, NAMES, Ring, coarser
 from reflector.glass.live import EVENTS, TEXT, Live
 from reflector.http import pages, streams

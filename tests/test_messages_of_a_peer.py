@@ -17,8 +17,8 @@ from service import ASN, ROOT, Cluster, running
 from bgp import PeerOptions, Speaker
 from bgp.aio.tap import TappedMessage
 from bgp.tools import json_form
-from reflector import debugging
-from reflector.restraint import Rate
+from reflector.logs import debugging
+from reflector.logs.restraint import Rate
 
 TIMEOUT = 60
 
@@ -174,7 +174,7 @@ async def test_debug_shows_messages_and_logs_them(cluster: Cluster, caplog: pyte
     await until(over)
     stream = peer.connections[0].stream
     assert stream is not None and stream.ear is None
-    records = [each for each in caplog.records if each.name == "reflector.debugging"]
+    records = [each for each in caplog.records if each.name == "reflector.logs.debugging"]
     told = [each for each in records if each.levelno == logging.DEBUG]
     assert any("10.7.0.0/16" in each.getMessage() for each in told)
     fields = [each.fields for each in told]  # type: ignore[attr-defined]

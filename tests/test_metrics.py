@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from service import CONFIGURATION, Cluster, running
 
 from reflector.app import Service
-from reflector.config import loads
+from reflector.configuration.config import loads
 from reflector.metrics import FAMILIES, _labels
 
 HTTP = '\n[http]\nlisten = ["127.0.0.1:0"]\n'

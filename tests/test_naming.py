@@ -9,8 +9,8 @@ import pytest
 from service import Cluster, running
 
 from bgp.policy import Rules
-from reflector.config import Configuration, loads
-from reflector.document import ConfigurationError, Problem
+from reflector.configuration.config import Configuration, loads
+from reflector.configuration.document import ConfigurationError, Problem
 
 HEAD = '[router]\nasn = 64512\nrouter_id = "192.0.2.1"\n[[neighbor]]\naddress = "192.0.2.2"\nclient = true\n'
 NAMES = """\

@@ -20,9 +20,9 @@ from service import ROOT, running
 from bgp.iana import MessageType
 from bgp.wire.attributes import attribute
 from bgp.wire.framing import frame
-from reflector.log import Log, change, said
-from reflector.logform import JSON, Form
-from reflector.outlet import ROOM, Outlet
+from reflector.logs.log import Log, change, said
+from reflector.logs.logform import JSON, Form
+from reflector.logs.outlet import ROOM, Outlet
 
 BAD_ORIGIN = frame(
     MessageType.UPDATE, update(attribute(0x40, 1, b"\x07") + AS_PATH + NEXT_HOP + LOCAL_PREF, PREFIX)

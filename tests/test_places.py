@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reflector.config import loads
-from reflector.document import ConfigurationError
+from reflector.configuration.config import loads
+from reflector.configuration.document import ConfigurationError
 
 # What is wrong for any peer: the key, its value, and how the place within the value is called.
 PEER = [

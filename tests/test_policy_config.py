@@ -9,8 +9,8 @@ from bgp.iana import AttributeType, Origin
 from bgp.policy import ACCEPT, ACCEPT_ALL, NEXT, REFUSE, Rules, Term, change, known, match
 from bgp.policy.prefixes import PrefixList
 from bgp.rib.path import Kind
-from reflector.config import loads
-from reflector.document import ConfigurationError
+from reflector.configuration.config import loads
+from reflector.configuration.document import ConfigurationError
 
 ROUTER = '[router]\nasn = 65000\nrouter_id = "192.0.2.1"\n'  # three lines
 PEER = '[[neighbor]]\naddress = "192.0.2.2"\nasn = 65001\nimport = "p"\nexport = "accept-all"\n'  # five more

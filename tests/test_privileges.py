@@ -5,9 +5,9 @@ import pwd
 
 import pytest
 
-from reflector.config import loads
-from reflector.privileges import Capability, Identity, PrivilegeError, become, identity, needed
-from reflector.reload import plan
+from reflector.changes.reload import plan
+from reflector.configuration.config import loads
+from reflector.running.privileges import Capability, Identity, PrivilegeError, become, identity, needed
 
 ROUTER = '[router]\nasn = 64512\nrouter_id = "192.0.2.1"\n'
 PEER = '[[neighbor]]\naddress = "192.0.2.9"\nclient = true\npassword = "x"\nminimum_ttl = 254\n'

@@ -14,7 +14,7 @@ from commands import ROOT, TIMEOUT, Command
 
 from bgp import IPV4_UNICAST, IPV6_UNICAST, EventKind, PeerOptions, Speaker
 from reflector import app
-from reflector.config import loads
+from reflector.configuration.config import loads
 
 CONFIGURATION = """\
 [router]

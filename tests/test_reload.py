@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from bgp import IPV4_UNICAST, Effect, Peer, PeerOptions, Speaker
 from reflector.app import Service
-from reflector.config import Configuration, load, loads
-from reflector.document import ConfigurationError
-from reflector.reload import Kind, plan
+from reflector.changes.reload import Kind, plan
+from reflector.configuration.config import Configuration, load, loads
+from reflector.configuration.document import ConfigurationError
 
 TIMEOUT = 20
 TEXT = """\
@@ -350,7 +350,7 @@ async def test_what_takes_a_restart_is_not_done_by_halves(running: Running) -> N
 
 
 def test_what_is_in_force_after_a_failure_is_a_configuration() -> None:
-    from reflector.reload import settled
+    from reflector.changes.reload import settled
 
     before, after = loads(TEXT), loads(changed(*_CHANGES))
     found = plan(before, after)

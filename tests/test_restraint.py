@@ -5,7 +5,7 @@ from collections import defaultdict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reflector.restraint import RATES, Class, Passed, Rate, Rates, Restraint
+from reflector.logs.restraint import RATES, Class, Passed, Rate, Rates, Restraint
 
 SMALL = {each: Rates(one=Rate(3, 0.5), all=Rate(6, 2)) for each in Class}
 Line = tuple[int, int]  # key and serial

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bgp.aio.interfaces import InterfaceAddress
-from reflector.config import Configuration, loads
-from reflector.room import System, open_files, raise_open_files, shortages, this_system
+from reflector.configuration.config import Configuration, loads
+from reflector.running.room import System, open_files, raise_open_files, shortages, this_system
 
 PLENTY = {
     "net.core.optmem_max": 131072,

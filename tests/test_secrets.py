@@ -14,9 +14,9 @@ import pytest
 from bgp import Peer, PeerOptions, Speaker, State
 from bgp.aio.signing import AoKey
 from reflector.app import Service
-from reflector.config import Configuration, load, loads
+from reflector.configuration.config import Configuration, load, loads
+from reflector.configuration.document import ConfigurationError
 from reflector.control.client import Unanswered, ask
-from reflector.document import ConfigurationError
 from reflector.report.catalog import QUESTIONS, Sort
 
 TIMEOUT = 60

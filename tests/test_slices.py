@@ -12,7 +12,7 @@ from endurance import million, sets
 from bgp.iana import HEADER_LENGTH
 from bgp.wire.update import Decoder
 from reflector.app import Service
-from reflector.config import loads
+from reflector.configuration.config import loads
 from reflector.control.lines import LineServer
 from reflector.control.protocol import line
 from reflector.control.server import ControlTalk

@@ -16,7 +16,7 @@ from bothloops import both_loops
 from commands import TIMEOUT, Command
 
 from reflector.control.client import ask
-from reflector.supervisor import Patience, Pulse, Supervisor
+from reflector.running.supervisor import Patience, Pulse, Supervisor
 
 
 class Systemd:

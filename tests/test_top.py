@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
 from reflector.app import Service
-from reflector.config import loads
+from reflector.configuration.config import loads
 from reflector.top import is_light
 from reflector.top.app import Top
 from reflector.top.model import COLUMNS, Neighbors, Shown, columns_for, line

@@ -11,8 +11,8 @@ from random import Random
 from fuzz import texts
 from fuzz.target import Target, hold
 from reflector.app import Service
-from reflector.config import Configuration, loads
-from reflector.document import ConfigurationError, Problem
+from reflector.configuration.config import Configuration, loads
+from reflector.configuration.document import ConfigurationError, Problem
 
 _FILE = "rr.toml"
 _LOOP = asyncio.new_event_loop()

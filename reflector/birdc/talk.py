@@ -20,7 +20,7 @@ from bgp.wire.community import extended_text
 from bgp.wire.prefix import address_text
 from reflector.birdc.commands import RouteQuery, Words, route_query, split
 from reflector.birdc.reply import VERSION, Code, Refused, Reply
-from reflector.document import ConfigurationError
+from reflector.configuration.document import ConfigurationError
 from reflector.report.memory import resident
 from reflector.report.words import as_number, identifier
 

@@ -10,7 +10,7 @@ from collections import deque
 from reflector.demo.changes import Change
 from reflector.demo.scenario import SERVICE, Scenario
 from reflector.demo.view import clock, explain, look
-from reflector.process import loop_factory
+from reflector.running.process import loop_factory
 
 STEP = 0.7
 RESTART_EVERY, RESTART_PAUSE = 8.0, 2.0

@@ -26,7 +26,7 @@ from bgp.session.event import State
 from bgp.speaker import Speaker
 from bgp.wire.attributes import Attributes
 from reflector.app import Service
-from reflector.config import loads
+from reflector.configuration.config import loads
 from reflector.demo.changes import Changes
 
 ASN = 64512

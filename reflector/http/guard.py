@@ -17,8 +17,8 @@ from hashlib import sha256
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from reflector.exposure import OPEN, Http, is_loopback
-from reflector.secrets import Secret
+from reflector.configuration.exposure import OPEN, Http, is_loopback
+from reflector.configuration.secrets import Secret
 
 if TYPE_CHECKING:
     from aiohttp import web

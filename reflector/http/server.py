@@ -9,13 +9,13 @@ import errno
 import logging
 from typing import TYPE_CHECKING
 
-from reflector.exposure import Http
+from reflector.configuration.exposure import Http
 from reflector.http import birdwatcher, doing
 from reflector.http.glass import Glass
 from reflector.http.guard import Guard
 from reflector.http.listening import IDLE, Certificate, Listening
 from reflector.metrics import exposition
-from reflector.readiness import readiness
+from reflector.running.readiness import readiness
 
 if TYPE_CHECKING:
     from aiohttp import web

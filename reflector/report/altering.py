@@ -3,8 +3,8 @@
 from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING
 
-from reflector.altering import Alteration, Deed, Refused
-from reflector.overlay import TABLES
+from reflector.changes.altering import Alteration, Deed, Refused
+from reflector.changes.overlay import TABLES
 from reflector.report.row import Row, Unanswerable
 
 if TYPE_CHECKING:

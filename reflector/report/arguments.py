@@ -10,7 +10,7 @@ from bgp.aio.peer import Peer
 from bgp.family import BY_NAME, IPV4_UNICAST, IPV6_UNICAST, Family
 from bgp.session.event import State
 from bgp.wire.community import LargeCommunity, parse_community, parse_large
-from reflector.given import given
+from reflector.configuration.given import given
 from reflector.report.catalog import Sort
 from reflector.report.row import Unanswerable
 

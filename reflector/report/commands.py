@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from bgp.aio.peer import Peer
 from bgp.family import Family
-from reflector.document import ConfigurationError
-from reflector.reload import Step
+from reflector.changes.reload import Step
+from reflector.configuration.document import ConfigurationError
 from reflector.report.row import Row, Unanswerable
 
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
-from reflector.readiness import readiness
 from reflector.report.row import Row
+from reflector.running.readiness import readiness
 
 if TYPE_CHECKING:
     from reflector.app import Service

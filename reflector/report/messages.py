@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
 from bgp.aio.tap import Messages, Tapped, TappedEnd
-from reflector.debugging import USUAL, Follower, Who, name_of, tap_of
+from reflector.logs.debugging import USUAL, Follower, Who, name_of, tap_of
 from reflector.report.row import Row
 from reflector.show.columns import duration
 

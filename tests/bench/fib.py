@@ -31,7 +31,7 @@ from daemons import find  # noqa: E402
 from bgp.family import IPV4_UNICAST, IPV6_UNICAST, Family  # noqa: E402
 from bgp.wire.prefix import text  # noqa: E402
 from fib import Fib, KernelBackend, Owner, Route, via  # noqa: E402
-from reflector.collector import Collector  # noqa: E402
+from reflector.running.collector import Collector  # noqa: E402
 
 ONE = {IPV4_UNICAST: "192.0.2.2", IPV6_UNICAST: "2001:db8:1::2"}
 TWO = {IPV4_UNICAST: "198.51.100.2", IPV6_UNICAST: "2001:db8:2::2"}

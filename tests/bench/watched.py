@@ -207,8 +207,9 @@ def install(watch: Watch) -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 def main(configuration: str, report: str) -> int:
-    from reflector import app, process
-    from reflector.config import load
+    from reflector import app
+    from reflector.configuration.config import load
+    from reflector.running import process
 
     watch = Watch()
     factory = install(watch)

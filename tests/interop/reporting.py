@@ -18,8 +18,9 @@ from bgp.aio.peer import Peer
 from bgp.family import Family
 from bgp.wire import aspath, prefix
 from bgp.wire.attributes import Attributes
-from reflector import app, process
-from reflector.config import load
+from reflector import app
+from reflector.configuration.config import load
+from reflector.running import process
 
 
 def route(family: Family, octets: bytes, attributes: Attributes) -> Route:

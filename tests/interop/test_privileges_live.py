@@ -12,7 +12,7 @@ from netns import Network, Node, Process, eventually, ip
 from unprivileged import directory, readable
 
 from reflector.control.client import Unanswered, ask
-from reflector.privileges import identity
+from reflector.running.privileges import identity
 
 __all__ = ["directory"]  # a fixture
 

@@ -1,0 +1,1 @@
+"""What changes while a service runs: by a reload, by commands, in its file, and before maintenance."""

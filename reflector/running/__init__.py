@@ -1,0 +1,1 @@
+"""The service as a process of this machine: signals, its supervisor, privileges and limits."""
