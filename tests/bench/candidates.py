@@ -201,7 +201,7 @@ def _gobgp(place: Place) -> str:
             "[neighbors.timers.config]",
             f"hold-time = {HOLD_TIME}",
             f"keepalive-interval = {HOLD_TIME // 3}",
-            "[neighbors.route-reflector.configuration.config]",
+            "[neighbors.route-reflector.config]",
             "route-reflector-client = true",
             f'route-reflector-cluster-id = "{place.router_id}"',
         ]

@@ -342,8 +342,8 @@ def _gobgp_configuration(node: Node, setup: Setup) -> str:
         ]
         if neighbor.client:
             lines += [
-                "  route-reflector.configuration.config.route-reflector-client = true",
-                f'  route-reflector.configuration.config.route-reflector-cluster-id = "{cluster}"',
+                "  route-reflector.config.route-reflector-client = true",
+                f'  route-reflector.config.route-reflector-cluster-id = "{cluster}"',
             ]
         for family in neighbor.families:
             lines += ["  [[neighbors.afi-safis]]", f'    config.afi-safi-name = "{family}"']

@@ -231,8 +231,8 @@ class Ring:
 
     def log(self) -> str:
         """Return what the reflector has printed."""
-        assert self.reflector.running.process is not None
-        return self.reflector.running.process.output()
+        assert self.reflector.process is not None
+        return self.reflector.process.output()
 
     def grown(self, name: str, before: Mapping[str, Any], key: str, kind: int) -> int:
         """Return by how much one of our counters of messages has grown."""

@@ -29,8 +29,8 @@ def surround(lan: Network, ours: dict[str, object]) -> tuple[Reflector, Daemon]:
 
 
 def log_of(reflector: Reflector) -> str:
-    assert reflector.running.process is not None
-    return reflector.running.process.output()
+    assert reflector.process is not None
+    return reflector.process.output()
 
 
 @pytest.mark.interop("frr", "vtysh")

@@ -119,8 +119,8 @@ def test_reflection(lan: Network, clients: frozenset[str], version: int, passive
 
 def _cut_off(scene: Scene) -> bool:
     """Whether a daemon has closed a connection of ours at once."""
-    assert scene.reflector.running.process is not None
-    return "connection ended in OpenSent" in scene.reflector.running.process.output()
+    assert scene.reflector.process is not None
+    return "connection ended in OpenSent" in scene.reflector.process.output()
 
 
 @pytest.mark.interop(*DAEMONS)

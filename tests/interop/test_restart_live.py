@@ -72,9 +72,9 @@ def test_our_routes_stay_with_them_while_we_restart(lan: Network, orderly: bool)
     """BIRD, without the N bit, sees the connection close; FRR, with it, a Cease; or both a killed process."""
     scene = Scene(lan)
     scene.check()
-    assert scene.reflector.running.process is not None
+    assert scene.reflector.process is not None
     if orderly:
-        scene.reflector.running.process.stop()
+        scene.reflector.process.stop()
     else:
         scene.reflector.kill()
     for daemon, sender in ((scene.bird, "frr"), (scene.frr, "bird")):

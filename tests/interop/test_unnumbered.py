@@ -96,8 +96,8 @@ def test_frr_and_we_meet_on_an_interface(lan: Network, open_directory: Path, pas
     network = '[[network]]\nprefix = "203.0.113.0/24"\n'
     reflector = Reflector(lan["reflector"], 65000, (), extra=[{**KEYS, "passive": passive}], tables=network)
     reflector.start()
-    assert reflector.running.process is not None
-    process = reflector.running.process
+    assert reflector.process is not None
+    process = reflector.process
     eventually(lambda: "eth0: Established" in process.output(), "a session on eth0", 60)
 
     def heard() -> bool:
@@ -137,8 +137,8 @@ def test_two_of_us_find_each_other(lan: Network, passive: bool) -> None:
     for reflector in reflectors:
         reflector.start()
     for reflector in reflectors:
-        assert reflector.running.process is not None
-        process = reflector.running.process
+        assert reflector.process is not None
+        process = reflector.process
         eventually(lambda process=process: "eth0: Established" in process.output(), "a session", 60)
 
 
@@ -147,6 +147,6 @@ def test_two_of_us_find_each_other(lan: Network, passive: bool) -> None:
 def test_among_several_nobody_is_dialed(lan: Network) -> None:
     reflector = Reflector(lan["one"], 65001, (), extra=[KEYS], reporting=False)
     reflector.start()
-    assert reflector.running.process is not None
-    process = reflector.running.process
+    assert reflector.process is not None
+    process = reflector.process
     eventually(lambda: "several neighbors on eth0: fe80::" in process.output(), "why nobody is dialed", 60)
