@@ -184,7 +184,8 @@ def _is(token: Secret | None, given: str) -> bool:
     """Compare in a time that says nothing of how far they agree."""
     if token is None or token.fault:
         return False
-    return hmac.compare_digest(sha256(token.octets).digest(), sha256(given.encode("utf-8", "surrogateescape")).digest())
+    octets = given.encode("utf-8", "surrogateescape")
+    return hmac.compare_digest(sha256(token.octets).digest(), sha256(octets).digest())
 
 
 def _password(given: str) -> str:
