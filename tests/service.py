@@ -98,7 +98,7 @@ class Cluster:
 
 @asynccontextmanager
 async def running(directory: Path, further: str = "") -> AsyncIterator[Cluster]:
-    path = directory / "control" / "reflector.sock"
+    path = directory / "run" / "rr"  # with ".birdc" behind it, 107 octets at most
     text = CONFIGURATION.replace("SOCKET", str(path)) + further
     service = Service(loads(text), file="rr.toml", control=True)
     await service.start()

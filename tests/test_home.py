@@ -61,6 +61,7 @@ def calls(speaker: Speaker) -> dict[str, Callable[[], object]]:
         "Speaker.__aenter__": speaker.__aenter__,
         "Speaker.listen": lambda: speaker.listen([]),
         "Speaker.set_limits": lambda: speaker.set_limits(max_paths=5),
+        "Speaker.reflect_clients": lambda: speaker.reflect_clients(False),
         "Speaker.tap": lambda: speaker.tap("127.0.0.8", print),
         "Speaker.converged": speaker.converged,
         "Speaker.events": speaker.events,
