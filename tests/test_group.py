@@ -18,11 +18,12 @@ from bgp.export.train import BLOB_OCTETS, Place, Train
 from bgp.family import IPV4_UNICAST, IPV6_UNICAST
 from bgp.iana import Role, RouteRefreshSubtype
 from bgp.member import PeerSettings
-from bgp.policy import ACCEPT_ALL
-from bgp.rib.path import Kind
+from bgp.policy import ACCEPT_ALL, function
+from bgp.rib.path import Kind, Path
 from bgp.rib.selection import ALL
 from bgp.router import Router
 from bgp.session.negotiation import Negotiated
+from bgp.wire.attributes import Attributes
 from bgp.wire.encoder import Encoder
 from bgp.wire.message import RouteRefresh
 
@@ -375,6 +376,37 @@ def test_images_die_with_their_paths(router: Router) -> None:
     settle(router, b)
     b.withdraw(["10.0.0.0/8"])
     settle(router, b)
+    assert not images.known and not images.several
+
+
+def test_those_who_join_share_what_export_policy_says_of_each_prefix(router: Router) -> None:
+    """Also where that is no: else each of thousands that come back would have the whole table judged."""
+    asked: list[bytes] = []
+
+    @function(reads_prefix=True)
+    def some(path: Path, given: bytes) -> Attributes | None:
+        asked.append(given)
+        return path.attributes if given == prefix("10.7.0.0/16") else None
+
+    a = Peer(router, "a", CLIENT, 1)
+    for number in range(20):
+        a.announce([f"10.{number}.0.0/16"], med=number)
+    settle(router, a)
+    joiners = [Peer(router, f"j-{n}", CLIENT, 10 + n, export_policy=some) for n in range(10)]
+    settle(router, *joiners)
+    assert len(asked) == 20 and all(len(one.held) == 1 for one in joiners)
+    # What is not told is forgotten with its path, too, and judged anew once it is another.
+    (group,) = (one for one in router.groups.values() if one.terms.policy is some)
+    images = group._images[IPV4_UNICAST]
+    assert len(images.known) == 20
+    a.announce(["10.3.0.0/16"], med=100)
+    a.withdraw(["10.4.0.0/16"])
+    settle(router, *joiners)
+    assert len(images.known) == 18
+    settle(router, Peer(router, "late", CLIENT, 99, export_policy=some))
+    assert len(images.known) == 19
+    a.down()
+    settle(router, *joiners)
     assert not images.known and not images.several
 
 

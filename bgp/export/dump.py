@@ -83,8 +83,12 @@ class Images:
             if leader is not None:
                 self._drop(leader)
 
+    def leads(self, path: Path) -> bool:
+        """Whether `path` is selected for a prefix, told or not: so it is forgotten when that ends."""
+        return bool(self._table.prefixes(path, self._packer.selections.get(self._table.family)))
+
     def keep(self, path: Path, messages: list[bytes], others: list[Path]) -> None:
-        """Keep the messages of `path`, one at least: only a path that is told is sure to be forgotten."""
+        """Keep the messages of `path`: one at least, or none if it leads and is kept from the peers."""
         if len(messages) == 1:
             self.known[path] = messages[0]
         else:
@@ -279,9 +283,10 @@ class Dump:
                     image = None
             if image is not None:
                 self._position += 1
-                self.updates += images.several.get(path, 1)
-                messages.append(image)
-                limit -= len(image)
+                if image:
+                    self.updates += images.several.get(path, 1)
+                    messages.append(image)
+                    limit -= len(image)
                 continue
             if path.count > _PREFIXES:
                 made = self._part(images, path, packer.terms.maximum)
@@ -296,7 +301,9 @@ class Dump:
                     whole = whole and not skipped
                 else:
                     made = images.make(path)
-                if keep and made and whole:
+                    if packer.by_prefix:
+                        positions -= path.count  # each was asked about
+                if keep and whole and (made or images.leads(path)):
                     images.keep(path, made, others)
             self.updates += len(made)
             messages += made
