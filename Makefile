@@ -46,7 +46,10 @@ format: $(VENV)/.test
 
 # Tests of the shell and the commands, and long ones, add nothing to what the others reach.
 UNCOUNTED := agreement peer speaker listener stream turn demo reflector_cli fuzz router_model mrt pcap \
- cli_decode cli_encode message_forms bench simulate exabgp example_programs documentation
+ cli_decode cli_encode message_forms bench simulate exabgp example_programs documentation alerts altering birdc \
+ birdwatcher capture_file collector deploy doors drain editing editor ending explain_live guard_service healthy \
+ hostile http_guard log looking_glass looking_glass_page messages_of_a_peer metrics outlet places privileges remote \
+ report_fib reports restraint room scale secrets show_tables slices supervisor top
 
 coverage: $(VENV)/.test
 	$(BIN)/python -m pytest -q -n $(CORES) -m "not interop" $(UNCOUNTED:%=--ignore=tests/test_%.py) --cov
