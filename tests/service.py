@@ -81,6 +81,16 @@ class Cluster:
                 await asyncio.sleep(0.02)
         return rows
 
+    async def announce_many(self, count: int) -> None:
+        """Have the first client announce so many routes out of 11.0.0.0/8, and wait until they are there."""
+        before = self.service.speaker.router.rib.routes
+        async with self.clients[0].transaction():
+            for number in range(count):
+                self.clients[0].announce(f"11.{number >> 8}.{number & 255}.0/24", next_hop="10.0.0.1")
+        async with asyncio.timeout(60):
+            while self.service.speaker.router.rib.routes < before + count:
+                await asyncio.sleep(0.02)
+
     async def refusal(self, question: str, **given: object) -> str:
         with pytest.raises(Unanswered) as caught:
             await self.ask(question, **given)
@@ -94,6 +104,25 @@ class Cluster:
             text=True,
             timeout=60,
         )
+
+
+class Turns:
+    """How many turns the running loop makes, within `with`."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __enter__(self) -> "Turns":
+        self._task = asyncio.create_task(self._run())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._task.cancel()
+
+    async def _run(self) -> None:
+        while True:
+            self.count += 1
+            await asyncio.sleep(0)
 
 
 @asynccontextmanager

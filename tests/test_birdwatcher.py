@@ -1,6 +1,5 @@
 """birdwatcher's JSON: what a looking glass reads of it, with the types that it insists on."""
 
-import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
@@ -10,7 +9,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from service import Cluster, running
+from service import Cluster, Turns, running
 
 HTTP = '\n[http]\nlisten = ["127.0.0.1:0"]\nbirdwatcher = true\n'
 Json = dict[str, Any]
@@ -195,26 +194,12 @@ async def test_it_is_off_unless_asked_for(tmp_path: Path) -> None:
 
 async def test_a_big_table_comes_in_pieces_while_the_loop_goes_on(cluster: Cluster) -> None:
     many = 8_000
-    async with cluster.clients[0].transaction():
-        for number in range(many):
-            cluster.clients[0].announce(f"11.{number >> 8}.{number & 255}.0/24", next_hop="10.0.0.1")
-    async with asyncio.timeout(60):
-        while cluster.service.speaker.router.rib.routes < many + 4:
-            await asyncio.sleep(0.02)
-    turns = 0
-
-    async def count() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    counting = asyncio.create_task(count())
-    found = routes(await fetch(cluster, "/routes/table/master4"))
-    counting.cancel()
+    await cluster.announce_many(many)
+    with Turns() as turns:
+        found = routes(await fetch(cluster, "/routes/table/master4"))
     assert len(found) == many + 3
     # 50 routes at most between two turns of the loop is far above what a slice holds.
-    assert turns > many / 200
+    assert turns.count > many / 200
     pages = [
         routes(await fetch(cluster, f"/routes/protocol/127.0.0.11?offset={offset}&limit=3000"))
         for offset in (0, 3000, 6000, 9000)

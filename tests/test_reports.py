@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from service import ASN, Cluster, running
+from service import ASN, Cluster, Turns, running
 
 from bgp import IPV4_UNICAST
 from reflector.app import Service
@@ -298,26 +298,12 @@ async def test_the_commands_of_the_shell(cluster: Cluster) -> None:
 async def test_a_big_table_is_shown_while_the_loop_goes_on(tmp_path: Path) -> None:
     """All rows arrive, and no slice of the loop is held for long against what one row takes."""
     async with running(tmp_path) as cluster:
-        async with cluster.clients[0].transaction():
-            for number in range(20_000):
-                cluster.clients[0].announce(f"11.{number >> 8}.{number & 255}.0/24", next_hop="10.0.0.1")
-        async with asyncio.timeout(60):
-            while cluster.service.speaker.router.rib.routes < 20_004:
-                await asyncio.sleep(0.02)
-        turns = 0
-
-        async def count() -> None:
-            nonlocal turns
-            while True:
-                turns += 1
-                await asyncio.sleep(0)
-
-        counting = asyncio.create_task(count())
-        rows = await cluster.ask("routes", best=True)
-        counting.cancel()
+        await cluster.announce_many(20_000)
+        with Turns() as turns:
+            rows = await cluster.ask("routes", best=True)
         assert len({row["prefix"] for row in rows}) == 20_003
         # 50 rows at most between two turns of the loop is far above what a slice holds.
-        assert turns > 20_003 / 200
+        assert turns.count > 20_003 / 200
 
 
 def test_every_question_has_an_answer_and_is_shown() -> None:

@@ -1,6 +1,7 @@
 """The commands that add, change and remove neighbors and listen ranges while we run."""
 
 from collections.abc import AsyncGenerator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from reflector.changes.altering import Alteration, Deed, Refused
@@ -11,9 +12,10 @@ if TYPE_CHECKING:
     from reflector.app import Service
 
 
-async def add(
+async def _put(
     service: "Service",
     *,
+    deed: Deed,
     what: str,
     which: str,
     values: Mapping[str, object | None] | None = None,
@@ -21,26 +23,14 @@ async def add(
     save: bool = False,
     dry_run: bool = False,
 ) -> AsyncGenerator[Row, None]:
-    """Add a neighbor or listen range."""
     given = dict(values or {}) | ({} if group is None else {"group": group})
-    async for row in _alter(service, Deed.ADD, what, which, given, save, dry_run):
+    async for row in _alter(service, deed, what, which, given, save, dry_run):
         yield row
 
 
-async def change(
-    service: "Service",
-    *,
-    what: str,
-    which: str,
-    values: Mapping[str, object | None] | None = None,
-    group: str | None = None,
-    save: bool = False,
-    dry_run: bool = False,
-) -> AsyncGenerator[Row, None]:
-    """Change some keys of a neighbor or listen range."""
-    given = dict(values or {}) | ({} if group is None else {"group": group})
-    async for row in _alter(service, Deed.CHANGE, what, which, given, save, dry_run):
-        yield row
+# Add a neighbor or listen range, or change some of its keys.
+add = partial(_put, deed=Deed.ADD)
+change = partial(_put, deed=Deed.CHANGE)
 
 
 async def remove(
